@@ -1,0 +1,2 @@
+/** Collective operations between the ranks of a training job. */
+package io.github.kklip.comms;
