@@ -1,0 +1,38 @@
+package io.github.kklip.jobs;
+
+import io.github.kklip.config.SettingsException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
+
+/**
+ * The jobs by the name on the command line, in the order in which a dataset and a model pass
+ * through them.
+ */
+final class Jobs {
+  private static final Map<String, Supplier<Job>> BY_NAME = new LinkedHashMap<>();
+
+  static {
+    BY_NAME.put("settings", SettingsJob::new);
+  }
+
+  private Jobs() {}
+
+  static Job make(String name) {
+    Supplier<Job> maker = BY_NAME.get(name);
+    if (maker == null) {
+      throw new SettingsException(
+          "Cannot run the job "
+              + name
+              + ": there is none of that name. The jobs are "
+              + String.join(", ", names())
+              + ".");
+    }
+    return maker.get();
+  }
+
+  static Set<String> names() {
+    return BY_NAME.keySet();
+  }
+}

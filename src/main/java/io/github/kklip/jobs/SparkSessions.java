@@ -1,0 +1,63 @@
+package io.github.kklip.jobs;
+
+import io.github.kklip.config.Settings;
+import java.util.Map;
+import java.util.Optional;
+import org.apache.spark.SparkConf;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * Opens the Spark session of a job. Started by spark-submit, Spark's own settings hold. Otherwise
+ * Spark runs embedded: several executor processes on this machine ({@code local-cluster}), so that
+ * what a laptop runs is what a cluster runs.
+ */
+final class SparkSessions {
+  private SparkSessions() {}
+
+  static SparkSession open(
+      String name, Optional<String> master, Map<String, String> overrides, Settings settings) {
+    SparkConf conf = new SparkConf();
+    boolean submitted = conf.contains("spark.master");
+    conf.setAppName(name);
+    master.ifPresent(conf::setMaster);
+    if (!conf.contains("spark.master")) {
+      conf.setMaster(embeddedMaster(settings));
+    }
+    if (!submitted) {
+      embedded(conf);
+    }
+    // A stuck task must not outlive its stage: Spark kills its JVM after the reaper's time.
+    conf.setIfMissing("spark.task.reaper.enabled", "true");
+    conf.setIfMissing("spark.task.reaper.killTimeout", "120s");
+    // Spark's default is a year.
+    conf.setIfMissing(
+        "spark.barrier.sync.timeout",
+        Long.toString(settings.train().rendezvousTimeout().toSeconds()));
+    overrides.forEach(conf::set);
+    return SparkSession.builder().config(conf).getOrCreate();
+  }
+
+  /** One executor process for each rank; the machine's cores shared among them. */
+  private static String embeddedMaster(Settings settings) {
+    int ranks = settings.train().ranks();
+    int cores = Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
+    return "local-cluster[" + ranks + "," + cores + "," + EXECUTOR_MEMORY_MB + "]";
+  }
+
+  private static final int EXECUTOR_MEMORY_MB = 1536;
+
+  private static void embedded(SparkConf conf) {
+    String classPath = System.getProperty("java.class.path");
+    conf.setIfMissing("spark.executor.extraClassPath", classPath);
+    conf.setIfMissing("spark.ui.enabled", "false");
+    conf.setIfMissing("spark.driver.host", "127.0.0.1");
+    conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1");
+    conf.setIfMissing("spark.executor.memory", EXECUTOR_MEMORY_MB + "m");
+    conf.setIfMissing("spark.sql.shuffle.partitions", "4");
+    if (conf.get("spark.master").startsWith("local-cluster")
+        && System.getenv("SPARK_HOME") == null) {
+      throw new IllegalStateException(
+          "Cannot start executor processes because SPARK_HOME is not set. Start the job by spark-jobs/kklip, which sets it, or give --master local[*].");
+    }
+  }
+}
