@@ -1,0 +1,82 @@
+package io.github.kklip.comms;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * What the ranks of a training job do together. All ranks call the same operations in the same
+ * order with the same types and counts; operations run one after the other on a thread of the
+ * collective, so that the caller goes on computing until it awaits the {@link Pending}.
+ *
+ * <p>Every operation works in place on the bytes from a buffer's position to its limit, which stay
+ * as they are. The elements lie in native byte order; direct buffers are not copied. Until the
+ * operation is done the caller neither touches nor frees the memory.
+ *
+ * <p>Results depend on the number of ranks alone, never on timing, and are the same bytes on every
+ * rank.
+ */
+public interface Collective extends AutoCloseable {
+  /** This process's number, from 0 to {@code size() - 1}. */
+  int rank();
+
+  /** The number of ranks. */
+  int size();
+
+  /** Replaces every element by its sum over all ranks. */
+  Pending allReduce(ByteBuffer buffer, ElementType type);
+
+  /**
+   * Sums over all ranks, each rank getting its own part. The buffer holds the parts of all ranks
+   * one after the other, part r of {@code counts[r]} elements. Afterwards part {@code rank()} holds
+   * the sums and the other parts hold nothing of use.
+   */
+  Pending reduceScatter(ByteBuffer buffer, ElementType type, int... counts);
+
+  /**
+   * Gathers the parts of all ranks, each rank having filled its own. The layout is that of {@link
+   * #reduceScatter}.
+   */
+  Pending allGather(ByteBuffer buffer, ElementType type, int... counts);
+
+  /** Replaces the buffer's bytes by those of rank {@code root}. */
+  Pending broadcast(ByteBuffer buffer, int root);
+
+  /** Done when every rank has come to this operation. */
+  Pending barrier();
+
+  /**
+   * Ends the work of all ranks: what is pending or called later fails on every rank, with this
+   * cause in the message. Does not wait.
+   */
+  void abort(Throwable cause);
+
+  /** Releases connections and threads. Every rank calls it after its last operation. */
+  @Override
+  void close();
+
+  /** The sums of a few numbers over all ranks, awaited. */
+  default double[] sum(double... values) {
+    ByteBuffer buffer =
+        ByteBuffer.allocateDirect(values.length * Double.BYTES).order(ByteOrder.nativeOrder());
+    buffer.asDoubleBuffer().put(values);
+    allReduce(buffer, ElementType.FLOAT64).await();
+    double[] sums = new double[values.length];
+    buffer.asDoubleBuffer().get(sums);
+    return sums;
+  }
+
+  /**
+   * The counts of parts as equal as can be: the first {@code elements % parts} have one more.
+   *
+   * @return one count for each part, in order
+   */
+  static int[] evenCounts(int elements, int parts) {
+    int[] counts = new int[parts];
+    Arrays.fill(counts, elements / parts);
+    for (int i = 0; i < elements % parts; i++) {
+      counts[i]++;
+    }
+    return counts;
+  }
+}

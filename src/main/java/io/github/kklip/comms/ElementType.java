@@ -1,0 +1,20 @@
+package io.github.kklip.comms;
+
+/** What the bytes of a collective operation hold, in the machine's own byte order. */
+public enum ElementType {
+  FLOAT32(Float.BYTES),
+  FLOAT64(Double.BYTES),
+  /** Bytes that are moved, never summed. */
+  INT8(Byte.BYTES);
+
+  private final int bytes;
+
+  ElementType(int bytes) {
+    this.bytes = bytes;
+  }
+
+  /** Size of one element in bytes. */
+  public int bytes() {
+    return bytes;
+  }
+}

@@ -1,0 +1,79 @@
+package io.github.kklip.comms;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/** A buffer cut into one part for each rank. */
+final class Parts {
+  /** The elements in native order, from position 0 to the limit. */
+  private final ByteBuffer bytes;
+
+  /** The first byte of each part, and the end of the last. */
+  private final int[] starts;
+
+  private Parts(ByteBuffer bytes, int[] starts) {
+    this.bytes = bytes;
+    this.starts = starts;
+  }
+
+  static Parts of(ByteBuffer buffer, ElementType type, int[] counts, int ranks) {
+    if (counts.length != ranks) {
+      throw new IllegalArgumentException(
+          "Cannot cut a buffer for "
+              + ranks
+              + " ranks because the number of counts is "
+              + counts.length
+              + ".");
+    }
+    int[] starts = new int[ranks + 1];
+    long end = 0;
+    for (int r = 0; r < ranks; r++) {
+      if (counts[r] < 0) {
+        throw new IllegalArgumentException(
+            "Cannot cut a buffer because the count of rank " + r + " is " + counts[r] + ".");
+      }
+      end += (long) counts[r] * type.bytes();
+      starts[r + 1] = (int) Math.min(end, Integer.MAX_VALUE);
+    }
+    if (end != buffer.remaining()) {
+      throw new IllegalArgumentException(
+          "Cannot cut a buffer of "
+              + buffer.remaining()
+              + " bytes because the counts "
+              + Arrays.toString(counts)
+              + " of "
+              + type
+              + " need "
+              + end
+              + " bytes.");
+    }
+    return new Parts(buffer.slice().order(ByteOrder.nativeOrder()), starts);
+  }
+
+  /** The buffer in parts as equal as can be. */
+  static Parts even(ByteBuffer buffer, ElementType type, int ranks) {
+    if (buffer.remaining() % type.bytes() != 0) {
+      throw new IllegalArgumentException(
+          "Cannot reduce a buffer of "
+              + buffer.remaining()
+              + " bytes because that is no whole number of "
+              + type
+              + ".");
+    }
+    return of(buffer, type, Collective.evenCounts(buffer.remaining() / type.bytes(), ranks), ranks);
+  }
+
+  static void checkRoot(int root, int ranks) {
+    if (root < 0 || root >= ranks) {
+      throw new IllegalArgumentException(
+          "Cannot broadcast from rank " + root + " because there are " + ranks + " ranks.");
+    }
+  }
+
+  /** Part {@code r}, where r may be any whole number: parts go round as the ranks do. */
+  ByteBuffer part(int r) {
+    int index = Math.floorMod(r, starts.length - 1);
+    return bytes.slice(starts[index], starts[index + 1] - starts[index]);
+  }
+}
