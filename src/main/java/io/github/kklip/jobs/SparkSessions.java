@@ -49,6 +49,10 @@ final class SparkSessions {
   private static void embedded(SparkConf conf) {
     String classPath = System.getProperty("java.class.path");
     conf.setIfMissing("spark.executor.extraClassPath", classPath);
+    String logging = System.getProperty("log4j2.configurationFile");
+    if (logging != null) {
+      conf.setIfMissing("spark.executor.extraJavaOptions", "-Dlog4j2.configurationFile=" + logging);
+    }
     conf.setIfMissing("spark.ui.enabled", "false");
     conf.setIfMissing("spark.driver.host", "127.0.0.1");
     conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1");
