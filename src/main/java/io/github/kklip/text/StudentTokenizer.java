@@ -1,0 +1,153 @@
+package io.github.kklip.text;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+
+/**
+ * The student's tokenizer: a Hugging Face {@code tokenizer.json} in CLIP's form, which puts a start
+ * and an end token around every caption.
+ *
+ * <p>{@link #encode} may be called from several threads at once; {@link #close} by the owner, after
+ * the last call.
+ */
+public final class StudentTokenizer implements AutoCloseable {
+  /** The value of {@code eos_token_id} in old CLIP configurations: pool at the highest id. */
+  private static final int POOL_AT_HIGHEST_ID = 2;
+
+  private final TokenizerFile file;
+  private final String source;
+  private final int startId;
+  private final int endId;
+
+  private StudentTokenizer(TokenizerFile file, String source) {
+    this.file = file;
+    this.source = source;
+    int[] frame = file.encode("", true);
+    if (frame.length != 2) {
+      file.close();
+      throw new TokenizerException(
+          "Cannot use the tokenizer because it puts "
+              + frame.length
+              + " tokens around a caption instead of CLIP's start and end token: "
+              + source
+              + ". Take the tokenizer of a CLIP model, or train one with `tokenizer`.");
+    }
+    startId = frame[0];
+    endId = frame[1];
+  }
+
+  /**
+   * Loads the tokenizer of a local folder.
+   *
+   * @param folder a folder with {@code tokenizer.json}
+   * @throws TokenizerException when it is missing, unreadable or not in CLIP's form
+   */
+  public static StudentTokenizer load(Path folder) {
+    return load(folder.toUri().toString(), new Configuration(false));
+  }
+
+  /** As {@link #load(Path)}, from any file system that Hadoop knows. */
+  public static StudentTokenizer load(String folder, Configuration configuration) {
+    String json;
+    var path = new org.apache.hadoop.fs.Path(folder, "tokenizer.json");
+    try {
+      FileSystem fileSystem = path.getFileSystem(configuration);
+      if (!fileSystem.exists(path)) {
+        throw new TokenizerException(
+            "Cannot load the student's tokenizer because there is no tokenizer.json in its folder: "
+                + folder
+                + ". Run `tokenizer`, or set student.tokenizer to the folder of a CLIP tokenizer.");
+      }
+      try (InputStream in = fileSystem.open(path)) {
+        json = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      }
+    } catch (IOException e) {
+      throw new TokenizerException(
+          "Cannot load the student's tokenizer because reading failed: "
+              + path
+              + ". Check the folder and its permissions. ("
+              + e.getMessage()
+              + ")",
+          e);
+    }
+    return new StudentTokenizer(TokenizerFile.parse(json, path.toString()), folder);
+  }
+
+  /**
+   * Ids of a caption, not padded: the start token, the caption's tokens, the end token. A long
+   * caption loses its last tokens, never the end token, which is where the model pools.
+   *
+   * @param contextLength most ids to give, the two special ones included; at least 2
+   */
+  public int[] encode(String caption, int contextLength) {
+    if (contextLength < 2) {
+      throw new IllegalArgumentException(
+          "Cannot encode into a context of " + contextLength + ": start and end token need 2.");
+    }
+    int[] ids = file.encode(caption, true);
+    if (ids.length <= contextLength) {
+      return ids;
+    }
+    int[] cut = java.util.Arrays.copyOf(ids, contextLength);
+    cut[contextLength - 1] = endId;
+    return cut;
+  }
+
+  /** Highest id + 1. */
+  public int vocabSize() {
+    return file.vocabSize();
+  }
+
+  public int startId() {
+    return startId;
+  }
+
+  public int endId() {
+    return endId;
+  }
+
+  /** What fills a batch behind the end token: the end token again, as CLIP's tokenizer does. */
+  public int padId() {
+    return endId;
+  }
+
+  /**
+   * Refuses a student whose configuration does not fit this tokenizer.
+   *
+   * @param modelVocabSize {@code vocab_size} of the student's text configuration
+   * @param modelEndId its {@code eos_token_id}; 2 stands for "the highest id of the text", as in
+   *     CLIP's first configurations
+   */
+  public void checkFits(int modelVocabSize, int modelEndId) {
+    if (vocabSize() > modelVocabSize) {
+      throw new TokenizerException(
+          "Cannot train this student with this tokenizer because the tokenizer has "
+              + vocabSize()
+              + " ids and the student vocab_size "
+              + modelVocabSize
+              + ": "
+              + source
+              + ". Set vocab_size in student.config, or choose another student.tokenizer.");
+    }
+    int expected = modelEndId == POOL_AT_HIGHEST_ID ? vocabSize() - 1 : modelEndId;
+    if (endId != expected) {
+      throw new TokenizerException(
+          "Cannot train this student with this tokenizer because the tokenizer ends captions with id "
+              + endId
+              + " and the student pools at id "
+              + expected
+              + ": "
+              + source
+              + ". Set eos_token_id in student.config, or choose another student.tokenizer.");
+    }
+  }
+
+  @Override
+  public void close() {
+    file.close();
+  }
+}

@@ -1,0 +1,116 @@
+package io.github.kklip.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+
+/**
+ * The teacher's tokenizer: Llama 2's ids with the start token (BOS) first and no end token.
+ *
+ * <p>Reads {@code tokenizer.json}; where a folder has only the original {@code tokenizer.model}, it
+ * is converted in memory (see {@link SentencePieceModel}).
+ *
+ * <p>{@link #encode} may be called from several threads at once; {@link #close} by the owner, after
+ * the last call.
+ */
+public final class TeacherTokenizer implements AutoCloseable {
+  private final TokenizerFile file;
+  private final int startId;
+
+  private TeacherTokenizer(TokenizerFile file, int startId) {
+    this.file = file;
+    this.startId = startId;
+  }
+
+  /**
+   * Loads the tokenizer of a local folder.
+   *
+   * @param folder a folder with {@code tokenizer.json} or {@code tokenizer.model}
+   * @throws TokenizerException when it has neither, or one that is not Llama's kind
+   */
+  public static TeacherTokenizer load(Path folder) {
+    Path json = folder.resolve("tokenizer.json");
+    Path model = folder.resolve("tokenizer.model");
+    try {
+      TokenizerFile file;
+      if (Files.exists(json)) {
+        file = TokenizerFile.parse(Files.readString(json), json.toString());
+      } else if (Files.exists(model)) {
+        JsonNode converted =
+            SentencePieceModel.parse(Files.readAllBytes(model), model.toString()).toTokenizerJson();
+        file = TokenizerFile.of(converted, model.toString());
+      } else {
+        throw new TokenizerException(
+            "Cannot load the teacher's tokenizer because its folder has neither tokenizer.json nor"
+                + " tokenizer.model: "
+                + folder
+                + ". Set teacher.path to a whole Llama folder.");
+      }
+      return new TeacherTokenizer(file, startId(file, folder));
+    } catch (IOException e) {
+      throw new TokenizerException(
+          "Cannot load the teacher's tokenizer because reading failed: "
+              + folder
+              + ". Check the files and their permissions. ("
+              + e.getMessage()
+              + ")",
+          e);
+    }
+  }
+
+  /** The token that the file puts before a text, else the one that its configuration names. */
+  private static int startId(TokenizerFile file, Path folder) throws IOException {
+    int[] frame = file.encode("", true);
+    if (frame.length > 0) {
+      return frame[0];
+    }
+    Path path = folder.resolve("tokenizer_config.json");
+    OptionalInt named = OptionalInt.empty();
+    if (Files.exists(path)) {
+      JsonNode token = TokenizerFile.JSON.readTree(Files.readAllBytes(path)).path("bos_token");
+      named = file.id(token.isObject() ? token.path("content").asText() : token.asText());
+    }
+    return named.orElseThrow(
+        () -> {
+          file.close();
+          return new TokenizerException(
+              "Cannot use the teacher's tokenizer because neither tokenizer.json nor"
+                  + " tokenizer_config.json names a start token: "
+                  + folder
+                  + ". Set bos_token in tokenizer_config.json.");
+        });
+  }
+
+  /**
+   * Ids of a caption: the start token, then the caption's tokens, cut at the end.
+   *
+   * @param maxLength most ids to give, the start token included; at least 1
+   */
+  public int[] encode(String caption, int maxLength) {
+    if (maxLength < 1) {
+      throw new IllegalArgumentException(
+          "Cannot encode into " + maxLength + " ids: the start token needs 1.");
+    }
+    int[] ids = file.encode(caption, false);
+    int[] result = new int[Math.min(ids.length + 1, maxLength)];
+    result[0] = startId;
+    System.arraycopy(ids, 0, result, 1, result.length - 1);
+    return result;
+  }
+
+  /** Highest id + 1. */
+  public int vocabSize() {
+    return file.vocabSize();
+  }
+
+  public int startId() {
+    return startId;
+  }
+
+  @Override
+  public void close() {
+    file.close();
+  }
+}

@@ -1,0 +1,158 @@
+package io.github.kklip.text;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.OptionalInt;
+
+/**
+ * A Hugging Face {@code tokenizer.json}: its ids by the native {@code tokenizers} library, and what
+ * the library's binding does not tell (the size of the vocabulary, the id of a token).
+ *
+ * <p>Encoding is safe from several threads: the native tokenizer is only read. Closing is not; the
+ * owner closes after the last call.
+ */
+final class TokenizerFile implements AutoCloseable {
+  static final ObjectMapper JSON = new ObjectMapper();
+
+  static {
+    // Off line the library takes the CPU build out of its own jar; on line it would report its use,
+    // and look for a CUDA build on machines with a GPU.
+    if (System.getenv("DJL_OFFLINE") == null && System.getProperty("ai.djl.offline") == null) {
+      System.setProperty("ai.djl.offline", "true");
+    }
+  }
+
+  private final HuggingFaceTokenizer tokenizer;
+  private final JsonNode root;
+  private final int vocabSize;
+
+  private TokenizerFile(HuggingFaceTokenizer tokenizer, JsonNode root) {
+    this.tokenizer = tokenizer;
+    this.root = root;
+    int highest = -1;
+    for (JsonNode id : root.path("model").path("vocab")) {
+      highest = Math.max(highest, id.asInt());
+    }
+    for (JsonNode added : root.path("added_tokens")) {
+      highest = Math.max(highest, added.path("id").asInt());
+    }
+    vocabSize = highest + 1;
+  }
+
+  /**
+   * @param json text of a {@code tokenizer.json}
+   * @param source where it is from, for errors
+   */
+  static TokenizerFile parse(String json, String source) {
+    try {
+      return of(JSON.readTree(json), source);
+    } catch (JsonProcessingException e) {
+      throw new TokenizerException(
+          "Cannot load the tokenizer because its file is not JSON: "
+              + source
+              + ". Fetch or write it again. ("
+              + e.getOriginalMessage()
+              + ")",
+          e);
+    }
+  }
+
+  static TokenizerFile of(JsonNode root, String source) {
+    if (!root.path("model").isObject()) {
+      throw new TokenizerException(
+          "Cannot load the tokenizer because it has no \"model\": "
+              + source
+              + ". It must be a Hugging Face tokenizer.json.");
+    }
+    String type = root.path("model").path("type").asText("BPE");
+    if (!type.equals("BPE")) {
+      throw new TokenizerException(
+          "Cannot use the tokenizer because its model is "
+              + type
+              + ", not BPE: "
+              + source
+              + ". CLIP's and Llama's tokenizers are BPE.");
+    }
+    // A file saved after use can hold a truncation or padding of its own, which would change ids.
+    ObjectNode plain = ((ObjectNode) root).deepCopy();
+    plain.putNull("truncation").putNull("padding");
+    byte[] bytes = plain.toString().getBytes(StandardCharsets.UTF_8);
+    try {
+      return new TokenizerFile(
+          HuggingFaceTokenizer.newInstance(
+              new ByteArrayInputStream(bytes), Map.of("truncation", "false", "padding", "false")),
+          root);
+    } catch (IOException | RuntimeException e) {
+      String todo =
+          e instanceof EngineException
+              ? ". Run `doctor`: the native library could not be loaded."
+              : ". It must be a Hugging Face tokenizer.json.";
+      throw new TokenizerException(
+          "Cannot load the tokenizer because the tokenizers library refuses it: "
+              + source
+              + todo
+              + " ("
+              + e.getMessage()
+              + ")",
+          e);
+    }
+  }
+
+  /** Highest id + 1, over the vocabulary and the added tokens. */
+  int vocabSize() {
+    return vocabSize;
+  }
+
+  /** Id of a token by its text. */
+  OptionalInt id(String token) {
+    for (JsonNode added : root.path("added_tokens")) {
+      if (added.path("content").asText().equals(token)) {
+        return OptionalInt.of(added.path("id").asInt());
+      }
+    }
+    JsonNode id = root.path("model").path("vocab").path(token);
+    return id.isInt() ? OptionalInt.of(id.asInt()) : OptionalInt.empty();
+  }
+
+  /** Ids of a text, with what the file's post-processor puts around it, or without. */
+  int[] encode(String text, boolean special) {
+    // Only the ids cross JNI; the binding's Encoding would copy eight arrays of each caption.
+    long handle = tokenizer.getHandle();
+    long encoding = TokenizersLibrary.LIB.encode(handle, wellFormed(text), special);
+    try {
+      long[] ids = TokenizersLibrary.LIB.getTokenIds(encoding);
+      int[] result = new int[ids.length];
+      for (int i = 0; i < ids.length; i++) {
+        result[i] = Math.toIntExact(ids[i]);
+      }
+      return result;
+    } finally {
+      TokenizersLibrary.LIB.deleteEncoding(encoding);
+    }
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+  }
+
+  /** Half a surrogate pair is no Unicode text: U+FFFD, as a decoder of bad UTF-8 gives. */
+  private static String wellFormed(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (Character.isSurrogate(text.charAt(i))) {
+        byte[] utf16 = text.getBytes(StandardCharsets.UTF_16BE);
+        return new String(utf16, StandardCharsets.UTF_16BE);
+      }
+    }
+    return text;
+  }
+}

@@ -1,0 +1,120 @@
+package io.github.kklip.text;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class StudentTokenizerTest {
+  private static final int START = 553;
+  private static final int END = 554;
+
+  @TempDir Path folder;
+  private StudentTokenizer tokenizer;
+
+  @BeforeEach
+  void load() throws IOException {
+    Files.writeString(
+        folder.resolve("tokenizer.json"), TokenizerGolden.read("clip/tokenizer.json").toString());
+    tokenizer = StudentTokenizer.load(folder);
+  }
+
+  @AfterEach
+  void close() {
+    tokenizer.close();
+  }
+
+  @Test
+  void givesTheIdsOfTheReference() {
+    JsonNode golden = TokenizerGolden.read("clip.json");
+    TokenizerGolden.assertEqualIds(
+        golden.get("texts"), golden.get("ids"), text -> tokenizer.encode(text, Integer.MAX_VALUE));
+  }
+
+  @Test
+  void knowsItsSpecialTokens() {
+    assertThat(tokenizer.vocabSize()).isEqualTo(555);
+    assertThat(tokenizer.startId()).isEqualTo(START);
+    assertThat(tokenizer.endId()).isEqualTo(END);
+    assertThat(tokenizer.padId()).isEqualTo(END);
+  }
+
+  @Test
+  void keepsTheEndTokenOfACutCaption() {
+    int[] whole = tokenizer.encode("a red square's shadow on the blue circle", 77);
+    assertThat(whole).startsWith(START).endsWith(END).hasSizeLessThan(77);
+    for (int length = 2; length < whole.length; length++) {
+      int[] expected = Arrays.copyOf(whole, length);
+      expected[length - 1] = END;
+      assertThat(tokenizer.encode("a red square's shadow on the blue circle", length))
+          .isEqualTo(expected);
+    }
+    assertThat(tokenizer.encode("a red square's shadow on the blue circle", whole.length))
+        .isEqualTo(whole);
+    assertThatThrownBy(() -> tokenizer.encode("a", 1))
+        .hasMessage("Cannot encode into a context of 1: start and end token need 2.");
+  }
+
+  @Test
+  void ignoresATruncationThatWasSavedInTheFile() throws IOException {
+    ObjectNode json = (ObjectNode) TokenizerGolden.read("clip/tokenizer.json");
+    json.putObject("truncation")
+        .put("direction", "Right")
+        .put("max_length", 4)
+        .put("strategy", "LongestFirst")
+        .put("stride", 0);
+    Files.writeString(folder.resolve("tokenizer.json"), json.toString());
+    try (StudentTokenizer again = StudentTokenizer.load(folder)) {
+      String caption = "the red square on the blue circle";
+      assertThat(again.encode(caption, 77)).isEqualTo(tokenizer.encode(caption, 77)).hasSize(9);
+    }
+  }
+
+  @Test
+  void encodesOnSeveralThreadsAsOnOne() {
+    List<String> captions =
+        IntStream.range(0, 2000).mapToObj(i -> "red square " + i + " café " + i % 7).toList();
+    List<int[]> expected = captions.stream().map(c -> tokenizer.encode(c, 20)).toList();
+    List<int[]> parallel = captions.parallelStream().map(c -> tokenizer.encode(c, 20)).toList();
+    assertThat(parallel.toArray(int[][]::new)).isDeepEqualTo(expected.toArray(int[][]::new));
+  }
+
+  @Test
+  void refusesAStudentThatDoesNotFit() {
+    assertThatCode(() -> tokenizer.checkFits(555, END)).doesNotThrowAnyException();
+    assertThatCode(() -> tokenizer.checkFits(600, 2)).doesNotThrowAnyException();
+    assertThatThrownBy(() -> tokenizer.checkFits(554, END))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("the tokenizer has 555 ids and the student vocab_size 554");
+    assertThatThrownBy(() -> tokenizer.checkFits(555, 49407))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("ends captions with id 554 and the student pools at id 49407");
+  }
+
+  @Test
+  void refusesFoldersThatAreNoClipTokenizer() throws IOException {
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    assertThatThrownBy(() -> StudentTokenizer.load(empty))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("there is no tokenizer.json in its folder: " + empty.toUri());
+
+    ObjectNode json = (ObjectNode) TokenizerGolden.read("clip/tokenizer.json");
+    json.putNull("post_processor");
+    Files.writeString(empty.resolve("tokenizer.json"), json.toString());
+    assertThatThrownBy(() -> StudentTokenizer.load(empty))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("it puts 0 tokens around a caption instead of CLIP's start and end");
+  }
+}

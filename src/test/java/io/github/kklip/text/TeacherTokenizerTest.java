@@ -1,0 +1,163 @@
+package io.github.kklip.text;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.SharedData;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TeacherTokenizerTest {
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama2-tokenizer", "stories260K"})
+  void givesTheIdsOfTheReference(String name) {
+    JsonNode golden = TokenizerGolden.read("llama.json");
+    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(SharedData.path("weights/" + name))) {
+      TokenizerGolden.assertEqualIds(
+          golden.get("texts"),
+          golden.get("tokenizers").get(name),
+          text -> tokenizer.encode(text, Integer.MAX_VALUE));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llama2-tokenizer", "stories260K"})
+  void convertsTheOriginalModelToTheSameTokenizer(String name) throws IOException {
+    Path weights = SharedData.path("weights/" + name);
+    byte[] original = Files.readAllBytes(weights.resolve("tokenizer.model"));
+    JsonNode expected = new ObjectMapper().readTree(weights.resolve("tokenizer.json").toFile());
+
+    JsonNode converted = SentencePieceModel.parse(original, name).toTokenizerJson();
+
+    assertThat(converted.get("model")).isEqualTo(expected.get("model"));
+    assertThat(converted.get("normalizer")).isEqualTo(expected.get("normalizer"));
+    assertThat(converted.get("post_processor")).isEqualTo(expected.get("post_processor"));
+    assertThat(converted.get("added_tokens")).isEqualTo(expected.get("added_tokens"));
+
+    Files.write(folder.resolve("tokenizer.model"), original);
+    JsonNode golden = TokenizerGolden.read("llama.json");
+    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
+      TokenizerGolden.assertEqualIds(
+          golden.get("texts"),
+          golden.get("tokenizers").get(name),
+          text -> tokenizer.encode(text, Integer.MAX_VALUE));
+    }
+  }
+
+  @Test
+  void convertsAHandMadeModelAndCutsAtTheEnd() throws IOException {
+    // Ids:          0        1      2       3    4    5    6     7      8
+    var pieces = List.of("<unk>", "<s>", "</s>", "▁", "a", "b", "ab", "▁ab", "<0x63>");
+    Files.write(folder.resolve("tokenizer.model"), model(pieces, 2));
+    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
+      assertThat(tokenizer.startId()).isEqualTo(1);
+      assertThat(tokenizer.vocabSize()).isEqualTo(9);
+      assertThat(tokenizer.encode("", 10)).containsExactly(1);
+      assertThat(tokenizer.encode("ab aba", 10)).containsExactly(1, 7, 7, 4);
+      assertThat(tokenizer.encode("c", 10)).containsExactly(1, 3, 8);
+      assertThat(tokenizer.encode("ab aba", 3)).containsExactly(1, 7, 7);
+      assertThat(tokenizer.encode("ab aba", 1)).containsExactly(1);
+      assertThat(tokenizer.encode("a\uD83D", 10)).as("half a surrogate pair").isNotEmpty();
+    }
+  }
+
+  @Test
+  void refusesAFolderWithoutTokenizer() {
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessage(
+            "Cannot load the teacher's tokenizer because its folder has neither tokenizer.json nor"
+                + " tokenizer.model: "
+                + folder
+                + ". Set teacher.path to a whole Llama folder.");
+  }
+
+  @Test
+  void refusesWhatIsNoTokenizer() throws IOException {
+    Files.writeString(folder.resolve("tokenizer.json"), "{ not json");
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("its file is not JSON: " + folder);
+    Files.writeString(folder.resolve("tokenizer.json"), "{}");
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("it has no \"model\": " + folder);
+    Files.writeString(folder.resolve("tokenizer.json"), "{\"model\": {\"type\": \"Unigram\"}}");
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("its model is Unigram, not BPE");
+    Files.writeString(folder.resolve("tokenizer.json"), "{\"model\": {\"type\": \"BPE\"}}");
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("the tokenizers library refuses it: " + folder);
+  }
+
+  @Test
+  void refusesATokenizerWithoutStartToken() throws IOException {
+    String json =
+        "{\"version\": \"1.0\", \"added_tokens\": [], \"model\": {\"type\": \"BPE\", \"vocab\":"
+            + " {\"a\": 0, \"<s>\": 1}, \"merges\": []}}";
+    Files.writeString(folder.resolve("tokenizer.json"), json);
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("names a start token: " + folder);
+
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"bos_token\": \"<s>\"}");
+    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
+      assertThat(tokenizer.encode("aa", 10)).containsExactly(1, 0, 0);
+    }
+  }
+
+  @Test
+  void refusesOriginalModelsThatAreCutShortOrOfAnotherKind() throws IOException {
+    byte[] whole = model(List.of("<unk>", "<s>", "</s>", "a"), 2);
+    Path path = folder.resolve("tokenizer.model");
+    for (int length = 0; length < whole.length; length += 7) {
+      Files.write(path, java.util.Arrays.copyOf(whole, length));
+      assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+          .isInstanceOf(TokenizerException.class)
+          .hasMessageContaining("Cannot convert the tokenizer because it is not a ")
+          .hasMessageContaining(path.toString());
+    }
+    Files.write(path, model(List.of("<unk>", "<s>", "</s>", "a"), 1));
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("it is not a SentencePiece BPE model: " + path);
+  }
+
+  /** A model with scores that fall with the id, as a SentencePiece BPE training gives. */
+  private static byte[] model(List<String> pieces, int type) {
+    var out = new ByteArrayOutputStream();
+    for (int id = 0; id < pieces.size(); id++) {
+      var piece = new ByteArrayOutputStream();
+      bytes(piece, 1, pieces.get(id).getBytes(StandardCharsets.UTF_8));
+      piece.write(2 << 3 | 5);
+      int score = Float.floatToIntBits(-id);
+      for (int shift = 0; shift < 32; shift += 8) {
+        piece.write(score >>> shift);
+      }
+      int kind = pieces.get(id).startsWith("<0x") ? 6 : new int[] {2, 3, 3, 1}[Math.min(id, 3)];
+      piece.writeBytes(new byte[] {3 << 3, (byte) kind});
+      bytes(out, 1, piece.toByteArray());
+    }
+    // Trainer: model type, byte fallback (field 35). Normalizer: identity, dummy prefix, extra
+    // spaces.
+    bytes(out, 2, new byte[] {3 << 3, (byte) type, (byte) (35 << 3 | 0x80), 2, 1});
+    bytes(out, 3, new byte[] {3 << 3, 1, 4 << 3, 0});
+    return out.toByteArray();
+  }
+
+  private static void bytes(ByteArrayOutputStream out, int field, byte[] value) {
+    out.write(field << 3 | 2);
+    out.write(value.length);
+    out.writeBytes(value);
+  }
+}
