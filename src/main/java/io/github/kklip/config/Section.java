@@ -2,6 +2,7 @@ package io.github.kklip.config;
 
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -56,6 +57,18 @@ final class Section {
 
   String text(String key, String absent) {
     return has(key) ? text(key) : absent;
+  }
+
+  /**
+   * A path. A relative one of the local file system becomes absolute here, where the user's working
+   * directory is known: executors run elsewhere. Empty stays empty.
+   */
+  String path(String key) {
+    String value = text(key);
+    boolean remote = value.matches("[A-Za-z][A-Za-z0-9+.-]*:.*");
+    return value.isEmpty() || remote
+        ? value
+        : Path.of(value).toAbsolutePath().normalize().toString();
   }
 
   List<String> texts(String key, List<String> absent) {

@@ -88,7 +88,7 @@ public record Settings(
       Source source =
           new Source(
               format,
-              s.text("path", ""),
+              s.has("path") ? s.path("path") : "",
               s.text("image-column", ""),
               s.text("caption-column", ""),
               s.text("separator", ""),
@@ -153,7 +153,7 @@ public record Settings(
       Teacher teacher =
           new Teacher(
               folderName(s, "name"),
-              s.text("path"),
+              s.path("path"),
               s.choice("dtype", Dtype.class),
               s.choice("pooling", Pooling.class),
               s.integer("layer", -1, 1000),
@@ -229,7 +229,11 @@ public record Settings(
 
   public record Student(String config, String init, String tokenizer) implements Serializable {
     private static Student read(Section s) {
-      return new Student(s.text("config"), s.text("init"), s.text("tokenizer"));
+      String config = s.text("config");
+      return new Student(
+          config.contains("/") || config.endsWith(".json") ? s.path("config") : config,
+          s.path("init"),
+          s.path("tokenizer"));
     }
   }
 
@@ -289,7 +293,7 @@ public record Settings(
     private static Train read(Section s) {
       Train train =
           new Train(
-              s.text("output"),
+              s.path("output"),
               s.integer("ranks", 1, 100_000),
               s.integer("batch", 1, Integer.MAX_VALUE),
               s.integer("micro-batch", 0, Integer.MAX_VALUE),
@@ -335,7 +339,7 @@ public record Settings(
           templates,
           !templates.isEmpty() && templates.stream().allMatch(t -> t.contains("{}")),
           "a list of texts with {} where the class goes");
-      return new ZeroShot(s.text("name"), s.text("path"), templates);
+      return new ZeroShot(s.text("name"), s.path("path"), templates);
     }
   }
 
@@ -344,8 +348,8 @@ public record Settings(
       implements Serializable {
     private static Evaluate read(Section s) {
       return new Evaluate(
-          s.text("model"),
-          s.text("report"),
+          s.path("model"),
+          s.path("report"),
           s.integer("max-images", 1, Integer.MAX_VALUE),
           s.integer("batch", 1, Integer.MAX_VALUE),
           s.list("zero-shot").stream().map(ZeroShot::read).toList(),
@@ -355,7 +359,7 @@ public record Settings(
 
   public record Export(String model, String path) implements Serializable {
     private static Export read(Section s) {
-      return new Export(s.text("model"), s.text("path"));
+      return new Export(s.path("model"), s.path("path"));
     }
   }
 
@@ -402,7 +406,7 @@ public record Settings(
   private static Settings read(Section s) {
     return new Settings(
         s.whole("seed", 0, Long.MAX_VALUE),
-        s.text("dataset"),
+        s.path("dataset"),
         s.integer("threads", 0, 1024),
         s.duration("lease-expiry"),
         Ingest.read(s.section("ingest")),

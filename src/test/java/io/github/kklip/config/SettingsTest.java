@@ -72,6 +72,16 @@ class SettingsTest {
   }
 
   @Test
+  void relativePathsAreThoseOfTheWorkingDirectory() {
+    Settings settings =
+        Settings.load(
+            List.of(), List.of("dataset=a/../b", "train.output=hdfs://n/x", "student.config=tiny"));
+    assertThat(settings.dataset()).isEqualTo(Path.of("b").toAbsolutePath().toString());
+    assertThat(settings.train().output()).isEqualTo("hdfs://n/x");
+    assertThat(settings.student().config()).isEqualTo("tiny");
+  }
+
+  @Test
   void refusesKeysOutsideKklip(@TempDir Path folder) throws IOException {
     Path file = Files.writeString(folder.resolve("a.conf"), "seed = 1");
     assertThatThrownBy(() -> Settings.load(List.of(file), List.of()))
