@@ -64,4 +64,11 @@ record Arguments(
         Map.copyOf(spark),
         result);
   }
+
+  /** These arguments with more assignments, which win. */
+  Arguments with(List<String> more) {
+    List<String> all = new ArrayList<>(assignments);
+    all.addAll(more);
+    return new Arguments(job, files, List.copyOf(all), master, spark, result);
+  }
 }

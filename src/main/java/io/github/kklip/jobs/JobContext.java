@@ -1,8 +1,7 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
-import java.util.Map;
-import java.util.Optional;
+import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
@@ -11,33 +10,29 @@ import org.apache.spark.sql.SparkSession;
  * What a job works with: its settings, and a Spark session that is made when it is first asked for.
  */
 final class JobContext implements AutoCloseable {
+  private final Arguments arguments;
   private final Settings settings;
-  private final String name;
-  private final Optional<String> master;
-  private final Map<String, String> sparkSettings;
+  private final JobContext owner;
   private SparkSession session;
-  private boolean foreign;
 
-  JobContext(
-      Settings settings, String name, Optional<String> master, Map<String, String> sparkSettings) {
-    this.settings = settings;
-    this.name = name;
-    this.master = master;
-    this.sparkSettings = sparkSettings;
+  JobContext(Arguments arguments) {
+    this(arguments, null);
   }
 
-  private JobContext(Settings settings, String name, SparkSession session) {
-    this(settings, name, Optional.empty(), Map.of());
-    this.session = session;
-    this.foreign = true;
+  private JobContext(Arguments arguments, JobContext owner) {
+    this.arguments = arguments;
+    this.settings = Settings.load(arguments.files(), arguments.assignments());
+    this.owner = owner;
   }
 
   /**
-   * The same session with other settings: for the jobs that consist of jobs. Closing it leaves the
-   * session open.
+   * The same session with some settings changed: for the jobs that consist of jobs. Closing it
+   * leaves the session open.
+   *
+   * @param assignments {@code KEY=VALUE}; they win over what the user gave
    */
-  JobContext with(Settings other, String job) {
-    return new JobContext(other, job, spark());
+  JobContext with(String... assignments) {
+    return new JobContext(arguments.with(List.of(assignments)), this);
   }
 
   Settings settings() {
@@ -45,8 +40,13 @@ final class JobContext implements AutoCloseable {
   }
 
   SparkSession spark() {
+    if (owner != null) {
+      return owner.spark();
+    }
     if (session == null) {
-      session = SparkSessions.open("kklip " + name, master, sparkSettings, settings);
+      session =
+          SparkSessions.open(
+              "kklip " + arguments.job(), arguments.master(), arguments.spark(), settings);
     }
     return session;
   }
@@ -62,7 +62,7 @@ final class JobContext implements AutoCloseable {
 
   @Override
   public void close() {
-    if (session != null && !foreign) {
+    if (session != null) {
       session.stop();
     }
   }

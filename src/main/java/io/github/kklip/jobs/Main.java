@@ -1,7 +1,6 @@
 package io.github.kklip.jobs;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -48,9 +47,7 @@ public final class Main {
       Arguments arguments = Arguments.parse(words);
       file = arguments.result();
       Job job = Jobs.make(arguments.job());
-      Settings settings = Settings.load(arguments.files(), arguments.assignments());
-      try (JobContext context =
-          new JobContext(settings, arguments.job(), arguments.master(), arguments.spark())) {
+      try (JobContext context = new JobContext(arguments)) {
         result.putAll(job.run(context));
       }
       status = 0;
