@@ -1,0 +1,38 @@
+package io.github.kklip.concept;
+
+import java.io.Serializable;
+import java.util.List;
+
+/**
+ * Centres of k-means.
+ *
+ * @param values k &times; dimension, row-major
+ */
+record Centres(int k, int dimension, float[] values) implements Serializable {
+
+  /** For a pass that looks at the rows alone. */
+  static final Centres NONE = new Centres(0, 0, new float[0]);
+
+  static Centres of(List<float[]> rows) {
+    int dimension = rows.get(0).length;
+    float[] values = new float[rows.size() * dimension];
+    for (int i = 0; i < rows.size(); i++) {
+      System.arraycopy(rows.get(i), 0, values, i * dimension, dimension);
+    }
+    return new Centres(rows.size(), dimension, values);
+  }
+
+  /** The largest Euclidean distance between a centre and the one of the same number. */
+  double largestMove(Centres other) {
+    double largest = 0;
+    for (int c = 0; c < k; c++) {
+      double squared = 0;
+      for (int j = c * dimension; j < (c + 1) * dimension; j++) {
+        double difference = (double) values[j] - other.values[j];
+        squared += difference * difference;
+      }
+      largest = Math.max(largest, squared);
+    }
+    return Math.sqrt(largest);
+  }
+}

@@ -1,0 +1,18 @@
+package io.github.kklip.concept;
+
+import java.io.Serializable;
+
+/**
+ * One pass over the rows: {@code add} takes block after block into an accumulator, {@code merge}
+ * joins accumulators. The outcome must not depend on the order of either; sums get that from {@link
+ * Grid}.
+ *
+ * @param <A> the accumulator; it may be changed in place
+ */
+interface Fold<A> extends Serializable {
+  A zero();
+
+  A add(A accumulator, Block block, Distances distances);
+
+  A merge(A left, A right);
+}

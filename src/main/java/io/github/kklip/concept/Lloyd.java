@@ -1,0 +1,85 @@
+package io.github.kklip.concept;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Lloyd's algorithm: assign each row to its nearest centre, move each centre to its rows' mean. */
+final class Lloyd {
+  private static final Logger log = LoggerFactory.getLogger(Lloyd.class);
+
+  private Lloyd() {}
+
+  /** One iteration, however it is computed. */
+  interface Engine {
+    Step step(Centres centres);
+  }
+
+  /**
+   * @param inertia sum of squared distances of the rows to the centres before the move
+   * @param centres the centres after it
+   */
+  record Step(double inertia, Centres centres) {}
+
+  /**
+   * @param inertia of the centres before each iteration
+   * @param converged whether the last move was within the tolerance
+   */
+  record Result(Centres centres, List<Double> inertia, boolean converged, double seconds) {
+    int iterations() {
+      return inertia.size();
+    }
+
+    double secondsPerIteration() {
+      return seconds / iterations();
+    }
+  }
+
+  /** Iterates until no centre moves further than {@code tolerance}, {@code iterations} at most. */
+  static Result run(Engine engine, Centres start, int iterations, double tolerance) {
+    Centres centres = start;
+    List<Double> inertia = new ArrayList<>();
+    long begun = System.nanoTime();
+    boolean converged = false;
+    while (!converged && inertia.size() < iterations) {
+      Step step = engine.step(centres);
+      double move = step.centres.largestMove(centres);
+      centres = step.centres;
+      inertia.add(step.inertia);
+      converged = move <= tolerance;
+      log.info(
+          "k-means iteration {}: inertia {}, largest move {}", inertia.size(), step.inertia, move);
+    }
+    return new Result(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
+  }
+
+  /** Assignment by matrix products; centres without rows go to the rows farthest from theirs. */
+  static Engine gemm(Rows rows, Totals totals) {
+    return centres -> {
+      Assignment assignment = Assignment.of(rows, totals, centres);
+      Centres moved = assignment.means(centres);
+      reseed(rows, centres, assignment.sizes(), moved);
+      return new Step(assignment.inertia(centres), moved);
+    };
+  }
+
+  private static void reseed(Rows rows, Centres centres, long[] sizes, Centres moved) {
+    List<Integer> empty = new ArrayList<>();
+    for (int c = 0; c < sizes.length; c++) {
+      if (sizes[c] == 0) {
+        empty.add(c);
+      }
+    }
+    if (empty.isEmpty()) {
+      return;
+    }
+    List<float[]> far = Farthest.distinct(rows, centres, empty.size());
+    int d = centres.dimension();
+    for (int i = 0; i < far.size(); i++) {
+      System.arraycopy(far.get(i), 0, moved.values(), empty.get(i) * d, d);
+    }
+    log.info(
+        "{} centres had no rows; {} of them go to the farthest rows", empty.size(), far.size());
+  }
+}

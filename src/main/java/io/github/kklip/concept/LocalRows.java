@@ -1,0 +1,24 @@
+package io.github.kklip.concept;
+
+import java.util.List;
+
+/** Rows in this process. */
+record LocalRows(List<List<Block>> partitions, int threads) implements Rows {
+  @Override
+  public <A> A fold(Centres centres, Fold<A> fold) {
+    A all = fold.zero();
+    try (Distances distances = new Distances(centres, threads)) {
+      for (List<Block> partition : partitions) {
+        A part = fold.zero();
+        for (Block block : partition) {
+          part = fold.add(part, block, distances);
+        }
+        all = fold.merge(all, part);
+      }
+    }
+    return all;
+  }
+
+  @Override
+  public void close() {}
+}
