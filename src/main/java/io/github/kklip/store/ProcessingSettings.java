@@ -1,0 +1,56 @@
+package io.github.kklip.store;
+
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.io.Serializable;
+import java.util.Collections;
+import java.util.Objects;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * The settings that decide what a stage's output is. They stand in its manifest, and their digest
+ * in the footer of its files, so that output of other settings is never taken for it.
+ */
+public record ProcessingSettings(@JsonValue SortedMap<String, String> values)
+    implements Serializable {
+  @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+  public ProcessingSettings {
+    values = Collections.unmodifiableSortedMap(new TreeMap<>(values));
+  }
+
+  /** 32 hexadecimal digits. */
+  public String digest() {
+    return Identity.ofSettings(values);
+  }
+
+  /**
+   * Refuses output that was made with other settings.
+   *
+   * @param made the settings in the manifest of what is there
+   * @param what the output, for example {@code "the dataset /data/flickr"}
+   * @throws io.github.kklip.config.SettingsException naming every setting that differs
+   */
+  public void requireSame(ProcessingSettings made, String what) {
+    TreeSet<String> names = new TreeSet<>(values.keySet());
+    names.addAll(made.values.keySet());
+    StringBuilder differences = new StringBuilder();
+    for (String name : names) {
+      String here = values.get(name);
+      String there = made.values.get(name);
+      if (!Objects.equals(here, there)) {
+        differences.append(differences.isEmpty() ? "" : "; ");
+        differences.append(name).append(" was ").append(there).append(" and is now ").append(here);
+      }
+    }
+    if (!differences.isEmpty()) {
+      throw new io.github.kklip.config.SettingsException(
+          "Cannot add to or use "
+              + what
+              + " because it was made with other settings: "
+              + differences
+              + ". Use those settings or another name or folder.");
+    }
+  }
+}
