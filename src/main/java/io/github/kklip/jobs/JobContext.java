@@ -12,17 +12,24 @@ import org.apache.spark.sql.SparkSession;
 final class JobContext implements AutoCloseable {
   private final Arguments arguments;
   private final Settings settings;
-  private final JobContext owner;
+  private final boolean ownsSession;
   private SparkSession session;
 
+  /** A job of its own: it opens a session when it needs one, and closes it. */
   JobContext(Arguments arguments) {
-    this(arguments, null);
+    this(arguments, null, !SparkSessions.shared());
   }
 
-  private JobContext(Arguments arguments, JobContext owner) {
+  /** A job within the session of somebody else. */
+  JobContext(Arguments arguments, SparkSession session) {
+    this(arguments, session, false);
+  }
+
+  private JobContext(Arguments arguments, SparkSession session, boolean ownsSession) {
     this.arguments = arguments;
     this.settings = Settings.load(arguments.files(), arguments.assignments());
-    this.owner = owner;
+    this.session = session;
+    this.ownsSession = ownsSession;
   }
 
   /**
@@ -32,7 +39,7 @@ final class JobContext implements AutoCloseable {
    * @param assignments {@code KEY=VALUE}; they win over what the user gave
    */
   JobContext with(String... assignments) {
-    return new JobContext(arguments.with(List.of(assignments)), this);
+    return new JobContext(arguments.with(List.of(assignments)), spark());
   }
 
   Settings settings() {
@@ -40,9 +47,6 @@ final class JobContext implements AutoCloseable {
   }
 
   SparkSession spark() {
-    if (owner != null) {
-      return owner.spark();
-    }
     if (session == null) {
       session =
           SparkSessions.open(
@@ -62,7 +66,7 @@ final class JobContext implements AutoCloseable {
 
   @Override
   public void close() {
-    if (session != null) {
+    if (session != null && ownsSession) {
       session.stop();
     }
   }

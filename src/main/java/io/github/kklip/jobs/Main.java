@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,8 +33,27 @@ public final class Main {
   public static void main(String[] words) {
     int status = run(Arrays.asList(words), System.out);
     System.out.flush();
+    if (SparkSessions.shared()) {
+      // Databricks' driver outlives the job and takes an exit for a crash.
+      if (status != 0) {
+        throw new IllegalStateException(
+            "The job ended with status " + status + "; see the RESULT line.");
+      }
+      return;
+    }
     // Non-daemon threads of libraries must not keep a finished job alive.
     System.exit(status);
+  }
+
+  /**
+   * Runs one job in a session that is there already, as a notebook has one, and leaves it open.
+   *
+   * @param words the job and its arguments, as on the command line
+   * @return the fields of the RESULT line
+   */
+  public static Map<String, Object> run(SparkSession session, String... words) throws Exception {
+    Arguments arguments = Arguments.parse(Arrays.asList(words));
+    return Jobs.make(arguments.job()).run(new JobContext(arguments, session));
   }
 
   /** Runs the job and returns the exit status. */

@@ -14,6 +14,11 @@ import org.apache.spark.sql.SparkSession;
 final class SparkSessions {
   private SparkSessions() {}
 
+  /** True where the session belongs to the platform and lives on after the job: Databricks. */
+  static boolean shared() {
+    return System.getenv("DATABRICKS_RUNTIME_VERSION") != null;
+  }
+
   static SparkSession open(
       String name, Optional<String> master, Map<String, String> overrides, Settings settings) {
     SparkConf conf = new SparkConf();
