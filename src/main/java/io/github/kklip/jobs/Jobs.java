@@ -14,6 +14,7 @@ final class Jobs {
   private static final Map<String, Supplier<Job>> BY_NAME = new LinkedHashMap<>();
 
   static {
+    BY_NAME.put("tokenizer", TokenizerJob::new);
     BY_NAME.put("run", RunJob::new);
     BY_NAME.put("settings", SettingsJob::new);
   }

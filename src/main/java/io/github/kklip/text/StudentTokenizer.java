@@ -1,5 +1,6 @@
 package io.github.kklip.text;
 
+import io.github.kklip.store.Storage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -55,7 +56,7 @@ public final class StudentTokenizer implements AutoCloseable {
     String json;
     var path = new org.apache.hadoop.fs.Path(folder, "tokenizer.json");
     try {
-      FileSystem fileSystem = path.getFileSystem(configuration);
+      FileSystem fileSystem = Storage.of(configuration, path);
       if (!fileSystem.exists(path)) {
         throw new TokenizerException(
             "Cannot load the student's tokenizer because there is no tokenizer.json in its folder: "
@@ -74,7 +75,16 @@ public final class StudentTokenizer implements AutoCloseable {
               + ")",
           e);
     }
-    return new StudentTokenizer(TokenizerFile.parse(json, path.toString()), folder);
+    return parse(json, path.toString());
+  }
+
+  /**
+   * Makes a tokenizer from the text of a {@code tokenizer.json}.
+   *
+   * @param source where it is from, for errors
+   */
+  public static StudentTokenizer parse(String json, String source) {
+    return new StudentTokenizer(TokenizerFile.parse(json, source), source);
   }
 
   /**

@@ -27,7 +27,8 @@ class StudentTokenizerTest {
   @BeforeEach
   void load() throws IOException {
     Files.writeString(
-        folder.resolve("tokenizer.json"), TokenizerGolden.read("clip/tokenizer.json").toString());
+        folder.resolve("tokenizer.json"),
+        TokenizerGolden.read("text/clip/tokenizer.json").toString());
     tokenizer = StudentTokenizer.load(folder);
   }
 
@@ -38,7 +39,7 @@ class StudentTokenizerTest {
 
   @Test
   void givesTheIdsOfTheReference() {
-    JsonNode golden = TokenizerGolden.read("clip.json");
+    JsonNode golden = TokenizerGolden.read("text/clip.json");
     TokenizerGolden.assertEqualIds(
         golden.get("texts"), golden.get("ids"), text -> tokenizer.encode(text, Integer.MAX_VALUE));
   }
@@ -69,7 +70,7 @@ class StudentTokenizerTest {
 
   @Test
   void ignoresATruncationThatWasSavedInTheFile() throws IOException {
-    ObjectNode json = (ObjectNode) TokenizerGolden.read("clip/tokenizer.json");
+    ObjectNode json = (ObjectNode) TokenizerGolden.read("text/clip/tokenizer.json");
     json.putObject("truncation")
         .put("direction", "Right")
         .put("max_length", 4)
@@ -110,7 +111,7 @@ class StudentTokenizerTest {
         .isInstanceOf(TokenizerException.class)
         .hasMessageContaining("there is no tokenizer.json in its folder: " + empty.toUri());
 
-    ObjectNode json = (ObjectNode) TokenizerGolden.read("clip/tokenizer.json");
+    ObjectNode json = (ObjectNode) TokenizerGolden.read("text/clip/tokenizer.json");
     json.putNull("post_processor");
     Files.writeString(empty.resolve("tokenizer.json"), json.toString());
     assertThatThrownBy(() -> StudentTokenizer.load(empty))

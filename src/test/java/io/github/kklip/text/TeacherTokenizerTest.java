@@ -23,7 +23,7 @@ class TeacherTokenizerTest {
   @ParameterizedTest
   @ValueSource(strings = {"llama2-tokenizer", "stories260K"})
   void givesTheIdsOfTheReference(String name) {
-    JsonNode golden = TokenizerGolden.read("llama.json");
+    JsonNode golden = TokenizerGolden.read("text/llama.json");
     try (TeacherTokenizer tokenizer = TeacherTokenizer.load(SharedData.path("weights/" + name))) {
       TokenizerGolden.assertEqualIds(
           golden.get("texts"),
@@ -47,7 +47,7 @@ class TeacherTokenizerTest {
     assertThat(converted.get("added_tokens")).isEqualTo(expected.get("added_tokens"));
 
     Files.write(folder.resolve("tokenizer.model"), original);
-    JsonNode golden = TokenizerGolden.read("llama.json");
+    JsonNode golden = TokenizerGolden.read("text/llama.json");
     try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
       TokenizerGolden.assertEqualIds(
           golden.get("texts"),

@@ -15,18 +15,19 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /** The files of {@code text_golden.py}: texts, and for each the number, start and digest of ids. */
-final class TokenizerGolden {
+public final class TokenizerGolden {
   private TokenizerGolden() {}
 
-  static JsonNode read(String name) {
-    try (InputStream in = TokenizerGolden.class.getResourceAsStream("/golden/text/" + name)) {
+  public static JsonNode read(String name) {
+    try (InputStream in = TokenizerGolden.class.getResourceAsStream("/golden/" + name)) {
       return new ObjectMapper().readTree(in);
     } catch (IOException e) {
       throw new AssertionError(e);
     }
   }
 
-  static void assertEqualIds(JsonNode texts, JsonNode rows, Function<String, int[]> tokenizer) {
+  public static void assertEqualIds(
+      JsonNode texts, JsonNode rows, Function<String, int[]> tokenizer) {
     assertThat(texts).hasSameSizeAs(rows).isNotEmpty();
     for (int i = 0; i < texts.size(); i++) {
       String unit = texts.get(i).get(0).asText();

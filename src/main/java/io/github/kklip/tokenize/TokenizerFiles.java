@@ -1,0 +1,134 @@
+package io.github.kklip.tokenize;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.tokenize.BytePairVocabulary.Merge;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * A vocabulary as the files of a Hugging Face tokenizer folder, in the form of CLIP's own: {@code
+ * tokenizer.json} for {@code tokenizers}, {@code CLIPTokenizerFast} and DJL, {@code vocab.json} and
+ * {@code merges.txt} for {@code CLIPTokenizer}.
+ */
+final class TokenizerFiles {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** The pattern of a word in CLIP's byte-pair encoding: contractions, letters, one digit, rest. */
+  private static final String WORD =
+      "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d"
+          + "|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
+
+  private TokenizerFiles() {}
+
+  /** Content by file name. */
+  static Map<String, byte[]> of(BytePairVocabulary vocabulary) {
+    Map<String, String> files = new LinkedHashMap<>();
+    files.put("tokenizer.json", tokenizerJson(vocabulary).toString());
+    files.put("vocab.json", vocab(vocabulary).toString());
+    files.put("merges.txt", merges(vocabulary));
+    files.put("special_tokens_map.json", specialTokens().toPrettyString());
+    files.put(
+        "tokenizer_config.json",
+        specialTokens()
+            .put("tokenizer_class", "CLIPTokenizer")
+            .put("add_prefix_space", false)
+            .put("do_lower_case", true)
+            .put("errors", "replace")
+            .toPrettyString());
+    Map<String, byte[]> bytes = new LinkedHashMap<>();
+    files.forEach((name, text) -> bytes.put(name, (text + "\n").getBytes(StandardCharsets.UTF_8)));
+    return bytes;
+  }
+
+  static ObjectNode tokenizerJson(BytePairVocabulary vocabulary) {
+    ObjectNode root = JSON.createObjectNode().put("version", "1.0");
+    root.putNull("truncation").putNull("padding");
+    root.putArray("added_tokens")
+        .add(added(BytePairVocabulary.START, vocabulary.startId()))
+        .add(added(BytePairVocabulary.END, vocabulary.endId()));
+
+    ObjectNode normalizer = root.putObject("normalizer").put("type", "Sequence");
+    ArrayNode normalizers = normalizer.putArray("normalizers");
+    normalizers.addObject().put("type", "NFC");
+    ObjectNode spaces = normalizers.addObject().put("type", "Replace");
+    spaces.putObject("pattern").put("Regex", "\\s+");
+    spaces.put("content", " ");
+    normalizers.addObject().put("type", "Lowercase");
+
+    ObjectNode preTokenizer = root.putObject("pre_tokenizer").put("type", "Sequence");
+    ArrayNode preTokenizers = preTokenizer.putArray("pretokenizers");
+    ObjectNode split = preTokenizers.addObject().put("type", "Split");
+    split.putObject("pattern").put("Regex", WORD);
+    split.put("behavior", "Removed").put("invert", true);
+    preTokenizers.add(byteLevel(false));
+
+    ObjectNode frame = root.putObject("post_processor").put("type", "RobertaProcessing");
+    frame.putArray("sep").add(BytePairVocabulary.END).add(vocabulary.endId());
+    frame.putArray("cls").add(BytePairVocabulary.START).add(vocabulary.startId());
+    frame.put("trim_offsets", false).put("add_prefix_space", false);
+    root.set("decoder", byteLevel(true));
+
+    ObjectNode model = root.putObject("model").put("type", "BPE").putNull("dropout");
+    model.put("unk_token", BytePairVocabulary.END).put("continuing_subword_prefix", "");
+    model.put("end_of_word_suffix", BytePairVocabulary.WORD_END).put("fuse_unk", false);
+    model.put("byte_fallback", false).put("ignore_merges", false);
+    model.set("vocab", vocab(vocabulary));
+    ArrayNode merges = model.putArray("merges");
+    for (Merge merge : vocabulary.merges()) {
+      merges
+          .addArray()
+          .add(vocabulary.tokens().get(merge.left()))
+          .add(vocabulary.tokens().get(merge.right()));
+    }
+    return root;
+  }
+
+  private static ObjectNode vocab(BytePairVocabulary vocabulary) {
+    ObjectNode vocab = JSON.createObjectNode();
+    for (int id = 0; id < vocabulary.tokens().size(); id++) {
+      vocab.put(vocabulary.tokens().get(id), id);
+    }
+    return vocab
+        .put(BytePairVocabulary.START, vocabulary.startId())
+        .put(BytePairVocabulary.END, vocabulary.endId());
+  }
+
+  private static String merges(BytePairVocabulary vocabulary) {
+    StringBuilder lines = new StringBuilder("#version: 0.2");
+    for (Merge merge : vocabulary.merges()) {
+      lines.append('\n').append(vocabulary.tokens().get(merge.left()));
+      lines.append(' ').append(vocabulary.tokens().get(merge.right()));
+    }
+    return lines.toString();
+  }
+
+  private static ObjectNode added(String token, int id) {
+    return JSON.createObjectNode()
+        .put("id", id)
+        .put("content", token)
+        .put("single_word", false)
+        .put("lstrip", false)
+        .put("rstrip", false)
+        .put("normalized", false)
+        .put("special", true);
+  }
+
+  private static ObjectNode byteLevel(boolean prefixSpace) {
+    return JSON.createObjectNode()
+        .put("type", "ByteLevel")
+        .put("add_prefix_space", prefixSpace)
+        .put("trim_offsets", true)
+        .put("use_regex", true);
+  }
+
+  private static ObjectNode specialTokens() {
+    return JSON.createObjectNode()
+        .put("bos_token", BytePairVocabulary.START)
+        .put("eos_token", BytePairVocabulary.END)
+        .put("unk_token", BytePairVocabulary.END)
+        .put("pad_token", BytePairVocabulary.END);
+  }
+}

@@ -1,0 +1,187 @@
+package io.github.kklip.tokenize;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Lease;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.PairReader;
+import io.github.kklip.store.PortableConfiguration;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Publication;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import scala.Tuple2;
+
+/**
+ * Trains the student's tokenizer on the training captions of a dataset and writes it to the folder
+ * {@code tokenizer} of the dataset. Executors count words, one task for each shard; the driver
+ * learns the merges from the counts of the different words.
+ *
+ * <p>A tokenizer that is there stays, also when the dataset has grown since: its ids are what
+ * students were trained with.
+ */
+public final class TokenizerStage {
+  private static final Logger LOG = LoggerFactory.getLogger(TokenizerStage.class);
+
+  /** Of the reduction; words of large datasets would not fit the driver's share of few tasks. */
+  private static final int MOST_PARTITIONS = 200;
+
+  /**
+   * What the stage did.
+   *
+   * @param output the tokenizer's folder
+   * @param vocabSize ids of the tokenizer, the special ones included
+   * @param captions captions it was trained on
+   * @param words different words in them
+   * @param reused whether it was there already
+   */
+  public record Result(String output, int vocabSize, long captions, long words, boolean reused) {}
+
+  private TokenizerStage() {}
+
+  /**
+   * Trains the tokenizer, unless a whole one is there.
+   *
+   * @throws io.github.kklip.config.SettingsException when there is one made with other settings
+   * @throws IOException when the dataset is missing, damaged or without training pairs
+   */
+  public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
+    Configuration configuration = spark.hadoopConfiguration();
+    DatasetFolder dataset =
+        new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
+    Path folder = dataset.tokenizer();
+    try (Lease lease = Lease.acquire(configuration, folder, "tokenizer", settings.leaseExpiry())) {
+      List<Shard> shards = dataset.requireManifest().shards(Split.TRAIN);
+      ProcessingSettings processing = processing(settings.tokenizer());
+      Path manifestFile = new Path(folder, TokenizerManifest.FILE);
+      Optional<TokenizerManifest> made =
+          Json.readIfPresent(configuration, manifestFile, TokenizerManifest.class);
+      if (made.isPresent()) {
+        processing.requireSame(made.get().settings(), "the tokenizer " + folder);
+        LOG.info(
+            "The tokenizer {} stays: it was trained on {} of the {} training shards",
+            folder,
+            made.get().shards().size(),
+            shards.size());
+        return result(folder, made.get(), true);
+      }
+      if (shards.isEmpty()) {
+        throw new IOException(
+            "Cannot train a tokenizer because the dataset has no training pairs: "
+                + dataset.root()
+                + ". Look at its rejects, and at ingest.validation-fraction.");
+      }
+      Map<String, Long> words = countWords(spark, dataset, shards);
+      BytePairVocabulary vocabulary =
+          BytePairTraining.learn(
+              words, settings.tokenizer().vocabSize(), settings.tokenizer().minFrequency());
+      if (vocabulary.size() < settings.tokenizer().vocabSize()) {
+        LOG.warn(
+            "The tokenizer has {} ids instead of tokenizer.vocab-size = {}: the captions have no"
+                + " more pairs of symbols that occur tokenizer.min-frequency = {} times",
+            vocabulary.size(),
+            settings.tokenizer().vocabSize(),
+            settings.tokenizer().minFrequency());
+      }
+      lease.check();
+      for (Map.Entry<String, byte[]> file : TokenizerFiles.of(vocabulary).entrySet()) {
+        publish(configuration, new Path(folder, file.getKey()), file.getValue());
+      }
+      TokenizerManifest manifest =
+          new TokenizerManifest(
+              TokenizerManifest.FORMAT,
+              processing,
+              shards.stream().mapToLong(Shard::rows).sum(),
+              words.size(),
+              vocabulary.size(),
+              shards);
+      Json.write(configuration, manifestFile, manifest);
+      return result(folder, manifest, false);
+    }
+  }
+
+  private static Result result(Path folder, TokenizerManifest manifest, boolean reused) {
+    return new Result(
+        folder.toString(), manifest.vocabSize(), manifest.captions(), manifest.words(), reused);
+  }
+
+  private static ProcessingSettings processing(Settings.Tokenizer tokenizer) {
+    return new ProcessingSettings(
+        new TreeMap<>(
+            Map.of(
+                "tokenizer.vocab-size", Integer.toString(tokenizer.vocabSize()),
+                "tokenizer.min-frequency", Integer.toString(tokenizer.minFrequency()))));
+  }
+
+  private static Map<String, Long> countWords(
+      JavaSparkContext spark, DatasetFolder dataset, List<Shard> shards) {
+    String root = dataset.root().toString();
+    PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
+    return spark
+        .parallelize(shards, shards.size())
+        .mapPartitionsToPair(part -> countWords(root, configuration, part))
+        .reduceByKey(Long::sum, Math.min(shards.size(), MOST_PARTITIONS))
+        .collectAsMap();
+  }
+
+  private static Iterator<Tuple2<String, Long>> countWords(
+      String root, PortableConfiguration configuration, Iterator<Shard> shards) {
+    if (!shards.hasNext()) {
+      return Collections.emptyIterator();
+    }
+    DatasetFolder dataset = new DatasetFolder(root, configuration.get());
+    try (CaptionWords words = new CaptionWords()) {
+      while (shards.hasNext()) {
+        Shard shard = shards.next();
+        try (PairReader reader =
+            PairReader.captionsOnly(configuration.get(), dataset.pairs(shard))) {
+          if (reader.rows() != shard.rows()) {
+            throw new IOException(
+                "Cannot count the words of "
+                    + dataset.pairs(shard)
+                    + " because it has "
+                    + reader.rows()
+                    + " rows and the manifest says "
+                    + shard.rows()
+                    + ". Make the dataset again.");
+          }
+          for (int group = 0; group < reader.rowGroups(); group++) {
+            for (Pair pair : reader.readGroup(group)) {
+              words.add(pair.caption());
+            }
+          }
+        }
+      }
+      return words.counts().entrySet().stream()
+          .map(word -> new Tuple2<>(word.getKey(), word.getValue()))
+          .iterator();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void publish(Configuration configuration, Path path, byte[] bytes)
+      throws IOException {
+    try (Publication publication = Publication.of(configuration, path)) {
+      try (OutputStream out = publication.create()) {
+        out.write(bytes);
+      }
+      publication.commit();
+    }
+  }
+}

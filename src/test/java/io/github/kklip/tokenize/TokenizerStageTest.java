@@ -1,0 +1,194 @@
+package io.github.kklip.tokenize;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.PairWriter;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.text.StudentTokenizer;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TokenizerStageTest {
+  private static final Configuration CONFIGURATION = new Configuration();
+  private static JavaSparkContext spark;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void start() {
+    spark =
+        new JavaSparkContext(
+            new SparkConf()
+                .setMaster("local[2]")
+                .setAppName("tokenizer")
+                .set("spark.ui.enabled", "false")
+                .set("spark.driver.bindAddress", "127.0.0.1")
+                .set("spark.driver.host", "127.0.0.1"));
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+  }
+
+  private Settings settings(String... assignments) {
+    List<String> all = new ArrayList<>(List.of("dataset=" + folder, "tokenizer.vocab-size=700"));
+    all.addAll(List.of(assignments));
+    return Settings.load(List.of(), all);
+  }
+
+  private static List<String> captions() throws IOException {
+    try (InputStream in =
+        TokenizerStageTest.class.getResourceAsStream("/golden/tokenize/captions.txt")) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8).lines().toList();
+    }
+  }
+
+  /** The captions over three training shards, and other ones in a validation shard. */
+  private DatasetFolder write(List<String> captions) throws IOException {
+    DatasetFolder dataset = new DatasetFolder(folder.toString(), CONFIGURATION);
+    List<Shard> shards = new ArrayList<>();
+    int size = (captions.size() + 2) / 3;
+    for (int i = 0; i * size < captions.size(); i++) {
+      int end = Math.min(captions.size(), (i + 1) * size);
+      shards.add(shard(dataset, Split.TRAIN, i, captions.subList(i * size, end)));
+    }
+    shards.add(shard(dataset, Split.VALIDATION, 0, List.of("zzz zzz zzz qqq qqq qqq")));
+    DatasetManifest.Generation generation =
+        new DatasetManifest.Generation(
+            captions.size() + 1, captions.size() + 1, 0, 0, new TreeMap<>(), shards, List.of());
+    Json.write(
+        CONFIGURATION,
+        dataset.manifest(),
+        new DatasetManifest(
+            DatasetManifest.FORMAT,
+            new ProcessingSettings(new TreeMap<>(Map.of("seed", "0"))),
+            List.of(generation)));
+    return dataset;
+  }
+
+  private static Shard shard(DatasetFolder dataset, Split split, int index, List<String> captions)
+      throws IOException {
+    Shard unnamed = new Shard(split, index, captions.size(), "");
+    try (PairWriter writer = new PairWriter(CONFIGURATION, dataset.pairs(unnamed), 16)) {
+      for (String caption : captions) {
+        byte[] image = caption.getBytes(StandardCharsets.UTF_8);
+        String imageId = Identity.ofImage(image);
+        writer.write(
+            new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 1, 1, "test"));
+      }
+      return new Shard(split, index, captions.size(), writer.commit());
+    }
+  }
+
+  private Map<String, String> files() throws IOException {
+    Map<String, String> files = new TreeMap<>();
+    try (Stream<Path> paths = Files.list(folder.resolve("tokenizer"))) {
+      for (Path path : paths.toList()) {
+        files.put(path.getFileName().toString(), Files.readString(path));
+      }
+    }
+    return files;
+  }
+
+  @Test
+  void learnsFromTheTrainingCaptionsWhateverTheShards() throws IOException {
+    List<String> captions = captions();
+    write(captions);
+    TokenizerStage.Result result = TokenizerStage.run(spark, settings());
+
+    BytePairVocabulary expected;
+    try (CaptionWords words = new CaptionWords()) {
+      captions.forEach(words::add);
+      expected = BytePairTraining.learn(words.counts(), 700, 2);
+      assertThat(result.words()).isEqualTo(words.counts().size());
+    }
+    assertThat(result.captions()).isEqualTo(captions.size());
+    assertThat(result.vocabSize()).isEqualTo(expected.size());
+    assertThat(result.reused()).isFalse();
+    assertThat(result.output()).endsWith(folder + "/tokenizer");
+    Map<String, String> files = files();
+    assertThat(files)
+        .containsOnlyKeys(
+            "manifest.json",
+            "merges.txt",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "vocab.json");
+    TokenizerFiles.of(expected)
+        .forEach(
+            (name, bytes) ->
+                assertThat(files.get(name))
+                    .as(name)
+                    .isEqualTo(new String(bytes, StandardCharsets.UTF_8)));
+    try (StudentTokenizer tokenizer = StudentTokenizer.load(result.output(), CONFIGURATION)) {
+      tokenizer.checkFits(700, expected.endId());
+    }
+  }
+
+  @Test
+  void keepsWhatIsWholeAndRefusesOtherSettings() throws IOException {
+    DatasetFolder dataset = write(captions());
+    TokenizerStage.run(spark, settings());
+    Map<String, String> before = files();
+
+    assertThat(TokenizerStage.run(spark, settings()).reused()).isTrue();
+    assertThat(files()).isEqualTo(before);
+    assertThatThrownBy(() -> TokenizerStage.run(spark, settings("tokenizer.min-frequency=3")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("the tokenizer " + dataset.tokenizer())
+        .hasMessageContaining("tokenizer.min-frequency was 2 and is now 3");
+
+    // Killed before the manifest was written: the next run makes the same files.
+    Files.delete(folder.resolve("tokenizer/manifest.json"));
+    Files.writeString(folder.resolve("tokenizer/merges.txt"), "cut");
+    assertThat(TokenizerStage.run(spark, settings()).reused()).isFalse();
+    assertThat(files()).isEqualTo(before);
+  }
+
+  @Test
+  void refusesADatasetWithoutTrainingPairsAndAMissingOne() throws IOException {
+    assertThatThrownBy(() -> TokenizerStage.run(spark, settings()))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("Cannot use the dataset");
+    write(List.of());
+    assertThatThrownBy(() -> TokenizerStage.run(spark, settings()))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(
+            "Cannot train a tokenizer because the dataset has no training pairs: ");
+  }
+
+  @Test
+  void refusesAShardThatIsNotTheOneOfTheManifest() throws IOException {
+    DatasetFolder dataset = write(captions());
+    shard(dataset, Split.TRAIN, 1, List.of("another caption"));
+    assertThatThrownBy(() -> TokenizerStage.run(spark, settings()))
+        .hasMessageContaining("train-00001.parquet because it has 1 rows and the manifest says 75");
+  }
+}
