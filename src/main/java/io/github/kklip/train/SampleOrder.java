@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
  * fills the positions floor(v B / V) up to floor((v + 1) B / V) of every batch, c of them, and its
  * section is the c S rows that this takes. So a batch mixes rows of V blocks at least; a rank,
  * which takes a contiguous part of every batch, reads a contiguous part of the line, one block of
- * every stream at a time. V = min(B, max(64, B / 32)): one rank holds 64 blocks, or the rows of two
+ * every stream at a time. V = min(B, max(32, B / 32)): one rank holds 32 blocks, or the rows of two
  * batches, and a rank with 32 rows of the batch or more reads whole streams, but for the two at the
  * ends of its part.
  */
@@ -30,7 +30,7 @@ final class SampleOrder {
   /** The rows {@code start} to {@code start + rows} of a shard, read together. */
   record Block(int shard, int start, int rows) {}
 
-  private static final int STREAMS = 64;
+  private static final int STREAMS = 32;
   private static final int ROWS_PER_STREAM = 32;
 
   private final long seed;

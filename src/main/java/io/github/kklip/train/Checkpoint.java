@@ -1,0 +1,80 @@
+package io.github.kklip.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * A whole checkpoint, its files on the local disk and checked. Close it to remove what was fetched
+ * from a remote file system.
+ *
+ * <p>The folder is a Hugging Face CLIP folder ({@code config.json}, {@code model.safetensors},
+ * {@code tokenizer.json}) with KKLIP's heads in {@code heads.safetensors}, the moments in {@code
+ * optimizer.safetensors} and the position in {@code state.json}.
+ */
+public final class Checkpoint implements AutoCloseable {
+  static final String CONFIG = "config.json";
+  static final String MODEL = "model.safetensors";
+  static final String HEADS = "heads.safetensors";
+  static final String OPTIMIZER = "optimizer.safetensors";
+  static final String TOKENIZER = "tokenizer.json";
+  static final String STATE = "state.json";
+
+  private final String location;
+  private final Path folder;
+  private final boolean fetched;
+  private final TrainState state;
+
+  Checkpoint(String location, Path folder, boolean fetched) throws IOException {
+    this.location = location;
+    this.folder = folder;
+    this.fetched = fetched;
+    JsonNode json = new ObjectMapper().readTree(folder.resolve(STATE).toFile());
+    state = TrainState.parse(json, location);
+  }
+
+  /** Where it was found, for messages. */
+  public String location() {
+    return location;
+  }
+
+  /** The local folder that holds its files: load the student from it as from any CLIP folder. */
+  public Path folder() {
+    return folder;
+  }
+
+  /** The heads' file; it holds no tensor when the run trained none. */
+  public Path heads() {
+    return folder.resolve(HEADS);
+  }
+
+  /** Where the run stood. */
+  public TrainState state() {
+    return state;
+  }
+
+  @Override
+  public void close() {
+    if (fetched) {
+      delete(folder);
+    }
+  }
+
+  static void delete(Path folder) {
+    try (Stream<Path> paths = Files.walk(folder)) {
+      List<Path> deepestFirst = paths.sorted(Comparator.reverseOrder()).toList();
+      for (Path path : deepestFirst) {
+        Files.delete(path);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "Cannot remove the temporary folder " + folder + " because of " + e + ".", e);
+    }
+  }
+}

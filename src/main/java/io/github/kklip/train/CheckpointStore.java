@@ -1,0 +1,262 @@
+package io.github.kklip.train;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.security.DigestInputStream;
+import java.security.DigestOutputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The checkpoints of a run: {@code OUTPUT/checkpoints/step-NNNNNNNNN.TOKEN/}, on any file system
+ * that Hadoop knows.
+ *
+ * <p>A checkpoint's files are written into a folder of its own, whose name carries a random token
+ * so that no two attempts ever write one path, and {@code checkpoint.json} last: it lists every
+ * file with its size and SHA-256. A folder without it, or with a file that differs from it, is no
+ * checkpoint. So nothing is renamed, and file systems and object stores work alike.
+ */
+public final class CheckpointStore {
+  private static final Logger LOG = LoggerFactory.getLogger(CheckpointStore.class);
+
+  static final String FOLDER = "checkpoints";
+  static final String MARKER = "checkpoint.json";
+  private static final Pattern NAME = Pattern.compile("step-(\\d{9,})\\.[0-9a-f]{8}");
+
+  /** Writes the bytes of one file. */
+  @FunctionalInterface
+  interface Content {
+    void writeTo(OutputStream out) throws IOException;
+  }
+
+  private final Path folder;
+  private final FileSystem fileSystem;
+
+  /** The checkpoints of the run in folder {@code output}. */
+  CheckpointStore(String output, Configuration configuration) throws IOException {
+    folder = new Path(output, FOLDER);
+    fileSystem = fileSystem(folder, configuration);
+  }
+
+  private CheckpointStore(Path folder, FileSystem fileSystem) {
+    this.folder = folder;
+    this.fileSystem = fileSystem;
+  }
+
+  /** Without the checksum files that Hadoop puts beside local ones: the marker has hashes. */
+  private static FileSystem fileSystem(Path path, Configuration configuration) throws IOException {
+    FileSystem found = path.getFileSystem(configuration);
+    return found instanceof LocalFileSystem local ? local.getRawFileSystem() : found;
+  }
+
+  /**
+   * The newest whole checkpoint of a run, or the checkpoint that {@code path} is.
+   *
+   * @param path a run's folder ({@code train.output}) or the folder of one checkpoint
+   * @throws IOException when there is none that is whole
+   */
+  public static Checkpoint newest(String path, Configuration configuration) throws IOException {
+    Path given = new Path(path);
+    FileSystem fileSystem = fileSystem(given, configuration);
+    if (fileSystem.exists(new Path(given, MARKER))) {
+      return new CheckpointStore(given, fileSystem).open(given, false);
+    }
+    return new CheckpointStore(path, configuration)
+        .newest(false)
+        .orElseThrow(
+            () ->
+                new FileNotFoundException(
+                    "Cannot find a whole checkpoint in "
+                        + path
+                        + ". Give the train.output of a run that has written one."));
+  }
+
+  /**
+   * The newest whole checkpoint; one that is not whole is skipped with a log line.
+   *
+   * @param withOptimizer whether the moments are needed too
+   */
+  Optional<Checkpoint> newest(boolean withOptimizer) throws IOException {
+    for (Path candidate : candidates()) {
+      try {
+        return Optional.of(open(candidate, withOptimizer));
+      } catch (TornCheckpointException e) {
+        LOG.warn("{} Looking for an older one.", e.getMessage());
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Folders that may be checkpoints, the newest first. */
+  private List<Path> candidates() throws IOException {
+    FileStatus[] found;
+    try {
+      found = fileSystem.listStatus(folder);
+    } catch (FileNotFoundException e) {
+      return List.of();
+    }
+    List<Path> candidates = new ArrayList<>();
+    for (FileStatus status : found) {
+      if (status.isDirectory() && NAME.matcher(status.getPath().getName()).matches()) {
+        candidates.add(status.getPath());
+      }
+    }
+    candidates.sort(
+        Comparator.comparingLong(CheckpointStore::step).thenComparing(Path::getName).reversed());
+    return candidates;
+  }
+
+  private static long step(Path candidate) {
+    Matcher matcher = NAME.matcher(candidate.getName());
+    return matcher.matches() ? Long.parseLong(matcher.group(1)) : -1;
+  }
+
+  /** Checks every file against the marker, fetching it on the way when it is remote. */
+  private Checkpoint open(Path candidate, boolean withOptimizer) throws IOException {
+    JsonNode files = marker(candidate).path("files");
+    boolean local = fileSystem.getUri().getScheme().equals("file");
+    java.nio.file.Path target =
+        local
+            ? java.nio.file.Path.of(candidate.toUri().getPath())
+            : Files.createTempDirectory("kklip-checkpoint-");
+    boolean whole = false;
+    try {
+      for (Map.Entry<String, JsonNode> file : files.properties()) {
+        if (withOptimizer || !file.getKey().equals(Checkpoint.OPTIMIZER)) {
+          check(candidate, file.getKey(), file.getValue(), local ? null : target);
+        }
+      }
+      Checkpoint checkpoint = new Checkpoint(candidate.toString(), target, !local);
+      whole = true;
+      return checkpoint;
+    } finally {
+      if (!whole && !local) {
+        Checkpoint.delete(target);
+      }
+    }
+  }
+
+  private JsonNode marker(Path candidate) throws IOException {
+    try (InputStream in = fileSystem.open(new Path(candidate, MARKER))) {
+      JsonNode marker = new ObjectMapper().readTree(in.readAllBytes());
+      if (!marker.path("files").isObject()) {
+        throw new TornCheckpointException(candidate, MARKER + " lists no files");
+      }
+      return marker;
+    } catch (FileNotFoundException e) {
+      throw new TornCheckpointException(candidate, "it was not written to its end");
+    } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
+      throw new TornCheckpointException(candidate, MARKER + " is not JSON");
+    }
+  }
+
+  private void check(Path candidate, String name, JsonNode listed, java.nio.file.Path target)
+      throws IOException {
+    MessageDigest sha256 = sha256();
+    long bytes = 0;
+    try (InputStream in =
+            new DigestInputStream(fileSystem.open(new Path(candidate, name)), sha256);
+        OutputStream out =
+            target == null
+                ? OutputStream.nullOutputStream()
+                : Files.newOutputStream(target.resolve(name))) {
+      bytes = in.transferTo(out);
+    } catch (FileNotFoundException e) {
+      throw new TornCheckpointException(candidate, name + " is missing");
+    }
+    if (bytes != listed.path("bytes").asLong(-1)) {
+      throw new TornCheckpointException(
+          candidate, name + " has " + bytes + " bytes instead of " + listed.path("bytes").asText());
+    }
+    if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.path("sha256").asText())) {
+      throw new TornCheckpointException(candidate, "the hash of " + name + " differs");
+    }
+  }
+
+  /**
+   * Writes a checkpoint, marker last, and removes those beyond the {@code keep} newest.
+   *
+   * @return its folder
+   */
+  String write(long step, Map<String, Content> files, int keep) throws IOException {
+    String token = UUID.randomUUID().toString().substring(0, 8);
+    Path target = new Path(folder, String.format("step-%09d.%s", step, token));
+    fileSystem.mkdirs(target);
+    ObjectMapper mapper = new ObjectMapper();
+    ObjectNode marker = mapper.createObjectNode().put("format", 1).put("step", step);
+    ObjectNode listed = marker.putObject("files");
+    for (Map.Entry<String, Content> file : files.entrySet()) {
+      MessageDigest sha256 = sha256();
+      Path path = new Path(target, file.getKey());
+      try (OutputStream out =
+          new DigestOutputStream(fileSystem.create(path, false, 1 << 20), sha256)) {
+        file.getValue().writeTo(out);
+      }
+      listed
+          .putObject(file.getKey())
+          .put("bytes", fileSystem.getFileStatus(path).getLen())
+          .put("sha256", HexFormat.of().formatHex(sha256.digest()));
+    }
+    try (OutputStream out = fileSystem.create(new Path(target, MARKER), false)) {
+      out.write(mapper.writerWithDefaultPrettyPrinter().writeValueAsBytes(marker));
+    }
+    retire(step, keep);
+    return target.toString();
+  }
+
+  /** Removes checkpoints, and torn ones, older than the {@code keep} newest up to {@code step}. */
+  private void retire(long step, int keep) throws IOException {
+    int kept = 0;
+    for (Path candidate : candidates()) {
+      if (step(candidate) > step) {
+        continue;
+      }
+      if (kept < keep && fileSystem.exists(new Path(candidate, MARKER))) {
+        kept++;
+      } else if (kept == keep) {
+        // The marker first: a removal that is cut short must not leave what looks whole.
+        fileSystem.delete(new Path(candidate, MARKER), false);
+        fileSystem.delete(candidate, true);
+      }
+    }
+  }
+
+  static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("Cannot hash because this JVM has no SHA-256.", e);
+    }
+  }
+
+  /** A folder that is no whole checkpoint. */
+  private static final class TornCheckpointException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    TornCheckpointException(Path checkpoint, String reason) {
+      super("Cannot use the checkpoint " + checkpoint + " because " + reason + ".");
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package io.github.kklip.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class CheckpointStoreTest {
+  @TempDir Path output;
+  private CheckpointStore store;
+
+  @BeforeEach
+  void open() throws IOException {
+    store = new CheckpointStore(output.toString(), new Configuration(false));
+  }
+
+  private static TrainState state(long step) {
+    return new TrainState(
+        step,
+        step - 1,
+        1,
+        false,
+        new TreeMap<>(Map.of("seed", "7", "train.lr", "0.001")),
+        new TreeMap<>(Map.of("ranks", "2")),
+        List.of(new TrainState.ShardRows(0, 2048), new TrainState.ShardRows(4, 17)));
+  }
+
+  private String write(long step, int keep) throws IOException {
+    Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
+    files.put(
+        Checkpoint.MODEL, out -> out.write(("weights " + step).getBytes(StandardCharsets.UTF_8)));
+    files.put(Checkpoint.OPTIMIZER, out -> out.write(new byte[100]));
+    byte[] json = state(step).toJson().toString().getBytes(StandardCharsets.UTF_8);
+    files.put(Checkpoint.STATE, out -> out.write(json));
+    return store.write(step, files, keep);
+  }
+
+  private long newestStep() throws IOException {
+    try (Checkpoint checkpoint = store.newest(true).orElseThrow()) {
+      return checkpoint.state().step();
+    }
+  }
+
+  @Test
+  void theNewestIsFoundWithItsStateAndFiles() throws IOException {
+    assertThat(store.newest(true)).isEmpty();
+    write(5, 3);
+    write(1_000_000_000_000L, 3);
+    write(10, 3);
+    try (Checkpoint checkpoint = store.newest(true).orElseThrow()) {
+      assertThat(checkpoint.state()).isEqualTo(state(1_000_000_000_000L));
+      assertThat(checkpoint.folder().resolve(Checkpoint.MODEL)).hasContent("weights 1000000000000");
+    }
+    try (Stream<Path> files = Files.walk(output)) {
+      assertThat(files.filter(f -> f.getFileName().toString().endsWith(".crc"))).isEmpty();
+    }
+  }
+
+  @Test
+  void theOldestGoAndTornOnesBelowThemToo() throws IOException {
+    Path torn = Path.of(write(1, 2));
+    Files.delete(torn.resolve(CheckpointStore.MARKER));
+    write(2, 2);
+    write(3, 2);
+    write(4, 2);
+    try (Stream<Path> left = Files.list(output.resolve("checkpoints"))) {
+      assertThat(left.map(p -> p.getFileName().toString().substring(0, 14)).sorted())
+          .containsExactly("step-000000003", "step-000000004");
+    }
+  }
+
+  @Test
+  void aTornCheckpointIsSkippedForTheOlderOne() throws IOException {
+    write(1, 9);
+    Path noMarker = Path.of(write(2, 9));
+    Files.delete(noMarker.resolve(CheckpointStore.MARKER));
+    Path cut = Path.of(write(3, 9));
+    Files.write(cut.resolve(Checkpoint.OPTIMIZER), new byte[99]);
+    Path flipped = Path.of(write(4, 9));
+    Files.writeString(flipped.resolve(Checkpoint.MODEL), "weightz 4");
+    Path missing = Path.of(write(5, 9));
+    Files.delete(missing.resolve(Checkpoint.STATE));
+    Path noJson = Path.of(write(6, 9));
+    Files.writeString(noJson.resolve(CheckpointStore.MARKER), "{");
+    assertThat(newestStep()).isEqualTo(1);
+
+    assertThatThrownBy(() -> CheckpointStore.newest(flipped.toString(), new Configuration(false)))
+        .hasMessage(
+            "Cannot use the checkpoint "
+                + flipped
+                + " because the hash of model.safetensors differs.");
+  }
+
+  @Test
+  void readersOfTheModelNeedNoOptimizer() throws IOException {
+    Path folder = Path.of(write(3, 9));
+    Files.delete(folder.resolve(Checkpoint.OPTIMIZER));
+    Configuration configuration = new Configuration(false);
+    assertThat(store.newest(true)).isEmpty();
+    try (Checkpoint byRun = CheckpointStore.newest(output.toString(), configuration);
+        Checkpoint itself = CheckpointStore.newest(folder.toString(), configuration)) {
+      assertThat(byRun.folder()).isEqualTo(itself.folder()).isEqualTo(folder);
+    }
+    assertThatThrownBy(
+            () -> CheckpointStore.newest(output.resolve("nothing").toString(), configuration))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            "Cannot find a whole checkpoint in "
+                + output.resolve("nothing")
+                + ". Give the train.output of a run that has written one.");
+  }
+
+  @Test
+  void aWriteThatFailsLeavesNoCheckpoint() throws IOException {
+    write(1, 1);
+    assertThatThrownBy(
+            () ->
+                store.write(
+                    2,
+                    Map.of(
+                        Checkpoint.MODEL,
+                        out -> {
+                          out.write(1);
+                          throw new IOException("disk full");
+                        }),
+                    1))
+        .hasMessage("disk full");
+    assertThat(newestStep()).isEqualTo(1);
+  }
+
+  @Test
+  void otherSettingsAreRefusedByName() {
+    TrainState state = state(1);
+    state.checkIdentity(Map.of("seed", "7", "train.lr", "0.001"), "here");
+    assertThatThrownBy(
+            () -> state.checkIdentity(Map.of("train.lr", "0.1", "student.config", "tiny"), "here"))
+        .hasMessage(
+            "Cannot go on from the checkpoint here because it was made with other settings: seed was"
+                + " 7 and is not set; student.config was not set and is tiny; train.lr was 0.001 and"
+                + " is 0.1. Use the same settings, or another train.output.");
+  }
+}
