@@ -1,0 +1,145 @@
+package io.github.kklip.comms;
+
+import java.io.IOException;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The port on which a rank waits for its neighbour. It is open from before the ranks exchange
+ * addresses until the ring is closed into a circle, and not longer.
+ */
+public final class RingListener implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(RingListener.class);
+
+  /** Ports that are tried upwards from the first one set. */
+  public static final int PORTS = 256;
+
+  /** Strangers that may be waiting to be refused; one more is dropped at once. */
+  private static final int CALLERS = 32;
+
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+  private final ServerSocketChannel server;
+  private final Semaphore callers = new Semaphore(CALLERS);
+
+  private RingListener(ServerSocketChannel server) {
+    this.server = server;
+  }
+
+  /**
+   * Opens a port.
+   *
+   * @param bind the address to listen on
+   * @param firstPort the first of {@value #PORTS} ports to try, or 0 for any free one
+   */
+  public static RingListener open(InetAddress bind, int firstPort) throws IOException {
+    ServerSocketChannel server = ServerSocketChannel.open();
+    int last = firstPort == 0 ? 0 : Math.min(firstPort + PORTS - 1, 65_535);
+    for (int port = firstPort; port <= last; port++) {
+      try {
+        server.bind(new InetSocketAddress(bind, port), CALLERS);
+        return new RingListener(server);
+      } catch (BindException e) {
+        if (port == last) {
+          server.close();
+          throw new IOException(
+              "Cannot listen on "
+                  + bind.getHostAddress()
+                  + " because no port from "
+                  + firstPort
+                  + " to "
+                  + last
+                  + " can be used: "
+                  + e.getMessage()
+                  + ". Set train.port to the first port of a free range.",
+              e);
+        }
+      }
+    }
+    throw new IllegalArgumentException("Cannot listen on port " + firstPort + ".");
+  }
+
+  /** The port that the other ranks have to know. */
+  public int port() {
+    return server.socket().getLocalPort();
+  }
+
+  /**
+   * Takes calls on a thread of its own until it is closed.
+   *
+   * @return the connections of rank {@code expected}, one for each purpose, as they come
+   */
+  Map<Handshake.Purpose, CompletableFuture<SocketChannel>> accept(
+      Handshake handshake, int self, int expected) {
+    Map<Handshake.Purpose, CompletableFuture<SocketChannel>> calls =
+        new EnumMap<>(Handshake.Purpose.class);
+    for (Handshake.Purpose purpose : Handshake.Purpose.values()) {
+      calls.put(purpose, new CompletableFuture<>());
+    }
+    TcpRing.daemon(
+        "kklip-accept-" + self,
+        () -> {
+          while (server.isOpen()) {
+            take(handshake, self, expected, calls);
+          }
+        });
+    return calls;
+  }
+
+  private void take(
+      Handshake handshake,
+      int self,
+      int expected,
+      Map<Handshake.Purpose, CompletableFuture<SocketChannel>> calls) {
+    try {
+      SocketChannel channel = server.accept();
+      if (!callers.tryAcquire()) {
+        drop(channel, "too many unauthenticated connections are open");
+        return;
+      }
+      // One thread for each caller: a silent stranger does not keep the neighbour waiting.
+      TcpRing.daemon(
+          "kklip-handshake-" + self,
+          () -> {
+            try {
+              Handshake.Caller caller = handshake.answer(channel.socket(), self, PATIENCE);
+              if (caller.rank() != expected || !calls.get(caller.purpose()).complete(channel)) {
+                drop(channel, "rank " + caller.rank() + " is not expected here");
+              }
+            } catch (IOException e) {
+              drop(channel, e.getMessage());
+            } finally {
+              callers.release();
+            }
+          });
+    } catch (ClosedChannelException e) {
+      LOG.debug("Listener of rank {} is closed.", self);
+    } catch (IOException e) {
+      LOG.warn("Cannot accept a connection at rank {}: {}", self, e.toString());
+    }
+  }
+
+  private static void drop(SocketChannel channel, String reason) {
+    LOG.warn(
+        "Dropped a connection from {} because {}.",
+        channel.socket().getRemoteSocketAddress(),
+        reason);
+    TcpRing.closeQuietly(channel);
+  }
+
+  @Override
+  public void close() {
+    TcpRing.closeQuietly(server);
+  }
+}

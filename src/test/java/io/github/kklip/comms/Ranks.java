@@ -1,0 +1,81 @@
+package io.github.kklip.comms;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/** Ranks as threads of this JVM, with real sockets between them. */
+final class Ranks {
+  static final Limits LIMITS =
+      new Limits(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofSeconds(20));
+
+  interface Body<T> {
+    T run(Collective collective) throws Exception;
+  }
+
+  private Ranks() {}
+
+  static byte[] secret() {
+    byte[] secret = new byte[TcpRing.SECRET_BYTES];
+    new SecureRandom().nextBytes(secret);
+    return secret;
+  }
+
+  /** What every rank returned, in order of rank. */
+  static <T> List<T> run(int ranks, Body<T> body) throws Exception {
+    return outcomes(ranks, LIMITS, body).stream().map(Ranks::value).toList();
+  }
+
+  /** The futures of all ranks, all done. */
+  static <T> List<Future<T>> outcomes(int ranks, Limits limits, Body<T> body) throws Exception {
+    byte[] secret = secret();
+    List<RingListener> listeners = new ArrayList<>();
+    List<Peer> peers = new ArrayList<>();
+    for (int r = 0; r < ranks; r++) {
+      listeners.add(listener());
+      peers.add(new Peer("127.0.0.1", listeners.get(r).port()));
+    }
+    ExecutorService threads = Executors.newFixedThreadPool(ranks);
+    try {
+      List<Future<T>> outcomes = new ArrayList<>();
+      for (int r = 0; r < ranks; r++) {
+        int rank = r;
+        outcomes.add(
+            threads.submit(
+                () -> {
+                  try (Collective collective =
+                      TcpRing.connect(listeners.get(rank), rank, peers, secret, limits)) {
+                    return body.run(collective);
+                  }
+                }));
+      }
+      threads.shutdown();
+      if (!threads.awaitTermination(60, TimeUnit.SECONDS)) {
+        throw new IllegalStateException("The ranks did not end.");
+      }
+      return outcomes;
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  static RingListener listener() throws IOException {
+    return RingListener.open(InetAddress.getLoopbackAddress(), 0);
+  }
+
+  private static <T> T value(Future<T> outcome) {
+    try {
+      return outcome.get();
+    } catch (InterruptedException | ExecutionException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+package io.github.kklip.comms;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Ranks as processes, which can be killed and stopped. */
+class RingProcessTest {
+  private final List<Process> processes = new ArrayList<>();
+  private final List<BufferedReader> outputs = new ArrayList<>();
+
+  private void start(int ranks, int count, int rounds, int heartbeat, int step) throws IOException {
+    for (int r = 0; r < ranks; r++) {
+      Process process =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "-Xmx128m",
+                  "-XX:TieredStopAtLevel=1",
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  RingProcess.class.getName(),
+                  Integer.toString(r),
+                  Integer.toString(count),
+                  Integer.toString(rounds),
+                  Integer.toString(heartbeat),
+                  Integer.toString(step))
+              .redirectError(ProcessBuilder.Redirect.DISCARD)
+              .start();
+      processes.add(process);
+      outputs.add(process.inputReader(StandardCharsets.UTF_8));
+    }
+    String secret = HexFormat.of().formatHex(Ranks.secret());
+    for (Process process : processes) {
+      tell(process, secret);
+    }
+    List<String> ports = new ArrayList<>();
+    for (BufferedReader output : outputs) {
+      ports.add(output.readLine());
+    }
+    for (Process process : processes) {
+      tell(process, ports.stream().collect(Collectors.joining(" ")));
+    }
+  }
+
+  private static void tell(Process process, String line) throws IOException {
+    process.getOutputStream().write((line + "\n").getBytes(StandardCharsets.UTF_8));
+    process.getOutputStream().flush();
+  }
+
+  private static void signal(String name, Process process) throws Exception {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
+    assertThat(kill.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(kill.exitValue()).isZero();
+  }
+
+  @AfterEach
+  void end() throws InterruptedException {
+    for (Process process : processes) {
+      process.destroyForcibly().waitFor();
+    }
+  }
+
+  @Test
+  void processesSumWhatTheyHave() throws Exception {
+    start(3, 300_001, 5, 20, 20);
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo("first");
+      assertThat(output.readLine()).isEqualTo("done");
+    }
+    for (Process process : processes) {
+      assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
+      assertThat(process.exitValue()).isZero();
+    }
+  }
+
+  @Test
+  void aKilledRankIsNamedOnEveryOther() throws Exception {
+    start(4, 100_000, 1_000_000, 20, 60);
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo("first");
+    }
+    signal("KILL", processes.get(2));
+    for (int r : new int[] {0, 1, 3}) {
+      assertThat(outputs.get(r).readLine()).contains("ost rank 2 (127.0.0.1:");
+    }
+  }
+
+  @Test
+  void aStoppedRankIsNamedAndCannotGoOnWhenItIsContinued() throws Exception {
+    start(3, 1000, 1_000_000, 2, 60);
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo("first");
+    }
+    signal("STOP", processes.get(1));
+    for (int r : new int[] {0, 2}) {
+      assertThat(outputs.get(r).readLine())
+          .contains("ost rank 1 (127.0.0.1:")
+          .contains("no sign of life for 2 s");
+    }
+    signal("CONT", processes.get(1));
+    assertThat(outputs.get(1).readLine()).containsPattern("primary|secondary");
+  }
+}

@@ -1,0 +1,423 @@
+package io.github.kklip.comms;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TcpRingTest {
+  private static ByteBuffer floats(long seed, int count) {
+    ByteBuffer buffer =
+        ByteBuffer.allocateDirect(count * Float.BYTES).order(ByteOrder.nativeOrder());
+    SplittableRandom random = new SplittableRandom(seed);
+    for (int i = 0; i < count; i++) {
+      buffer.putFloat(i * Float.BYTES, (float) random.nextGaussian());
+    }
+    return buffer;
+  }
+
+  private static byte[] bytes(ByteBuffer buffer) {
+    byte[] bytes = new byte[buffer.remaining()];
+    buffer.duplicate().get(bytes);
+    return bytes;
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 5",
+    "2, 0",
+    "2, 1",
+    "2, 7",
+    "3, 1",
+    "3, 2",
+    "3, 100",
+    "4, 3",
+    "4, 250000",
+    "2, 4194304",
+    "3, 1000001"
+  })
+  void allReduceIsTheSumAndTheSameBytesEverywhere(int ranks, int count) throws Exception {
+    List<byte[]> results =
+        Ranks.run(
+            ranks,
+            collective -> {
+              ByteBuffer buffer = floats(collective.rank(), count);
+              collective.allReduce(buffer, ElementType.FLOAT32).await();
+              return bytes(buffer);
+            });
+    double[] sums = new double[count];
+    for (int r = 0; r < ranks; r++) {
+      ByteBuffer term = floats(r, count);
+      for (int i = 0; i < count; i++) {
+        sums[i] += term.getFloat(i * Float.BYTES);
+      }
+    }
+    ByteBuffer result = ByteBuffer.wrap(results.get(0)).order(ByteOrder.nativeOrder());
+    double worst = 0;
+    for (int i = 0; i < count; i++) {
+      worst = Math.max(worst, Math.abs(result.getFloat(i * Float.BYTES) - sums[i]));
+    }
+    assertThat(worst).isLessThan(4e-6);
+    assertThat(results).allSatisfy(r -> assertThat(r).isEqualTo(results.get(0)));
+  }
+
+  @Test
+  void theSameRanksGiveTheSameBytesTwice() throws Exception {
+    Ranks.Body<byte[]> body =
+        collective -> {
+          ByteBuffer buffer = floats(7 + collective.rank(), 70_001);
+          collective.allReduce(buffer, ElementType.FLOAT32).await();
+          return bytes(buffer);
+        };
+    assertThat(Ranks.run(4, body).get(2)).isEqualTo(Ranks.run(4, body).get(1));
+  }
+
+  @Test
+  void doublesAreSummedAsDoubles() throws Exception {
+    List<double[]> sums =
+        Ranks.run(3, collective -> collective.sum(1e16, Math.pow(10, -collective.rank()), 0.5));
+    assertThat(sums).allSatisfy(s -> assertThat(s).containsExactly(3e16, 1 + 0.1 + 0.01, 1.5));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4})
+  void unevenPartsAreScatteredAndGathered(int ranks) throws Exception {
+    int[] counts = new int[ranks];
+    int total = 0;
+    for (int r = 0; r < ranks; r++) {
+      counts[r] = r == 1 ? 0 : 5 + 40_000 * r;
+      total += counts[r];
+    }
+    int all = total;
+    List<byte[]> results =
+        Ranks.run(
+            ranks,
+            collective -> {
+              ByteBuffer buffer = ByteBuffer.allocateDirect(all * 4).order(ByteOrder.nativeOrder());
+              for (int i = 0; i < all; i++) {
+                buffer.putFloat(4 * i, i % 1000 + collective.rank());
+              }
+              collective.reduceScatter(buffer, ElementType.FLOAT32, counts).await();
+              int start = 0;
+              for (int r = 0; r < collective.rank(); r++) {
+                start += counts[r];
+              }
+              for (int i = 0; i < all; i++) {
+                if (i < start || i >= start + counts[collective.rank()]) {
+                  buffer.putFloat(4 * i, -1);
+                }
+              }
+              collective.allGather(buffer, ElementType.FLOAT32, counts).await();
+              return bytes(buffer);
+            });
+    float ofRanks = ranks * (ranks - 1) / 2f;
+    for (byte[] result : results) {
+      ByteBuffer buffer = ByteBuffer.wrap(result).order(ByteOrder.nativeOrder());
+      int wrong = 0;
+      for (int i = 0; i < all; i++) {
+        wrong += buffer.getFloat(4 * i) == ranks * (i % 1000) + ofRanks ? 0 : 1;
+      }
+      assertThat(wrong).isZero();
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 0", "2, 1", "3, 0", "3, 2", "4, 1"})
+  void everyRankGetsTheRootsBytes(int ranks, int root) throws Exception {
+    List<byte[]> results =
+        Ranks.run(
+            ranks,
+            collective -> {
+              ByteBuffer buffer = floats(collective.rank(), 123_457);
+              collective.broadcast(buffer, root).await();
+              return bytes(buffer);
+            });
+    assertThat(results).allSatisfy(r -> assertThat(r).isEqualTo(bytes(floats(root, 123_457))));
+  }
+
+  @Test
+  void onlyTheBytesBetweenPositionAndLimitChange() throws Exception {
+    Ranks.run(
+        2,
+        collective -> {
+          ByteBuffer buffer = ByteBuffer.allocateDirect(16).order(ByteOrder.nativeOrder());
+          for (int i = 0; i < 4; i++) {
+            buffer.putFloat(4 * i, 1 + i);
+          }
+          buffer.position(4).limit(12);
+          collective.allReduce(buffer, ElementType.FLOAT32).await();
+          assertThat(buffer.position()).isEqualTo(4);
+          assertThat(buffer.limit()).isEqualTo(12);
+          buffer.clear();
+          assertThat(buffer.getFloat(0)).isEqualTo(1);
+          assertThat(buffer.getFloat(4)).isEqualTo(4);
+          assertThat(buffer.getFloat(8)).isEqualTo(6);
+          assertThat(buffer.getFloat(12)).isEqualTo(4);
+          return null;
+        });
+  }
+
+  @Test
+  void manyOperationsQueueInOrder() throws Exception {
+    List<Double> last =
+        Ranks.run(
+            3,
+            collective -> {
+              List<Pending> pending = new ArrayList<>();
+              List<ByteBuffer> buffers = new ArrayList<>();
+              for (int i = 0; i < 200; i++) {
+                ByteBuffer buffer = floats(i, 1 + i * 13 % 997);
+                buffers.add(buffer);
+                pending.add(collective.allReduce(buffer, ElementType.FLOAT32));
+              }
+              pending.add(collective.barrier());
+              for (Pending p : pending) {
+                p.await(Duration.ofSeconds(20));
+                assertThat(p.isDone()).isTrue();
+              }
+              return (double) buffers.get(199).getFloat(0) / floats(199, 1).getFloat(0);
+            });
+    assertThat(last).allSatisfy(x -> assertThat(x).isCloseTo(3, within(1e-6)));
+  }
+
+  @Test
+  void nobodyLeavesTheBarrierBeforeAllHaveCome() throws Exception {
+    CompletableFuture<Void> come = new CompletableFuture<>();
+    Ranks.run(
+        3,
+        collective -> {
+          if (collective.rank() == 1) {
+            assertThatThrownBy(() -> come.get(100, TimeUnit.MILLISECONDS))
+                .isInstanceOf(java.util.concurrent.TimeoutException.class);
+            come.complete(null);
+          }
+          collective.barrier().await();
+          assertThat(come).isDone();
+          return null;
+        });
+  }
+
+  @Test
+  void anAbortReachesEveryRankWithItsCause() throws Exception {
+    List<Future<Object>> outcomes =
+        Ranks.outcomes(
+            4,
+            Ranks.LIMITS,
+            collective -> {
+              if (collective.rank() == 2) {
+                collective.abort(new IllegalStateException("the picture is upside down"));
+              }
+              ByteBuffer buffer = floats(1, 1_000_000);
+              while (true) {
+                collective.allReduce(buffer, ElementType.FLOAT32).await();
+              }
+            });
+    for (int r = 0; r < 4; r++) {
+      CollectiveException e = failure(outcomes.get(r));
+      assertThat(e).hasMessageContaining("the picture is upside down");
+      assertThat(e.isSecondary()).isEqualTo(r != 2);
+      if (r != 2) {
+        assertThat(e)
+            .hasMessageContaining("because rank 2 (127.0.0.1:")
+            .hasMessageContaining("This failure here is secondary");
+      }
+    }
+  }
+
+  @Test
+  void aRankThatDoesSomethingElseIsNamed() throws Exception {
+    List<Future<Object>> outcomes =
+        Ranks.outcomes(
+            3,
+            Ranks.LIMITS,
+            collective -> {
+              ByteBuffer buffer = floats(1, 10 + collective.rank() / 2);
+              collective.allReduce(buffer, ElementType.FLOAT32).await();
+              return null;
+            });
+    for (Future<Object> outcome : outcomes) {
+      assertThat(failure(outcome)).hasMessageContaining("does another one as its operation 1");
+    }
+  }
+
+  @Test
+  void aRankThatNeverComesIsNamedWhenTheStepTimeIsOver() throws Exception {
+    Limits limits =
+        new Limits(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(3));
+    CompletableFuture<Void> othersFailed = new CompletableFuture<>();
+    List<Future<Object>> outcomes =
+        Ranks.outcomes(
+            3,
+            limits,
+            collective -> {
+              collective.barrier().await();
+              if (collective.rank() == 0) {
+                othersFailed.get(20, TimeUnit.SECONDS);
+              }
+              try {
+                // One more may succeed: the bytes of the others are on their way already.
+                while (true) {
+                  collective.barrier().await();
+                }
+              } finally {
+                othersFailed.complete(null);
+              }
+            });
+    assertThat(failure(outcomes.get(1)))
+        .hasMessageContaining("no byte moved for train.step-timeout = 3 s")
+        .hasMessageContaining("It waits for rank 0 (127.0.0.1:")
+        .hasMessageContaining("lives but has not come to this operation");
+    assertThat(failure(outcomes.get(0))).hasMessageContaining("rank 1 (127.0.0.1:");
+    assertThat(failure(outcomes.get(2))).hasMessageContaining("rank 0 (127.0.0.1:");
+  }
+
+  @Test
+  void aRankThatLeavesTooEarlyIsNamed() throws Exception {
+    List<Future<Object>> outcomes =
+        Ranks.outcomes(
+            3,
+            Ranks.LIMITS,
+            collective -> {
+              collective.barrier().await();
+              if (collective.rank() != 1) {
+                collective.barrier().await();
+              }
+              return null;
+            });
+    outcomes.get(1).get();
+    assertThat(failure(outcomes.get(2)))
+        .hasMessageContaining("rank 1 (127.0.0.1:")
+        .hasMessageContaining("has closed its collective");
+    failure(outcomes.get(0));
+  }
+
+  @Test
+  void strangersAreDroppedAndTheRingStandsAllTheSame() throws Exception {
+    byte[] secret = Ranks.secret();
+    try (RingListener a = Ranks.listener();
+        RingListener b = Ranks.listener();
+        Socket silent = new Socket(InetAddress.getLoopbackAddress(), a.port());
+        Socket babbling = new Socket(InetAddress.getLoopbackAddress(), b.port());
+        Socket guessing = new Socket(InetAddress.getLoopbackAddress(), b.port())) {
+      babbling
+          .getOutputStream()
+          .write(
+              "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: someone who is curious\r\n\r\n"
+                  .repeat(3)
+                  .getBytes(StandardCharsets.US_ASCII));
+      List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
+      CompletableFuture<Void> leave;
+      Handshake stranger = new Handshake(Ranks.secret(), 2);
+      CompletableFuture<Void> guess =
+          CompletableFuture.runAsync(
+              () ->
+                  assertThatThrownBy(
+                          () ->
+                              stranger.call(
+                                  guessing,
+                                  new Handshake.Caller(0, Handshake.Purpose.DATA),
+                                  1,
+                                  Duration.ofSeconds(20)))
+                      .hasMessageContaining("closed the connection"));
+      CompletableFuture<Collective> other =
+          CompletableFuture.supplyAsync(() -> TcpRing.connect(b, 1, peers, secret, Ranks.LIMITS));
+      try (Collective zero = TcpRing.connect(a, 0, peers, secret, Ranks.LIMITS);
+          Collective one = other.get(20, TimeUnit.SECONDS)) {
+        Pending there = one.barrier();
+        zero.barrier().await();
+        there.await();
+        guess.get(20, TimeUnit.SECONDS);
+        InputStream answer = babbling.getInputStream();
+        babbling.setSoTimeout(20_000);
+        assertThat(answer.readNBytes(32)).hasSize(32);
+        assertThat(endOf(answer)).isTrue();
+        // Each waits for the other's goodbye.
+        leave = CompletableFuture.runAsync(one::close);
+      }
+      leave.get(20, TimeUnit.SECONDS);
+      assertThat(silent.getInputStream().readNBytes(32)).hasSize(32);
+    }
+  }
+
+  /** After the nonce nothing comes: the end, or a reset, since the babble was not read. */
+  private static boolean endOf(InputStream answer) {
+    try {
+      return answer.read() < 0;
+    } catch (java.io.IOException e) {
+      return true;
+    }
+  }
+
+  @Test
+  void aRankWithAnotherSecretIsRefused() throws Exception {
+    Limits limits = new Limits(Duration.ofSeconds(2), Duration.ofSeconds(5), Duration.ofSeconds(5));
+    try (RingListener a = Ranks.listener();
+        RingListener b = Ranks.listener()) {
+      List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
+      CompletableFuture<Collective> other =
+          CompletableFuture.supplyAsync(() -> TcpRing.connect(b, 1, peers, Ranks.secret(), limits));
+      assertThatThrownBy(() -> TcpRing.connect(a, 0, peers, Ranks.secret(), limits))
+          .isInstanceOf(CollectiveException.class)
+          .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + b.port() + ")")
+          .hasMessageContaining("secrets differ");
+      assertThatThrownBy(() -> other.get(20, TimeUnit.SECONDS))
+          .hasCauseInstanceOf(CollectiveException.class);
+    }
+  }
+
+  @Test
+  void anAbsentRankIsNamedWhenTheRendezvousIsOver() throws Exception {
+    Limits limits = new Limits(Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofSeconds(5));
+    try (RingListener a = Ranks.listener();
+        RingListener silent = Ranks.listener()) {
+      List<Peer> peers =
+          List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", silent.port()));
+      assertThatThrownBy(() -> TcpRing.connect(a, 0, peers, Ranks.secret(), limits))
+          .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + silent.port());
+    }
+  }
+
+  @Test
+  void portsAreTriedUpwards() throws Exception {
+    InetAddress local = InetAddress.getLoopbackAddress();
+    try (RingListener first = RingListener.open(local, 0);
+        RingListener second = RingListener.open(local, first.port())) {
+      assertThat(second.port()).isBetween(first.port() + 1, first.port() + RingListener.PORTS - 1);
+    }
+  }
+
+  @Test
+  void aShortSecretIsRefused() {
+    assertThatThrownBy(() -> new Handshake(new byte[16], 2))
+        .hasMessage(
+            "Cannot authenticate ranks because the secret has 16 bytes. It needs 32 random bytes.");
+  }
+
+  private static CollectiveException failure(Future<?> outcome) throws InterruptedException {
+    try {
+      outcome.get();
+    } catch (ExecutionException e) {
+      assertThat(e.getCause()).isInstanceOf(CollectiveException.class);
+      return (CollectiveException) e.getCause();
+    }
+    throw new AssertionError("The rank did not fail.");
+  }
+}
