@@ -288,6 +288,7 @@ public record Settings(
       long prefetch,
       Duration rendezvousTimeout,
       Duration stepTimeout,
+      Duration heartbeatTimeout,
       int port)
       implements Serializable {
     private static Train read(Section s) {
@@ -318,6 +319,7 @@ public record Settings(
               s.bytes("prefetch", 1 << 20),
               s.duration("rendezvous-timeout"),
               s.duration("step-timeout"),
+              s.duration("heartbeat-timeout"),
               s.integer("port", 0, 65_535));
       s.check("precision", "float16", train.precision != Dtype.FLOAT16, "float32 or bfloat16");
       s.check(
