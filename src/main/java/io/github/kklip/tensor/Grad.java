@@ -31,9 +31,14 @@ public final class Grad implements AutoCloseable {
     return new Grad();
   }
 
+  /** {@code x} without its history: shares memory with {@code x}. */
+  public static NDArray detached(NDManager manager, NDArray x) {
+    return Torch.module("tensor/core").call(manager, "detach", x);
+  }
+
   /** {@code x} cut from its history, with a gradient of its own: shares memory with {@code x}. */
   public NDArray leaf(NDManager manager, NDArray x) {
-    NDArray cut = Torch.module("tensor/core").call(manager, "detach", x);
+    NDArray cut = detached(manager, x);
     cut.setRequiresGradient(true);
     return cut;
   }

@@ -1,0 +1,366 @@
+package io.github.kklip.model;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Shape of a CLIP model: the fields of Hugging Face's {@code config.json} of a CLIPModel, with its
+ * defaults for fields that are absent.
+ *
+ * @param projection width of the shared embedding space
+ * @param logitScale initial logarithm of the contrastive loss's inverse temperature
+ * @param initializerFactor multiplies the deviation of all initial weights
+ */
+public record ClipConfig(
+    Text text, Vision vision, int projection, double logitScale, double initializerFactor) {
+
+  /** Names of the shapes that come with the program. */
+  public static final List<String> BUILT_IN =
+      List.of("tiny", "small", "vit-b-32", "vit-b-16", "vit-l-14");
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  /** What stands between the two linear layers of a block. */
+  public enum Activation {
+    /** x sigmoid(1.702 x). */
+    QUICK_GELU("quick_gelu"),
+    /** x Phi(x), Phi the normal distribution. */
+    GELU("gelu");
+
+    private final String json;
+
+    Activation(String json) {
+      this.json = json;
+    }
+  }
+
+  /**
+   * The text encoder.
+   *
+   * @param context positions: the most tokens of a caption, start and end token included
+   * @param intermediate width between the two linear layers of a block
+   * @param endId the token whose state is the caption's; 2 is what older configurations say and
+   *     means: the highest id in the caption
+   */
+  public record Text(
+      int vocabulary,
+      int context,
+      int width,
+      int intermediate,
+      int layers,
+      int heads,
+      Activation activation,
+      double layerNormEps,
+      double initializerRange,
+      int startId,
+      int endId,
+      int padId) {
+    public Text {
+      positive("text_config.vocab_size", vocabulary);
+      positive("text_config.max_position_embeddings", context);
+      checkTower("text_config", width, intermediate, layers, heads);
+    }
+
+    /** Whether the caption's state is that of its highest id. */
+    public boolean pooledAtHighestId() {
+      return endId == 2;
+    }
+  }
+
+  /** The image encoder: a vision transformer over square patches of square RGB images. */
+  public record Vision(
+      int image,
+      int patch,
+      int width,
+      int intermediate,
+      int layers,
+      int heads,
+      Activation activation,
+      double layerNormEps,
+      double initializerRange) {
+    public Vision {
+      positive("vision_config.patch_size", patch);
+      checkTower("vision_config", width, intermediate, layers, heads);
+      if (image < patch) {
+        throw new IllegalArgumentException(
+            "Cannot use a CLIP shape, because its images ("
+                + image
+                + " pixels) are smaller than one patch: "
+                + patch
+                + ".");
+      }
+    }
+
+    /**
+     * Patches along one side; pixels of the right and lower edge that fill no patch are not seen.
+     */
+    public int grid() {
+      return image / patch;
+    }
+  }
+
+  public ClipConfig {
+    positive("projection_dim", projection);
+  }
+
+  private static void positive(String field, int value) {
+    if (value < 1) {
+      throw new IllegalArgumentException(
+          "Cannot use a CLIP shape, because " + field + " is not positive: " + value + ".");
+    }
+  }
+
+  private static void checkTower(String field, int width, int intermediate, int layers, int heads) {
+    positive(field + ".hidden_size", width);
+    positive(field + ".intermediate_size", intermediate);
+    positive(field + ".num_hidden_layers", layers);
+    positive(field + ".num_attention_heads", heads);
+    if (width % heads != 0) {
+      throw new IllegalArgumentException(
+          "Cannot use a CLIP shape, because "
+              + field
+              + ".hidden_size "
+              + width
+              + " is not a multiple of num_attention_heads: "
+              + heads
+              + ".");
+    }
+  }
+
+  /**
+   * Reads a shape.
+   *
+   * @param source a built-in name, a {@code config.json}, or a folder with one
+   */
+  public static ClipConfig read(String source) {
+    try {
+      if (BUILT_IN.contains(source)) {
+        try (InputStream in = ClipConfig.class.getResourceAsStream(source + ".json")) {
+          return parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), source);
+        }
+      }
+      Path path = Path.of(source);
+      Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
+      if (!Files.isRegularFile(file)) {
+        throw new IllegalArgumentException(
+            "Cannot read a CLIP shape, because there is no such file: "
+                + file
+                + ". Give a path or one of "
+                + BUILT_IN
+                + ".");
+      }
+      return parse(Files.readString(file), file.toString());
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "Cannot read a CLIP shape from " + source + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** Reads the text of a {@code config.json}; {@code source} is for messages. */
+  public static ClipConfig parse(String json, String source) {
+    JsonNode root;
+    try {
+      root = JSON.readTree(json);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(
+          "Cannot read a CLIP shape from "
+              + source
+              + ", because it is not JSON: "
+              + e.getOriginalMessage(),
+          e);
+    }
+    String type = root.path("model_type").asText("");
+    if (!type.equals("clip")) {
+      throw new IllegalArgumentException(
+          "Cannot read a CLIP shape from "
+              + source
+              + ", because its model_type is not clip: \""
+              + type
+              + "\". Give the config.json of a CLIPModel.");
+    }
+    Fields text = new Fields(source, "text_config", tower(root, "text_config"));
+    Fields vision = new Fields(source, "vision_config", tower(root, "vision_config"));
+    Fields both = new Fields(source, "", root);
+    return new ClipConfig(
+        new Text(
+            text.integer("vocab_size", 49408),
+            text.integer("max_position_embeddings", 77),
+            text.integer("hidden_size", 512),
+            text.integer("intermediate_size", 2048),
+            text.integer("num_hidden_layers", 12),
+            text.integer("num_attention_heads", 8),
+            text.activation(),
+            text.number("layer_norm_eps", 1e-5),
+            text.number("initializer_range", 0.02),
+            text.integer("bos_token_id", 49406),
+            text.integer("eos_token_id", 49407),
+            text.integer("pad_token_id", 1)),
+        new Vision(
+            vision.integer("image_size", 224),
+            vision.integer("patch_size", 32),
+            vision.integer("hidden_size", 768),
+            vision.integer("intermediate_size", 3072),
+            vision.integer("num_hidden_layers", 12),
+            vision.integer("num_attention_heads", 12),
+            vision.activation(),
+            vision.number("layer_norm_eps", 1e-5),
+            vision.number("initializer_range", 0.02)),
+        both.integer("projection_dim", 512),
+        both.number("logit_scale_init_value", 2.6592),
+        both.number("initializer_factor", 1.0));
+  }
+
+  /** Old configurations give a tower's fields twice; the whole of the second place counts. */
+  private static JsonNode tower(JsonNode root, String field) {
+    JsonNode old = root.path(field + "_dict");
+    return old.isObject() ? old : root.path(field);
+  }
+
+  private record Fields(String source, String prefix, JsonNode node) {
+    int integer(String field, int absent) {
+      JsonNode value = node.path(field);
+      if (value.isMissingNode() || value.isNull()) {
+        return absent;
+      }
+      if (!value.isInt()) {
+        throw refused(field, "a whole number", value);
+      }
+      return value.intValue();
+    }
+
+    double number(String field, double absent) {
+      JsonNode value = node.path(field);
+      if (value.isMissingNode() || value.isNull()) {
+        return absent;
+      }
+      if (!value.isNumber()) {
+        throw refused(field, "a number", value);
+      }
+      return value.doubleValue();
+    }
+
+    Activation activation() {
+      JsonNode value = node.path("hidden_act");
+      String name = value.isMissingNode() ? Activation.QUICK_GELU.json : value.asText();
+      for (Activation activation : Activation.values()) {
+        if (activation.json.equals(name)) {
+          return activation;
+        }
+      }
+      throw refused("hidden_act", "quick_gelu or gelu", value);
+    }
+
+    private IllegalArgumentException refused(String field, String allowed, JsonNode value) {
+      return new IllegalArgumentException(
+          "Cannot read a CLIP shape from "
+              + source
+              + ", because "
+              + (prefix.isEmpty() ? field : prefix + "." + field)
+              + " is not "
+              + allowed
+              + ": "
+              + value
+              + ".");
+    }
+  }
+
+  /** The {@code config.json} of this shape, as Hugging Face's CLIPModel reads it. */
+  public String json() {
+    ObjectNode root = JSON.createObjectNode();
+    root.putArray("architectures").add("CLIPModel");
+    root.put("model_type", "clip");
+    root.put("initializer_factor", initializerFactor);
+    root.put("logit_scale_init_value", logitScale);
+    root.put("projection_dim", projection);
+    root.put("torch_dtype", "float32");
+    ObjectNode t = root.putObject("text_config");
+    t.put("model_type", "clip_text_model");
+    t.put("vocab_size", text.vocabulary);
+    t.put("max_position_embeddings", text.context);
+    tower(
+        t,
+        text.width,
+        text.intermediate,
+        text.layers,
+        text.heads,
+        text.activation,
+        text.layerNormEps,
+        text.initializerRange);
+    t.put("bos_token_id", text.startId);
+    t.put("eos_token_id", text.endId);
+    t.put("pad_token_id", text.padId);
+    ObjectNode v = root.putObject("vision_config");
+    v.put("model_type", "clip_vision_model");
+    v.put("image_size", vision.image);
+    v.put("patch_size", vision.patch);
+    v.put("num_channels", 3);
+    tower(
+        v,
+        vision.width,
+        vision.intermediate,
+        vision.layers,
+        vision.heads,
+        vision.activation,
+        vision.layerNormEps,
+        vision.initializerRange);
+    try {
+      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("Cannot write a CLIP shape as JSON: " + this, e);
+    }
+  }
+
+  private void tower(
+      ObjectNode node,
+      int width,
+      int intermediate,
+      int layers,
+      int heads,
+      Activation activation,
+      double eps,
+      double range) {
+    node.put("hidden_size", width);
+    node.put("intermediate_size", intermediate);
+    node.put("num_hidden_layers", layers);
+    node.put("num_attention_heads", heads);
+    node.put("hidden_act", activation.json);
+    node.put("layer_norm_eps", eps);
+    node.put("initializer_range", range);
+    node.put("initializer_factor", initializerFactor);
+    node.put("projection_dim", projection);
+    node.put("attention_dropout", 0.0);
+  }
+
+  /**
+   * This shape for a tokenizer of another size, whose last two ids are the start and the end token.
+   */
+  public ClipConfig withVocabulary(int size) {
+    return new ClipConfig(
+        new Text(
+            size,
+            text.context,
+            text.width,
+            text.intermediate,
+            text.layers,
+            text.heads,
+            text.activation,
+            text.layerNormEps,
+            text.initializerRange,
+            size - 2,
+            size - 1,
+            size - 1),
+        vision,
+        projection,
+        logitScale,
+        initializerFactor);
+  }
+}

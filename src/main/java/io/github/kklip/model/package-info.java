@@ -1,0 +1,2 @@
+/** The student: Hugging Face's CLIPModel, tensor for tensor, with KKLIP's heads. */
+package io.github.kklip.model;
