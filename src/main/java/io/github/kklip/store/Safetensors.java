@@ -1,8 +1,13 @@
 package io.github.kklip.store;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -10,7 +15,10 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -182,6 +190,57 @@ public final class Safetensors {
           .map(FileChannel.MapMode.READ_ONLY, located.entry.begin(), located.entry.size())
           .order(ByteOrder.LITTLE_ENDIAN);
     }
+  }
+
+  /**
+   * Arrays over the mapped files: no element is read before it is used, and none is copied.
+   *
+   * @param manager owner of the arrays, which stay on the CPU
+   * @param shapes the wanted tensors with the shapes that they must have
+   * @return the arrays by name, in the types of the file
+   * @throws IOException when a tensor is missing or has another shape
+   */
+  public Map<String, NDArray> arrays(NDManager manager, Map<String, Shape> shapes)
+      throws IOException {
+    for (Map.Entry<String, Shape> wanted : shapes.entrySet()) {
+      SafetensorsEntry entry = entry(wanted.getKey());
+      if (!entry.shape().equals(Arrays.stream(wanted.getValue().getShape()).boxed().toList())) {
+        throw new IOException(
+            "Cannot use tensor '"
+                + wanted.getKey()
+                + "' of "
+                + source
+                + " because its shape is "
+                + entry.shape()
+                + " and the model needs "
+                + Arrays.toString(wanted.getValue().getShape())
+                + ". The weights belong to another configuration.");
+      }
+    }
+    Map<Path, Map<ElementType, NDArray>> files = new HashMap<>();
+    Map<String, NDArray> arrays = new LinkedHashMap<>();
+    try (NDManager scope = manager.newSubManager()) {
+      for (Map.Entry<String, Shape> wanted : shapes.entrySet()) {
+        Located located = located(wanted.getKey());
+        SafetensorsEntry entry = located.entry;
+        ElementType type = entry.type();
+        NDArray array;
+        if (entry.begin() % type.bytes() == 0) {
+          long elements = Files.size(located.file) / type.bytes();
+          NDArray file =
+              files
+                  .computeIfAbsent(located.file, f -> new EnumMap<>(ElementType.class))
+                  .computeIfAbsent(type, t -> Torch.fromFile(scope, located.file, elements, t));
+          array = Torch.view(manager, file, entry.begin() / type.bytes(), wanted.getValue());
+        } else {
+          // Old files may be out of alignment: their tensors are copied, off the heap.
+          array = Torch.zeros(manager, wanted.getValue(), type);
+          Torch.write(array, bytes(wanted.getKey()), type);
+        }
+        arrays.put(wanted.getKey(), array);
+      }
+    }
+    return arrays;
   }
 
   private Located located(String name) throws IOException {

@@ -1,5 +1,6 @@
 package io.github.kklip.store;
 
+import io.github.kklip.tensor.ElementType;
 import java.util.List;
 
 /**
@@ -9,7 +10,7 @@ import java.util.List;
  * @param end byte after the last, from the start of the file
  */
 public record SafetensorsEntry(
-    String name, SafetensorsType type, List<Long> shape, long begin, long end) {
+    String name, ElementType type, List<Long> shape, long begin, long end) {
   public SafetensorsEntry {
     shape = List.copyOf(shape);
   }
@@ -20,7 +21,7 @@ public record SafetensorsEntry(
   }
 
   /** Bytes that a tensor of this type and shape has; an {@link ArithmeticException} past 2^63. */
-  static long sizeOf(SafetensorsType type, List<Long> shape) {
+  static long sizeOf(ElementType type, List<Long> shape) {
     long size = type.bytes();
     for (long extent : shape) {
       size = Math.multiplyExact(size, extent);

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import io.github.kklip.tensor.ElementType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -141,7 +142,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
     }
 
     private SafetensorsEntry entry(String name, JsonParser parser) throws IOException {
-      SafetensorsType type = null;
+      ElementType type = null;
       List<Long> shape = null;
       List<Long> offsets = null;
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -201,9 +202,9 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
       return new SafetensorsEntry(name, type, shape, dataStart + begin, dataStart + end);
     }
 
-    private SafetensorsType type(String name, String keyword) throws IOException {
-      for (SafetensorsType type : SafetensorsType.values()) {
-        if (type.name().equals(keyword)) {
+    private ElementType type(String name, String keyword) throws IOException {
+      for (ElementType type : ElementType.values()) {
+        if (type.safetensorsName().equals(keyword)) {
           return type;
         }
       }

@@ -1,7 +1,12 @@
 package io.github.kklip.store;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.Torch;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -32,11 +37,13 @@ public final class SafetensorsWriter {
     void writeTo(WritableByteChannel channel) throws IOException;
   }
 
-  private record Tensor(String name, SafetensorsType type, List<Long> shape, Content content) {
+  private record Tensor(String name, ElementType type, List<Long> shape, Content content) {
     long size() {
       return SafetensorsEntry.sizeOf(type, shape);
     }
   }
+
+  private static final int PIECE_BYTES = 1 << 24;
 
   private final Map<String, String> metadata = new TreeMap<>();
   private final List<Tensor> tensors = new ArrayList<>();
@@ -49,8 +56,7 @@ public final class SafetensorsWriter {
   }
 
   /** Adds a tensor from its bytes: little-endian, row-major, between position and limit. */
-  public SafetensorsWriter add(
-      String name, SafetensorsType type, List<Long> shape, ByteBuffer bytes) {
+  public SafetensorsWriter add(String name, ElementType type, List<Long> shape, ByteBuffer bytes) {
     ByteBuffer content = bytes.duplicate();
     long size = SafetensorsEntry.sizeOf(type, shape);
     if (content.remaining() != size) {
@@ -70,25 +76,57 @@ public final class SafetensorsWriter {
     return add(new Tensor(name, type, shape, channel -> writeAll(content.duplicate(), channel)));
   }
 
+  /**
+   * Adds a tensor on any device.
+   *
+   * @param type of the array's elements
+   */
+  public SafetensorsWriter add(String name, NDArray array, ElementType type) {
+    return add(
+        new Tensor(
+            name, type, listed(array.getShape().getShape()), out -> write(array, type, out)));
+  }
+
+  /** Piece by piece, so that a tensor of any size on any device takes little memory here. */
+  private static void write(NDArray array, ElementType type, WritableByteChannel channel)
+      throws IOException {
+    long size = array.getShape().size();
+    long piece = PIECE_BYTES / type.bytes();
+    ByteBuffer buffer =
+        ByteBuffer.allocateDirect((int) (Math.min(size, piece) * type.bytes()))
+            .order(ByteOrder.nativeOrder());
+    try (NDManager scope = array.getManager().newSubManager();
+        NDArray flat = Torch.module("tensor/core").call(scope, "reshape", array, new long[] {-1})) {
+      for (long from = 0; from < size; from += piece) {
+        long elements = Math.min(piece, size - from);
+        buffer.clear().limit((int) (elements * type.bytes()));
+        try (NDArray part = Torch.view(scope, flat, from, new Shape(elements))) {
+          Torch.read(part, buffer, type);
+        }
+        writeAll(buffer.duplicate(), channel);
+      }
+    }
+  }
+
   /** Adds a float32 tensor. */
   public SafetensorsWriter add(String name, float[] values, long... shape) {
     ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asFloatBuffer().put(values);
-    return add(name, SafetensorsType.F32, listed(shape), bytes);
+    return add(name, ElementType.FLOAT32, listed(shape), bytes);
   }
 
   /** Adds a float64 tensor. */
   public SafetensorsWriter add(String name, double[] values, long... shape) {
     ByteBuffer bytes = ByteBuffer.allocate(8 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asDoubleBuffer().put(values);
-    return add(name, SafetensorsType.F64, listed(shape), bytes);
+    return add(name, ElementType.FLOAT64, listed(shape), bytes);
   }
 
   /** Adds an int64 tensor. */
   public SafetensorsWriter add(String name, long[] values, long... shape) {
     ByteBuffer bytes = ByteBuffer.allocate(8 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     bytes.asLongBuffer().put(values);
-    return add(name, SafetensorsType.I64, listed(shape), bytes);
+    return add(name, ElementType.INT64, listed(shape), bytes);
   }
 
   private SafetensorsWriter add(Tensor tensor) {
@@ -132,7 +170,7 @@ public final class SafetensorsWriter {
       long offset = 0;
       for (Tensor tensor : sorted) {
         json.writeObjectFieldStart(tensor.name);
-        json.writeStringField("dtype", tensor.type.name());
+        json.writeStringField("dtype", tensor.type.safetensorsName());
         json.writeArrayFieldStart("shape");
         for (long extent : tensor.shape) {
           json.writeNumber(extent);

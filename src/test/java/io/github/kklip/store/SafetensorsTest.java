@@ -3,14 +3,22 @@ package io.github.kklip.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.Torch;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -74,7 +82,7 @@ class SafetensorsTest {
   void refusesATensorThatDoesNotFillItsShape() {
     assertThatThrownBy(() -> new SafetensorsWriter().add("w", new float[3], 2, 2))
         .hasMessage(
-            "Cannot store tensor 'w' because type F32 and shape [2, 2] take 16 bytes and there are"
+            "Cannot store tensor 'w' because type FLOAT32 and shape [2, 2] take 16 bytes and there are"
                 + " 12.");
     assertThatThrownBy(
             () -> new SafetensorsWriter().add("w", new float[1], 1).add("w", new float[1], 1))
@@ -94,7 +102,7 @@ class SafetensorsTest {
         "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]}} | 9 | something follows them",
         "{'a':{'dtype':'F32','shape':[2],'data_offsets':[4,12]}} | 12 | tensor 'a' begins at byte 4 of the data, and the one before it ends at 0",
         "{'a':{'dtype':'F32','shape':[2],'data_offsets':[0,8]},'b':{'dtype':'F32','shape':[1],'data_offsets':[4,8]}} | 8 | tensor 'b' begins at byte 4 of the data, and the one before it ends at 8",
-        "{'a':{'dtype':'F32','shape':[3],'data_offsets':[0,8]}} | 8 | type F32 and shape [3] takes 12 bytes, and its data_offsets span 8",
+        "{'a':{'dtype':'F32','shape':[3],'data_offsets':[0,8]}} | 8 | type FLOAT32 and shape [3] takes 12 bytes, and its data_offsets span 8",
         "{'a':{'dtype':'F32','shape':[-2],'data_offsets':[0,8]}} | 8 | 'shape' of tensor 'a' has a number below 0",
         "{'a':{'dtype':'F32','shape':[4611686018427387904,4],'data_offsets':[0,0]}} | 0 | is too large",
         "{'a':{'dtype':'F32','shape':[99999999999999999999],'data_offsets':[0,0]}} | 0 | not valid JSON",
@@ -189,6 +197,84 @@ class SafetensorsTest {
                 + " Convert the weights to safetensors first.");
     assertThatThrownBy(() -> Safetensors.open(folder.resolve("x.safetensors")))
         .hasMessageEndingWith("because there is no such file.");
+  }
+
+  @Test
+  void arraysAreViewsOfTheFile() throws IOException {
+    Torch.start(1);
+    try (NDManager manager = Torch.manager()) {
+      NDArray wide = manager.create(new float[] {1, 2, 3, 4, 5, 6}, new Shape(2, 3));
+      NDArray half = Torch.cast(wide, ElementType.BFLOAT16);
+      Path file =
+          write(
+              "m.safetensors",
+              new SafetensorsWriter()
+                  .add("transposed", wide.transpose(), ElementType.FLOAT32)
+                  .add("half", half, ElementType.BFLOAT16)
+                  .add("n", new long[] {7, 8}, 2));
+      Map<String, NDArray> arrays =
+          Safetensors.open(file)
+              .arrays(
+                  manager,
+                  Map.of(
+                      "transposed", new Shape(3, 2), "half", new Shape(2, 3), "n", new Shape(2)));
+      assertThat(arrays.get("transposed").toFloatArray()).containsExactly(1, 4, 2, 5, 3, 6);
+      assertThat(Torch.floats(arrays.get("half"))).containsExactly(1, 2, 3, 4, 5, 6);
+      assertThat(arrays.get("n").toLongArray()).containsExactly(7, 8);
+      // Private to the process: the file keeps its bytes.
+      Torch.fill(arrays.get("n"), 0);
+      assertThat(Safetensors.open(file).bytes("n").getLong()).isEqualTo(7);
+      assertThatThrownBy(
+              () -> Safetensors.open(file).arrays(manager, Map.of("half", new Shape(3, 2))))
+          .hasMessage(
+              "Cannot use tensor 'half' of "
+                  + file
+                  + " because its shape is [2, 3] and the model needs [3, 2]. The weights belong to"
+                  + " another configuration.");
+    }
+  }
+
+  @Test
+  void readsAFileOutOfAlignment() throws IOException {
+    Torch.start(1);
+    String header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}} ";
+    int padding = header.length() % 4 == 1 ? 0 : (5 - header.length() % 4) % 4;
+    byte[] json = (header + " ".repeat(padding)).getBytes(StandardCharsets.US_ASCII);
+    ByteBuffer bytes = ByteBuffer.allocate(16 + json.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.putLong(json.length).put(json).putFloat(3).putFloat(4);
+    Path file = Files.write(folder.resolve("old.safetensors"), bytes.array());
+    try (NDManager manager = Torch.manager()) {
+      NDArray array = Safetensors.open(file).arrays(manager, Map.of("a", new Shape(2))).get("a");
+      assertThat(array.toFloatArray()).containsExactly(3, 4);
+    }
+  }
+
+  @Test
+  void mapsAFileOfMoreThanTwoGigabytes() throws IOException {
+    Torch.start(1);
+    long elements = (3L << 30) / 4;
+    String header =
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":["
+            + elements
+            + "],\"data_offsets\":[0,"
+            + 4 * elements
+            + "]}}";
+    byte[] json =
+        (header + " ".repeat((8 - header.length() % 8) % 8)).getBytes(StandardCharsets.US_ASCII);
+    Path file = folder.resolve("large.safetensors");
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      ByteBuffer start = ByteBuffer.allocate(8 + json.length).order(ByteOrder.LITTLE_ENDIAN);
+      channel.write(start.putLong(json.length).put(json).flip());
+      // A sparse file: only its last page takes space.
+      ByteBuffer last = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(9).flip();
+      channel.write(last, 8 + json.length + 4 * (elements - 1));
+    }
+    try (NDManager manager = Torch.manager()) {
+      NDArray array =
+          Safetensors.open(file).arrays(manager, Map.of("a", new Shape(elements))).get("a");
+      assertThat(Torch.scalar(Torch.narrow(array, elements - 1, 1))).isEqualTo(9);
+    }
   }
 
   private void index(String json) throws IOException {

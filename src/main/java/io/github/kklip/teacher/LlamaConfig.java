@@ -1,0 +1,239 @@
+package io.github.kklip.teacher;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+
+/**
+ * The shape of a Llama, as the {@code config.json} of a Hugging Face folder gives it. What would
+ * change the function and is not implemented here is refused, never ignored.
+ *
+ * @param headDim width of one attention head; need not be hidden / heads
+ * @param keyValueHeads heads of keys and values: each serves heads / keyValueHeads query heads
+ * @param maxPositions positions that the model was made for
+ */
+public record LlamaConfig(
+    int vocabSize,
+    int hidden,
+    int intermediate,
+    int layers,
+    int heads,
+    int keyValueHeads,
+    int headDim,
+    int maxPositions,
+    double rmsNormEps,
+    Rope rope,
+    boolean attentionBias,
+    boolean mlpBias) {
+
+  /**
+   * Rotary position embedding: the angle of position p in dimension pair i is p times frequency i,
+   * theta^(-2i / headDim), which a scaling may lower.
+   *
+   * @param type how the frequencies are scaled
+   * @param factor the scaling's factor
+   * @param lowFrequency {@code low_freq_factor} of llama3 scaling
+   * @param highFrequency {@code high_freq_factor} of llama3 scaling
+   * @param originalPositions {@code original_max_position_embeddings} of llama3 scaling
+   */
+  public record Rope(
+      double theta,
+      RopeType type,
+      double factor,
+      double lowFrequency,
+      double highFrequency,
+      int originalPositions) {
+
+    /** The angle's increase from one position to the next, for each of headDim / 2 pairs. */
+    float[] frequencies(int headDim) {
+      float[] frequencies = new float[headDim / 2];
+      for (int i = 0; i < frequencies.length; i++) {
+        // In float32 at each step, as the reference computes it.
+        float exponent = (float) (2 * i) / headDim;
+        frequencies[i] = scaled(1f / (float) Math.pow(theta, exponent));
+      }
+      return frequencies;
+    }
+
+    private float scaled(float frequency) {
+      return switch (type) {
+        case DEFAULT -> frequency;
+        case LINEAR -> (float) (frequency / factor);
+        case LLAMA3 -> {
+          double wavelength = 2 * Math.PI / frequency;
+          if (wavelength < originalPositions / highFrequency) {
+            yield frequency;
+          }
+          if (wavelength > originalPositions / lowFrequency) {
+            yield (float) (frequency / factor);
+          }
+          double smooth =
+              (originalPositions / wavelength - lowFrequency) / (highFrequency - lowFrequency);
+          yield (float) ((1 - smooth) * frequency / factor + smooth * frequency);
+        }
+      };
+    }
+  }
+
+  /** The scalings of rotary frequencies that are implemented. */
+  public enum RopeType {
+    DEFAULT,
+    LINEAR,
+    LLAMA3
+  }
+
+  static final String FILE = "config.json";
+
+  /**
+   * Reads {@code config.json} of a model folder.
+   *
+   * @throws IOException when it is missing, is not JSON, is not a Llama's, or asks for something
+   *     that is not implemented
+   */
+  public static LlamaConfig read(Path folder) throws IOException {
+    Path file = folder.resolve(FILE);
+    if (!Files.isRegularFile(file)) {
+      throw new IOException(
+          "Cannot use the teacher "
+              + folder
+              + " because it has no "
+              + FILE
+              + ". Set kklip.teacher.path to the Hugging Face folder of a Llama model.");
+    }
+    try {
+      return new Reader(file, new ObjectMapper().readTree(file.toFile())).read();
+    } catch (JsonProcessingException e) {
+      throw new IOException(
+          "Cannot use " + file + " because it is not JSON: " + e.getOriginalMessage() + ".", e);
+    }
+  }
+
+  /** Parameters of the token embeddings, {@code count} layers and the last norm. */
+  public long parameters(int count) {
+    long queries = (long) heads * headDim;
+    long keys = (long) keyValueHeads * headDim;
+    long attention = 2L * hidden * queries + 2L * hidden * keys;
+    long attentionBiases = attentionBias ? queries + 2 * keys + hidden : 0;
+    long mlp = 3L * hidden * intermediate;
+    long mlpBiases = mlpBias ? 2L * intermediate + hidden : 0;
+    long layer = attention + attentionBiases + mlp + mlpBiases + 2L * hidden;
+    return (long) vocabSize * hidden + count * layer + hidden;
+  }
+
+  private record Reader(Path file, JsonNode json) {
+    LlamaConfig read() throws IOException {
+      String modelType = json.path("model_type").asText("");
+      if (!modelType.equals("llama")) {
+        throw refused(
+            "its model_type is '" + modelType + "', not 'llama'",
+            "Set kklip.teacher.path to a Llama model.");
+      }
+      String activation = json.path("hidden_act").asText("silu");
+      if (!activation.equals("silu")) {
+        throw refused("hidden_act " + activation + " is not implemented, only silu", "");
+      }
+      if (json.hasNonNull("quantization_config")) {
+        throw refused(
+            "its weights are quantised", "Use the float16, bfloat16 or float32 weights instead.");
+      }
+      int hidden = whole("hidden_size");
+      int heads = whole("num_attention_heads");
+      int keyValueHeads =
+          json.hasNonNull("num_key_value_heads") ? whole("num_key_value_heads") : heads;
+      int headDim = json.hasNonNull("head_dim") ? whole("head_dim") : hidden / heads;
+      if (heads % keyValueHeads != 0) {
+        throw refused(
+            "num_attention_heads "
+                + heads
+                + " is not a multiple of num_key_value_heads "
+                + keyValueHeads,
+            "");
+      }
+      if (!json.hasNonNull("head_dim") && hidden % heads != 0) {
+        throw refused(
+            "hidden_size " + hidden + " is not a multiple of num_attention_heads " + heads, "");
+      }
+      if (headDim % 2 != 0) {
+        throw refused("the width of a head, " + headDim + ", is odd", "");
+      }
+      return new LlamaConfig(
+          whole("vocab_size"),
+          hidden,
+          whole("intermediate_size"),
+          whole("num_hidden_layers"),
+          heads,
+          keyValueHeads,
+          headDim,
+          json.hasNonNull("max_position_embeddings") ? whole("max_position_embeddings") : 2048,
+          number(json, "rms_norm_eps", 1e-6),
+          rope(),
+          json.path("attention_bias").asBoolean(false),
+          json.path("mlp_bias").asBoolean(false));
+    }
+
+    /** From {@code rope_parameters} (transformers 5), or {@code rope_theta} and rope_scaling. */
+    private Rope rope() throws IOException {
+      JsonNode nested = json.path("rope_parameters");
+      JsonNode scaling = nested.isObject() ? nested : json.path("rope_scaling");
+      double theta =
+          nested.hasNonNull("rope_theta")
+              ? number(nested, "rope_theta", 0)
+              : number(json, "rope_theta", 10_000);
+      String keyword = scaling.path("rope_type").asText(scaling.path("type").asText("default"));
+      RopeType type;
+      try {
+        type = RopeType.valueOf(keyword.toUpperCase(Locale.ROOT));
+      } catch (IllegalArgumentException e) {
+        throw new IOException(
+            refused(
+                    "the rotary scaling '"
+                        + keyword
+                        + "' is not implemented, only default, linear and llama3",
+                    "")
+                .getMessage(),
+            e);
+      }
+      if (scaling.path("partial_rotary_factor").asDouble(1) != 1) {
+        throw refused("partial_rotary_factor is not implemented", "");
+      }
+      return switch (type) {
+        case DEFAULT -> new Rope(theta, type, 1, 1, 1, 0);
+        case LINEAR -> new Rope(theta, type, number(scaling, "factor", 0), 1, 1, 0);
+        case LLAMA3 ->
+            new Rope(
+                theta,
+                type,
+                number(scaling, "factor", 0),
+                number(scaling, "low_freq_factor", 0),
+                number(scaling, "high_freq_factor", 0),
+                (int) number(scaling, "original_max_position_embeddings", 0));
+      };
+    }
+
+    private int whole(String field) throws IOException {
+      JsonNode node = json.path(field);
+      if (!node.isIntegralNumber() || !node.canConvertToInt() || node.intValue() < 1) {
+        throw refused("it lacks the whole number " + field, "");
+      }
+      return node.intValue();
+    }
+
+    private double number(JsonNode parent, String field, double otherwise) throws IOException {
+      JsonNode node = parent.path(field);
+      double value = node.isMissingNode() || node.isNull() ? otherwise : node.asDouble();
+      if (!(value > 0 && value < Double.MAX_VALUE)) {
+        throw refused("it lacks the positive number " + field, "");
+      }
+      return value;
+    }
+
+    private IOException refused(String reason, String hint) {
+      return new IOException(
+          ("Cannot use " + file + " as a teacher because " + reason + ". " + hint).trim());
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** Llama in DJL, and the embedding of captions with it. */
+package io.github.kklip.teacher;
