@@ -18,6 +18,7 @@ import java.util.List;
  * @param inertia sum of squared distances to the nearest centroid before each Lloyd iteration and
  *     at the end
  * @param sizes training rows nearest to each centroid
+ * @param centroids SHA-256 of centroids.safetensors, hexadecimal
  * @param shards the pair shards whose labels are there
  */
 public record ConceptManifest(
@@ -32,6 +33,7 @@ public record ConceptManifest(
     double topMass,
     List<Double> inertia,
     List<Long> sizes,
+    String centroids,
     List<Shard> shards)
     implements Serializable {
   /** The layout that this program writes. */
