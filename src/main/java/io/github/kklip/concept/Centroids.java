@@ -1,0 +1,98 @@
+package io.github.kklip.concept;
+
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Publication;
+import io.github.kklip.store.Safetensors;
+import io.github.kklip.store.SafetensorsWriter;
+import io.github.kklip.store.Storage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The file {@code centroids.safetensors}: one tensor {@code centroids} [k, dimension] in float32,
+ * in the space of the processed embeddings.
+ */
+final class Centroids {
+  private static final String TENSOR = "centroids";
+
+  private Centroids() {}
+
+  /**
+   * Writes the file.
+   *
+   * @param origin what was subtracted from the rows that were clustered
+   * @return SHA-256 of the file, hexadecimal
+   */
+  static String write(DatasetFolder folder, String name, Centres centres, float[] origin)
+      throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    new SafetensorsWriter()
+        .add(TENSOR, moved(centres, origin, 1).values(), centres.k(), centres.dimension())
+        .writeTo(bytes);
+    byte[] file = bytes.toByteArray();
+    try (Publication publication = Publication.of(folder.configuration(), folder.centroids(name))) {
+      try (OutputStream out = publication.create()) {
+        out.write(file);
+      }
+      publication.commit();
+    }
+    return sha256(file);
+  }
+
+  /** Reads the file and moves the centroids by {@code -origin}. */
+  static Centres read(DatasetFolder folder, String name, ConceptManifest manifest, float[] origin)
+      throws IOException {
+    Path path = folder.centroids(name);
+    // Safetensors are mapped, which takes a local file.
+    java.nio.file.Path local = Files.createTempFile("kklip-centroids-", ".safetensors");
+    try {
+      try (InputStream in = Storage.of(folder.configuration(), path).open(path)) {
+        Files.copy(in, local, StandardCopyOption.REPLACE_EXISTING);
+      }
+      String digest = sha256(Files.readAllBytes(local));
+      if (!digest.equals(manifest.centroids())) {
+        throw new IOException(
+            "Cannot use "
+                + path
+                + " because it is not the file of its manifest: its SHA-256 is "
+                + digest
+                + ". Remove the folder and cluster again.");
+      }
+      float[] values = new float[manifest.k() * manifest.dimension()];
+      Safetensors.open(local)
+          .bytes(TENSOR)
+          .order(ByteOrder.LITTLE_ENDIAN)
+          .asFloatBuffer()
+          .get(values);
+      return moved(new Centres(manifest.k(), manifest.dimension(), values), origin, -1);
+    } finally {
+      Files.delete(local);
+    }
+  }
+
+  private static Centres moved(Centres centres, float[] by, int sign) {
+    float[] values = centres.values().clone();
+    for (int i = 0; i < values.length; i++) {
+      values[i] += sign * by[i % by.length];
+    }
+    return new Centres(centres.k(), centres.dimension(), values);
+  }
+
+  private static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("Cannot hash: this Java has no SHA-256", e);
+    }
+  }
+}

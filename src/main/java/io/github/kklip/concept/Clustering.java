@@ -1,0 +1,95 @@
+package io.github.kklip.concept;
+
+import io.github.kklip.config.Settings;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Concepts of the training rows: the centres of k-means, and what makes soft labels of the
+ * distances to them, s = softmax(-||t - c<sub>k</sub>||&sup2; / &tau;) of which the topK largest
+ * are kept.
+ *
+ * @param inertia before each iteration, and of the final centres
+ * @param perplexity exp(mean entropy) of the full soft labels
+ * @param topMass mean mass of the topK concepts
+ * @param members for each concept, the rows nearest to its centre
+ */
+record Clustering(
+    Centres centres,
+    List<Double> inertia,
+    List<Long> sizes,
+    double temperature,
+    double perplexity,
+    int topK,
+    double topMass,
+    List<List<NearestRows.Member>> members,
+    double secondsPerIteration) {
+  private static final Logger log = LoggerFactory.getLogger(Clustering.class);
+
+  /** Rows looked up for each concept's captions; some captions are the same. */
+  private static final int MEMBERS = 24;
+
+  /** Which engine takes a step; the start and the labels are the same for both. */
+  interface EngineOf {
+    Lloyd.Engine make(Rows rows, Totals totals);
+  }
+
+  static Clustering of(Rows rows, Settings.Concepts settings, long seed, EngineOf engine) {
+    Totals totals = Totals.of(rows);
+    if (totals.rows() < settings.k()) {
+      throw new IllegalArgumentException(
+          "Cannot make "
+              + settings.k()
+              + " concepts of "
+              + totals.rows()
+              + " training rows. Set concepts.k to at most that.");
+    }
+    Centres start = ParallelStart.centres(rows, totals, settings.k(), settings.initSteps(), seed);
+    Lloyd.Result lloyd =
+        Lloyd.run(engine.make(rows, totals), start, settings.iterations(), settings.tolerance());
+    Centres centres = lloyd.centres();
+    Assignment last = Assignment.of(rows, totals, centres);
+    List<Double> inertia = new ArrayList<>(lloyd.inertia());
+    inertia.add(last.inertia(centres));
+
+    double meanSquare = last.inertia(centres) / totals.rows();
+    Temperature.Found found = temperature(rows, totals, centres, settings, meanSquare);
+    double[] ranked = RankedMass.of(rows, totals.rows(), centres, found.temperature());
+    int topK = settings.fixedTopK().orElseGet(() -> TopK.reaching(settings.topMass(), ranked));
+    double topMass = Arrays.stream(ranked, 0, topK).sum();
+    log.info(
+        "Soft labels: temperature {}, perplexity {}, the {} largest of {} hold {} of the mass",
+        found.temperature(),
+        found.perplexity(),
+        topK,
+        centres.k(),
+        topMass);
+    return new Clustering(
+        centres,
+        inertia,
+        Arrays.stream(last.sizes()).boxed().toList(),
+        found.temperature(),
+        found.perplexity(),
+        topK,
+        topMass,
+        rows.fold(centres, new NearestRows(centres.k(), MEMBERS)),
+        lloyd.secondsPerIteration());
+  }
+
+  private static Temperature.Found temperature(
+      Rows rows, Totals totals, Centres centres, Settings.Concepts settings, double meanSquare) {
+    if (settings.fixedTemperature().isPresent()) {
+      double fixed = settings.fixedTemperature().getAsDouble();
+      double[] perplexity =
+          Entropy.perplexities(rows, totals.rows(), centres, new double[] {fixed});
+      return new Temperature.Found(fixed, perplexity[0]);
+    }
+    return Temperature.reaching(
+        settings.targetPerplexity(),
+        meanSquare,
+        temperatures -> Entropy.perplexities(rows, totals.rows(), centres, temperatures));
+  }
+}

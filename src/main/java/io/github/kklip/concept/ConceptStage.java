@@ -1,0 +1,288 @@
+package io.github.kklip.concept;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Lease;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Publication;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.Storage;
+import io.github.kklip.store.TeacherManifest;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The stage between embeddings and training: k-means over the training embeddings, then a soft
+ * label for every pair of both splits, in shards that follow the pair shards row by row.
+ *
+ * <p>The manifest is written once the centroids are, and again when all labels are there. A stage
+ * that was interrupted goes on with the missing shards, shards that came later get labels from the
+ * centroids that exist, and a folder made with other settings is refused.
+ */
+public final class ConceptStage {
+  private static final Logger log = LoggerFactory.getLogger(ConceptStage.class);
+
+  private final JavaSparkContext spark;
+  private final Settings settings;
+  private final String name;
+  private final DatasetFolder folder;
+  private final TeacherManifest teacher;
+  private final VectorSource source;
+
+  private ConceptStage(JavaSparkContext spark, Settings settings) throws IOException {
+    this.spark = spark;
+    this.settings = settings;
+    this.name = settings.concepts().name();
+    this.folder =
+        new DatasetFolder(
+            Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
+    String teacherName = settings.teacher().name();
+    this.teacher =
+        folder
+            .readTeacherManifest(teacherName)
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "Cannot cluster "
+                            + folder.root()
+                            + " because it has no embeddings called "
+                            + teacherName
+                            + ". Make them first, with the job embed."));
+    this.source = VectorSource.of(folder, teacherName, teacher, settings.teacher().postprocess());
+  }
+
+  /**
+   * What the stage did.
+   *
+   * @param iterations of k-means, also when an earlier run did them
+   * @param secondsPerIteration 0 when the centroids were there already
+   * @param labelled shards that got labels now
+   */
+  public record Result(
+      int k,
+      int iterations,
+      double inertia,
+      double secondsPerIteration,
+      double temperature,
+      double perplexity,
+      int topK,
+      int labelled,
+      String output) {}
+
+  /** Clusters unless that was done, and labels the shards that have no labels yet. */
+  public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
+    return new ConceptStage(spark, settings).run();
+  }
+
+  private Result run() throws IOException {
+    DatasetManifest dataset = folder.requireManifest();
+    requireEmbeddings(dataset);
+    Path output = folder.concepts(name);
+    try (Lease lease =
+        Lease.acquire(folder.configuration(), output, "cluster", settings.leaseExpiry())) {
+      Publication.sweep(folder.configuration(), output);
+      Optional<ConceptManifest> existing = folder.readConceptManifest(name);
+      double secondsPerIteration = 0;
+      ConceptManifest manifest;
+      if (existing.isPresent()) {
+        manifest = existing.get();
+        processing().requireSame(manifest.settings(), "the concepts " + output);
+      } else {
+        Clustering clustering = cluster(dataset.shards(Split.TRAIN));
+        lease.check();
+        manifest = publish(clustering);
+        secondsPerIteration = clustering.secondsPerIteration();
+      }
+      List<Shard> missing = missing(manifest, dataset.shards());
+      if (!missing.isEmpty()) {
+        label(manifest, missing);
+        lease.check();
+        manifest = withShards(manifest, dataset.shards());
+        Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
+      }
+      log.info("Concepts in {}: {} shards labelled now", output, missing.size());
+      return result(manifest, secondsPerIteration, missing.size());
+    }
+  }
+
+  private Result result(ConceptManifest manifest, double secondsPerIteration, int labelled) {
+    int iterations = manifest.inertia().size() - 1;
+    return new Result(
+        manifest.k(),
+        iterations,
+        manifest.inertia().get(iterations),
+        secondsPerIteration,
+        manifest.temperature(),
+        manifest.perplexity(),
+        manifest.topK(),
+        labelled,
+        folder.concepts(name).toString());
+  }
+
+  private void requireEmbeddings(DatasetManifest dataset) {
+    Set<Shard> embedded = new HashSet<>(teacher.shards());
+    List<String> missing =
+        dataset.shards().stream()
+            .filter(shard -> !embedded.contains(shard))
+            .map(Shard::fileName)
+            .toList();
+    if (!missing.isEmpty()) {
+      throw new SettingsException(
+          "Cannot cluster "
+              + folder.root()
+              + " because "
+              + missing.size()
+              + " of its shards have no embeddings called "
+              + settings.teacher().name()
+              + ", the first being "
+              + missing.get(0)
+              + ". Run the job embed again.");
+    }
+    if (dataset.shards(Split.TRAIN).isEmpty()) {
+      throw new SettingsException(
+          "Cannot cluster " + folder.root() + " because it has no training pairs.");
+    }
+  }
+
+  /** The settings that decide centroids and labels. */
+  private ProcessingSettings processing() {
+    Settings.Concepts concepts = settings.concepts();
+    TreeMap<String, String> values = new TreeMap<>();
+    values.put("seed", Long.toString(settings.seed()));
+    values.put("teacher", settings.teacher().name());
+    values.put("teacher.digest", teacher.settings().digest());
+    values.put("teacher.postprocess", keyword(settings.teacher().postprocess()));
+    values.put("k", Integer.toString(concepts.k()));
+    values.put("engine", keyword(concepts.engine()));
+    values.put("iterations", Integer.toString(concepts.iterations()));
+    values.put("tolerance", Double.toString(concepts.tolerance()));
+    values.put("init-steps", Integer.toString(concepts.initSteps()));
+    if (concepts.fixedTemperature().isPresent()) {
+      values.put("temperature", Double.toString(concepts.temperature().value()));
+    } else {
+      values.put("temperature", "auto");
+      values.put("target-perplexity", Double.toString(concepts.targetPerplexity()));
+    }
+    if (concepts.fixedTopK().isPresent()) {
+      values.put("top-k", Integer.toString(concepts.fixedTopK().getAsInt()));
+    } else {
+      values.put("top-k", "auto");
+      values.put("top-mass", Double.toString(concepts.topMass()));
+    }
+    return new ProcessingSettings(values);
+  }
+
+  private static String keyword(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+
+  private Clustering cluster(List<Shard> train) throws IOException {
+    removeOrphans();
+    int partitions = Math.max(1, spark.defaultParallelism());
+    try (SparkRows rows = SparkRows.of(spark, source, train, settings.threads(), partitions)) {
+      return switch (settings.concepts().engine()) {
+        case GEMM -> Clustering.of(rows, settings.concepts(), settings.seed(), Lloyd::gemm);
+        case MLLIB -> {
+          try (MLlibEngine mllib = new MLlibEngine(rows)) {
+            yield Clustering.of(
+                rows, settings.concepts(), settings.seed(), (same, totals) -> mllib);
+          }
+        }
+      };
+    }
+  }
+
+  /** Labels without a manifest belong to centroids that are gone. */
+  private void removeOrphans() throws IOException {
+    FileSystem files = Storage.of(folder.configuration(), folder.concepts(name));
+    for (FileStatus file : files.listStatus(folder.concepts(name))) {
+      if (file.getPath().getName().endsWith(".parquet")) {
+        log.info("Removing {}: there is no manifest to it", file.getPath());
+        files.delete(file.getPath(), false);
+      }
+    }
+  }
+
+  private ConceptManifest publish(Clustering clustering) throws IOException {
+    String digest = Centroids.write(folder, name, clustering.centres(), source.origin());
+    ConceptManifest manifest =
+        new ConceptManifest(
+            ConceptManifest.FORMAT,
+            processing(),
+            settings.teacher().name(),
+            clustering.centres().k(),
+            clustering.centres().dimension(),
+            clustering.temperature(),
+            clustering.perplexity(),
+            clustering.topK(),
+            clustering.topMass(),
+            clustering.inertia(),
+            clustering.sizes(),
+            digest,
+            List.of());
+    List<List<String>> captions =
+        Captions.of(spark, source, folder.requireManifest(), clustering.members());
+    ConceptPage.write(folder, name, manifest, captions);
+    Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
+    return manifest;
+  }
+
+  private List<Shard> missing(ConceptManifest manifest, List<Shard> shards) throws IOException {
+    Set<Shard> done = new HashSet<>(manifest.shards());
+    FileSystem files = Storage.of(folder.configuration(), folder.concepts(name));
+    List<Shard> missing = new ArrayList<>();
+    for (Shard shard : shards) {
+      if (!done.contains(shard) || !files.exists(folder.concepts(name, shard))) {
+        missing.add(shard);
+      }
+    }
+    return missing;
+  }
+
+  private void label(ConceptManifest manifest, List<Shard> missing) throws IOException {
+    Labeller labeller =
+        new Labeller(
+            source,
+            name,
+            manifest.settings(),
+            Centroids.read(folder, name, manifest, source.origin()),
+            manifest.temperature(),
+            manifest.topK(),
+            settings.threads());
+    spark.parallelize(missing, missing.size()).foreach(labeller::label);
+  }
+
+  private static ConceptManifest withShards(ConceptManifest manifest, List<Shard> shards) {
+    return new ConceptManifest(
+        manifest.format(),
+        manifest.settings(),
+        manifest.teacher(),
+        manifest.k(),
+        manifest.dimension(),
+        manifest.temperature(),
+        manifest.perplexity(),
+        manifest.topK(),
+        manifest.topMass(),
+        manifest.inertia(),
+        manifest.sizes(),
+        manifest.centroids(),
+        shards);
+  }
+}

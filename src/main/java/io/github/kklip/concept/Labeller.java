@@ -1,0 +1,61 @@
+package io.github.kklip.concept;
+
+import io.github.kklip.store.LabelReader;
+import io.github.kklip.store.LabelWriter;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.VectorReader;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Arrays;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/** Writes the soft labels of one shard: what one task does. */
+record Labeller(
+    VectorSource source,
+    String name,
+    ProcessingSettings settings,
+    Centres centres,
+    double temperature,
+    int topK,
+    int threads)
+    implements Serializable {
+
+  /** Does nothing when an interrupted run left the whole file already. */
+  void label(Shard shard) throws IOException {
+    Configuration configuration = source.configuration().get();
+    Path path = source.folder().concepts(name, shard);
+    if (isThere(configuration, path, shard)) {
+      return;
+    }
+    try (VectorReader vectors = source.open(shard);
+        LabelWriter labels =
+            new LabelWriter(configuration, path, shard, settings, vectors.rows(0));
+        Distances distances = new Distances(centres, SparkRows.threads(threads))) {
+      source.visit(vectors, shard, chunk -> write(labels, chunk, distances));
+      labels.commit();
+    }
+  }
+
+  private boolean isThere(Configuration configuration, Path path, Shard shard) throws IOException {
+    try (LabelReader labels = LabelReader.open(configuration, path, shard, settings)) {
+      return labels.rows() == shard.rows();
+    } catch (FileNotFoundException e) {
+      return false;
+    }
+  }
+
+  private void write(LabelWriter writer, VectorSource.Chunk chunk, Distances distances)
+      throws IOException {
+    Distances.Labels labels = distances.labels(chunk.block(), temperature, topK);
+    for (int row = 0; row < chunk.ids().size(); row++) {
+      int from = row * topK;
+      writer.write(
+          chunk.ids().get(row),
+          Arrays.copyOfRange(labels.concepts(), from, from + topK),
+          Arrays.copyOfRange(labels.weights(), from, from + topK));
+    }
+  }
+}

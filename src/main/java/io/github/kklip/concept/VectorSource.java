@@ -1,0 +1,118 @@
+package io.github.kklip.concept;
+
+import io.github.kklip.config.Seeds;
+import io.github.kklip.config.Settings.Postprocess;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.PortableConfiguration;
+import io.github.kklip.store.Postprocessing;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
+import io.github.kklip.store.VectorReader;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The teacher's embeddings of a dataset, shard by shard, as blocks of rows.
+ *
+ * <p>Embeddings that are not centred lie far from the origin, where the float32 product of {@link
+ * Distances} loses the distances; so rows are moved by the training mean, and centres with them.
+ * Moving all points changes no distance.
+ *
+ * @param origin what is subtracted from every row
+ */
+record VectorSource(
+    PortableConfiguration configuration,
+    String root,
+    String teacher,
+    ProcessingSettings settings,
+    Postprocessing postprocessing,
+    float[] origin)
+    implements Serializable {
+
+  static VectorSource of(
+      DatasetFolder folder, String teacher, TeacherManifest manifest, Postprocess postprocess) {
+    Postprocessing postprocessing = Postprocessing.of(postprocess, manifest);
+    float[] origin = new float[manifest.dimension()];
+    if (postprocess == Postprocess.NONE) {
+      for (int i = 0; i < origin.length; i++) {
+        origin[i] = (float) postprocessing.mean()[i];
+      }
+    }
+    return new VectorSource(
+        new PortableConfiguration(folder.configuration()),
+        folder.root().toString(),
+        teacher,
+        manifest.settings(),
+        postprocessing,
+        origin);
+  }
+
+  DatasetFolder folder() {
+    return new DatasetFolder(new Path(root), configuration.get());
+  }
+
+  /** Rows of a shard with their ids. */
+  record Chunk(List<String> ids, Block block) {}
+
+  /** Something that is done with a shard's rows, block by block. */
+  interface Visitor {
+    void visit(Chunk chunk) throws IOException;
+  }
+
+  VectorReader open(Shard shard) throws IOException {
+    DatasetFolder folder = folder();
+    return VectorReader.open(
+        folder.configuration(), folder.teacher(teacher, shard), shard, settings);
+  }
+
+  /** Reads a shard in blocks of {@link Block#ROWS} rows. */
+  void visit(VectorReader reader, Shard shard, Visitor visitor) throws IOException {
+    int first = 0;
+    List<Vector> waiting = new ArrayList<>();
+    for (int group = 0; group < reader.rowGroups(); group++) {
+      for (Vector vector : reader.readGroup(group)) {
+        waiting.add(vector);
+        if (waiting.size() == Block.ROWS) {
+          visitor.visit(chunk(shard.index(), first, waiting));
+          first += waiting.size();
+          waiting.clear();
+        }
+      }
+    }
+    if (!waiting.isEmpty()) {
+      visitor.visit(chunk(shard.index(), first, waiting));
+    }
+  }
+
+  private Chunk chunk(int shard, int first, List<Vector> rows) {
+    int dimension = origin.length;
+    List<String> ids = new ArrayList<>(rows.size());
+    long[] keys = new long[rows.size()];
+    float[] values = new float[rows.size() * dimension];
+    for (int row = 0; row < keys.length; row++) {
+      Vector vector = rows.get(row);
+      ids.add(vector.id());
+      keys[row] = Seeds.hash(vector.id());
+      float[] embedding = vector.values();
+      postprocessing.apply(embedding);
+      for (int j = 0; j < dimension; j++) {
+        values[row * dimension + j] = embedding[j] - origin[j];
+      }
+    }
+    return new Chunk(ids, new Block(shard, first, keys, values));
+  }
+
+  /** The blocks of one shard. */
+  List<Block> blocks(Shard shard) throws IOException {
+    List<Block> blocks = new ArrayList<>();
+    try (VectorReader reader = open(shard)) {
+      visit(reader, shard, chunk -> blocks.add(chunk.block()));
+    }
+    return blocks;
+  }
+}

@@ -1,0 +1,337 @@
+package io.github.kklip.concept;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.data.Offset.offset;
+import static org.assertj.core.data.Percentage.withPercentage;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Label;
+import io.github.kklip.store.LabelReader;
+import io.github.kklip.store.Postprocessing;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
+import io.github.kklip.store.VectorReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConceptStageTest {
+  private static JavaSparkContext spark;
+
+  @TempDir Path root;
+  private EmbeddedDataset dataset;
+
+  @BeforeAll
+  static void start() {
+    spark =
+        new JavaSparkContext(
+            new SparkConf()
+                .setMaster("local[2]")
+                .setAppName("concepts")
+                .set("spark.ui.enabled", "false"));
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+  }
+
+  @BeforeEach
+  void makeDataset() throws IOException {
+    dataset = new EmbeddedDataset(root);
+    dataset.generation(3, 1, "first");
+    dataset.embedded(dataset.mean());
+  }
+
+  private Settings settings(String... more) {
+    List<String> assignments =
+        new ArrayList<>(
+            List.of(
+                "dataset=" + root,
+                "concepts.k=6",
+                "concepts.target-perplexity=1.5",
+                "concepts.iterations=10"));
+    assignments.addAll(List.of(more));
+    return Settings.load(List.of(), assignments);
+  }
+
+  private ConceptManifest manifest() throws IOException {
+    return dataset.folder().readConceptManifest("concepts").orElseThrow();
+  }
+
+  private List<Label> labels(Shard shard) throws IOException {
+    DatasetFolder folder = dataset.folder();
+    List<Label> labels = new ArrayList<>();
+    try (LabelReader reader =
+        LabelReader.open(
+            folder.configuration(),
+            folder.concepts("concepts", shard),
+            shard,
+            manifest().settings())) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        labels.addAll(reader.readGroup(group));
+      }
+    }
+    return labels;
+  }
+
+  private List<Vector> embeddings(Shard shard, Settings settings) throws IOException {
+    DatasetFolder folder = dataset.folder();
+    TeacherManifest teacher = folder.readTeacherManifest("llama").orElseThrow();
+    Postprocessing postprocessing =
+        Postprocessing.of(settings.teacher().postprocess(), teacher);
+    List<Vector> vectors = new ArrayList<>();
+    try (VectorReader reader =
+        VectorReader.open(
+            folder.configuration(), folder.teacher("llama", shard), shard, teacher.settings())) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        vectors.addAll(reader.readGroup(group));
+      }
+    }
+    vectors.forEach(vector -> postprocessing.apply(vector.values()));
+    return vectors;
+  }
+
+  /** The soft label of a vector in plain double arithmetic. */
+  private static double[] softLabel(float[] t, Centres centres, double temperature) {
+    double[] label = new double[centres.k()];
+    double total = 0;
+    for (int c = 0; c < label.length; c++) {
+      double squared = 0;
+      for (int j = 0; j < t.length; j++) {
+        double difference = (double) t[j] - centres.values()[c * t.length + j];
+        squared += difference * difference;
+      }
+      label[c] = Math.exp(-squared / temperature);
+      total += label[c];
+    }
+    for (int c = 0; c < label.length; c++) {
+      label[c] /= total;
+    }
+    return label;
+  }
+
+  private void everyLabelIsTheDefinition(Settings settings) throws IOException {
+    ConceptManifest manifest = manifest();
+    Centres centres =
+        Centroids.read(
+            dataset.folder(), "concepts", manifest, new float[EmbeddedDataset.DIMENSION]);
+    assertThat(manifest.shards()).isEqualTo(dataset.manifest().shards());
+    for (Shard shard : manifest.shards()) {
+      List<Label> labels = labels(shard);
+      List<Vector> vectors = embeddings(shard, settings);
+      assertThat(labels).hasSize(vectors.size());
+      for (int row = 0; row < labels.size(); row++) {
+        Label label = labels.get(row);
+        assertThat(label.id()).isEqualTo(vectors.get(row).id());
+        assertThat(label.concepts()).hasSize(manifest.topK()).doesNotHaveDuplicates();
+        double[] expected =
+            softLabel(vectors.get(row).values(), centres, manifest.temperature());
+        double kept = 0;
+        for (int concept : label.concepts()) {
+          kept += expected[concept];
+        }
+        double before = 1;
+        for (int i = 0; i < label.concepts().length; i++) {
+          float weight = label.weights()[i];
+          assertThat((double) weight)
+              .isCloseTo(expected[label.concepts()[i]] / kept, offset(2e-4))
+              .isLessThanOrEqualTo(before);
+          before = weight;
+        }
+      }
+    }
+  }
+
+  @Test
+  void labelsBothSplitsByTheDefinition() throws IOException {
+    ConceptStage.Result result = ConceptStage.run(spark, settings());
+    assertThat(result.k()).isEqualTo(6);
+    assertThat(result.labelled()).isEqualTo(4);
+    assertThat(result.perplexity()).isCloseTo(1.5, withPercentage(2));
+    assertThat(result.secondsPerIteration()).isPositive();
+    ConceptManifest manifest = manifest();
+    assertThat(manifest.sizes().stream().mapToLong(Long::longValue).sum()).isEqualTo(450);
+    assertThat(manifest.inertia()).hasSize(result.iterations() + 1);
+    assertThat(manifest.topMass()).isGreaterThanOrEqualTo(0.95);
+    everyLabelIsTheDefinition(settings());
+    assertThat(Files.readString(root.resolve("concepts/concepts/concepts.html")))
+        .contains("6 concepts", "a boat in scene", "a &lt;moon&gt; in scene")
+        .doesNotContain("<moon>");
+  }
+
+  @Test
+  void embeddingsThatAreNotCentredGiveTheSameQuality() throws IOException {
+    Settings raw = settings("teacher.postprocess=none");
+    ConceptStage.run(spark, raw);
+    everyLabelIsTheDefinition(raw);
+  }
+
+  @Test
+  void theValidationSplitHasNoInfluence() throws IOException {
+    ConceptStage.run(spark, settings());
+    EmbeddedDataset other = new EmbeddedDataset(root.resolve("other"));
+    other.generation(3, 0, "first");
+    other.generation(0, 2, "another");
+    other.embedded(dataset.mean());
+    ConceptStage.run(spark, settings("dataset=" + root.resolve("other")));
+    assertThat(root.resolve("other/concepts/concepts/centroids.safetensors"))
+        .hasSameBinaryContentAs(root.resolve("concepts/concepts/centroids.safetensors"));
+  }
+
+  @Test
+  void doesOnlyWhatIsMissing() throws IOException {
+    ConceptStage.run(spark, settings());
+    Path concepts = root.resolve("concepts/concepts");
+    Path kept = concepts.resolve("train-00000.parquet");
+    Path lost = concepts.resolve("train-00001.parquet");
+    byte[] before = Files.readAllBytes(lost);
+    FileTime old = FileTime.fromMillis(1_000_000_000_000L);
+    Files.setLastModifiedTime(kept, old);
+    Files.delete(lost);
+    ConceptStage.Result again = ConceptStage.run(spark, settings());
+    assertThat(again.labelled()).isEqualTo(1);
+    assertThat(again.secondsPerIteration()).isZero();
+    assertThat(Files.getLastModifiedTime(kept)).isEqualTo(old);
+    assertThat(Files.readAllBytes(lost)).isEqualTo(before);
+  }
+
+  @Test
+  void newShardsGetLabelsFromTheExistingCentroids() throws IOException {
+    List<Double> mean = dataset.mean();
+    ConceptStage.run(spark, settings());
+    byte[] centroids = Files.readAllBytes(root.resolve("concepts/concepts/centroids.safetensors"));
+    dataset.generation(2, 1, "second");
+    dataset.embedded(mean);
+    assertThat(ConceptStage.run(spark, settings()).labelled()).isEqualTo(3);
+    assertThat(root.resolve("concepts/concepts/centroids.safetensors"))
+        .hasBinaryContent(centroids);
+    everyLabelIsTheDefinition(settings());
+  }
+
+  @Test
+  void labelsWithoutAManifestAreNotReused() throws IOException {
+    ConceptStage.run(spark, settings());
+    Files.delete(root.resolve("concepts/concepts/manifest.json"));
+    assertThat(ConceptStage.run(spark, settings()).labelled()).isEqualTo(4);
+  }
+
+  @Test
+  void refusesOutputOfOtherSettings() throws IOException {
+    ConceptStage.run(spark, settings());
+    assertThatThrownBy(() -> ConceptStage.run(spark, settings("concepts.k=5")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("because it was made with other settings: k was 6 and is now 5.");
+  }
+
+  @Test
+  void refusesCentroidsThatAreNotOfTheManifest() throws IOException {
+    ConceptStage.run(spark, settings());
+    Path centroids = root.resolve("concepts/concepts/centroids.safetensors");
+    byte[] bytes = Files.readAllBytes(centroids);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(centroids, bytes);
+    Files.delete(root.resolve("concepts/concepts/train-00001.parquet"));
+    assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("because it is not the file of its manifest");
+  }
+
+  @Test
+  void refusesADatasetWithoutWholeEmbeddings() throws IOException {
+    dataset.generation(1, 0, "second");
+    assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining(
+            "because 1 of its shards have no embeddings called llama, the first being"
+                + " train-00003.parquet. Run the job embed again.");
+    Files.delete(root.resolve("teachers/llama/manifest.json"));
+    assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("because it has no embeddings called llama");
+  }
+
+  @Test
+  void refusesMoreConceptsThanRows() {
+    assertThatThrownBy(() -> ConceptStage.run(spark, settings("concepts.k=451")))
+        .hasMessage("Cannot make 451 concepts of 450 training rows. Set concepts.k to at most that.");
+  }
+
+  @Test
+  void mllibGoesTheSameWay() throws IOException {
+    VectorSource source =
+        VectorSource.of(
+            dataset.folder(),
+            "llama",
+            dataset.folder().readTeacherManifest("llama").orElseThrow(),
+            Settings.Postprocess.CENTRE_L2);
+    List<Shard> train = dataset.manifest().shards(Split.TRAIN);
+    try (SparkRows rows = SparkRows.of(spark, source, train, 1, 2);
+        MLlibEngine mllib = new MLlibEngine(rows)) {
+      Totals totals = Totals.of(rows);
+      // More centres than things, so that Lloyd's algorithm has something to do.
+      Centres start = ParallelStart.centres(rows, totals, 20, 1, 5);
+      Lloyd.Result ours = Lloyd.run(Lloyd.gemm(rows, totals), start, 6, 0);
+      Lloyd.Result theirs = Lloyd.run(mllib, start, 6, 0);
+      assertThat(ours.iterations()).isGreaterThan(2);
+      assertThat(theirs.iterations()).isEqualTo(ours.iterations());
+      for (int i = 0; i < ours.iterations(); i++) {
+        double cost = ours.inertia().get(i);
+        assertThat(theirs.inertia().get(i)).isCloseTo(cost, offset(1e-6 * cost));
+      }
+      assertThat(ours.centres().largestMove(theirs.centres())).isLessThan(1e-5);
+    }
+  }
+
+  @Test
+  void theNumberOfTasksDoesNotMatter() throws IOException {
+    VectorSource source =
+        VectorSource.of(
+            dataset.folder(),
+            "llama",
+            dataset.folder().readTeacherManifest("llama").orElseThrow(),
+            Settings.Postprocess.CENTRE_L2);
+    List<Shard> train = dataset.manifest().shards(Split.TRAIN);
+    List<Clustering> clusterings = new ArrayList<>();
+    for (int partitions : new int[] {1, 2, 3}) {
+      try (SparkRows rows = SparkRows.of(spark, source, train, 1, partitions)) {
+        clusterings.add(Clustering.of(rows, settings().concepts(), 3, Lloyd::gemm));
+      }
+    }
+    for (Clustering other : clusterings) {
+      assertThat(other.centres().values()).isEqualTo(clusterings.get(0).centres().values());
+      assertThat(other.inertia()).isEqualTo(clusterings.get(0).inertia());
+      assertThat(other.temperature()).isEqualTo(clusterings.get(0).temperature());
+      assertThat(other.perplexity()).isEqualTo(clusterings.get(0).perplexity());
+      assertThat(other.members()).isEqualTo(clusterings.get(0).members());
+    }
+  }
+
+  @Test
+  void theMllibEngineMakesTheSameKindOfOutput() throws IOException {
+    Settings mllib = settings("concepts.engine=mllib", "concepts.name=by-mllib");
+    ConceptStage.Result ours = ConceptStage.run(spark, settings());
+    ConceptStage.Result theirs = ConceptStage.run(spark, mllib);
+    assertThat(theirs.inertia()).isCloseTo(ours.inertia(), withPercentage(1e-3));
+    ConceptManifest manifest = dataset.folder().readConceptManifest("by-mllib").orElseThrow();
+    assertThat(manifest.shards()).isEqualTo(manifest().shards());
+    assertThat(Json.line(manifest.settings())).contains("\"engine\":\"mllib\"");
+  }
+}
