@@ -12,6 +12,8 @@ import java.io.Serializable;
 public record Postprocessing(Postprocess kind, double[] mean) implements Serializable {
 
   /**
+   * What these settings do to these embeddings.
+   *
    * @throws IllegalStateException when the embeddings have no mean yet
    */
   public static Postprocessing of(Postprocess kind, TeacherManifest manifest) {

@@ -95,8 +95,7 @@ class ConceptStageTest {
   private List<Vector> embeddings(Shard shard, Settings settings) throws IOException {
     DatasetFolder folder = dataset.folder();
     TeacherManifest teacher = folder.readTeacherManifest("llama").orElseThrow();
-    Postprocessing postprocessing =
-        Postprocessing.of(settings.teacher().postprocess(), teacher);
+    Postprocessing postprocessing = Postprocessing.of(settings.teacher().postprocess(), teacher);
     List<Vector> vectors = new ArrayList<>();
     try (VectorReader reader =
         VectorReader.open(
@@ -142,8 +141,7 @@ class ConceptStageTest {
         Label label = labels.get(row);
         assertThat(label.id()).isEqualTo(vectors.get(row).id());
         assertThat(label.concepts()).hasSize(manifest.topK()).doesNotHaveDuplicates();
-        double[] expected =
-            softLabel(vectors.get(row).values(), centres, manifest.temperature());
+        double[] expected = softLabel(vectors.get(row).values(), centres, manifest.temperature());
         double kept = 0;
         for (int concept : label.concepts()) {
           kept += expected[concept];
@@ -221,8 +219,7 @@ class ConceptStageTest {
     dataset.generation(2, 1, "second");
     dataset.embedded(mean);
     assertThat(ConceptStage.run(spark, settings()).labelled()).isEqualTo(3);
-    assertThat(root.resolve("concepts/concepts/centroids.safetensors"))
-        .hasBinaryContent(centroids);
+    assertThat(root.resolve("concepts/concepts/centroids.safetensors")).hasBinaryContent(centroids);
     everyLabelIsTheDefinition(settings());
   }
 
@@ -271,7 +268,8 @@ class ConceptStageTest {
   @Test
   void refusesMoreConceptsThanRows() {
     assertThatThrownBy(() -> ConceptStage.run(spark, settings("concepts.k=451")))
-        .hasMessage("Cannot make 451 concepts of 450 training rows. Set concepts.k to at most that.");
+        .hasMessage(
+            "Cannot make 451 concepts of 450 training rows. Set concepts.k to at most that.");
   }
 
   @Test

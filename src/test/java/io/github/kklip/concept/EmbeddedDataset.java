@@ -107,8 +107,7 @@ final class EmbeddedDataset {
       byte[] image = (world + split + index + "," + row / 2).getBytes(StandardCharsets.UTF_8);
       String caption = "a " + THINGS.get(thing) + " in scene " + row;
       String imageId = Identity.ofImage(image);
-      pairs.add(
-          new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 8, 8, "test"));
+      pairs.add(new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 8, 8, "test"));
       float[] embedding = new float[DIMENSION];
       for (int j = 0; j < DIMENSION; j++) {
         double centre = j % THINGS.size() == thing ? 3 : 0;
