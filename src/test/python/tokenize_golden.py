@@ -1,7 +1,7 @@
 """Golden files of the tokenizer training, in two steps.
 
   tokenize_golden.py captions OUT    writes captions.txt, captions made up here
-  tokenize_golden.py ids FOLDER OUT  loads the tokenizer folder that TokenizerFilesTest wrote from captions.txt
+  tokenize_golden.py ids FOLDER OUT  loads the tokenizer folder that TokenizerJsonTest wrote from captions.txt
                                      (target/tokenizer) in every way that Hugging Face's libraries have, checks that
                                      all agree, and writes ids.json, the ids of text_golden.py's texts
 """

@@ -123,6 +123,25 @@ final class TokenizerFile implements AutoCloseable {
     return id.isInt() ? OptionalInt.of(id.asInt()) : OptionalInt.empty();
   }
 
+  /** Text of a token by its id. */
+  String token(int id) {
+    for (JsonNode added : root.path("added_tokens")) {
+      if (added.path("id").asInt() == id) {
+        return added.path("content").asText();
+      }
+    }
+    return model().path("vocab").properties().stream()
+        .filter(token -> token.getValue().asInt() == id)
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElseThrow(() -> new IllegalArgumentException("Cannot name the token " + id + "."));
+  }
+
+  /** The part with the vocabulary and the merges. */
+  JsonNode model() {
+    return root.path("model");
+  }
+
   /** Ids of a text, with what the file's post-processor puts around it, or without. */
   int[] encode(String text, boolean special) {
     // Only the ids cross JNI; the binding's Encoding would copy eight arrays of each caption.

@@ -14,8 +14,7 @@ import java.util.Map;
 final class CaptionWords implements AutoCloseable {
   private final StudentTokenizer tokenizer =
       StudentTokenizer.parse(
-          TokenizerFiles.tokenizerJson(BytePairVocabulary.alphabet()).toString(),
-          "the alphabet of bytes");
+          TokenizerJson.of(BytePairVocabulary.alphabet()).toString(), "the alphabet of bytes");
   private final Map<String, Long> counts = new HashMap<>();
 
   void add(String caption) {

@@ -11,6 +11,7 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Publication;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
@@ -99,7 +100,8 @@ public final class TokenizerStage {
             settings.tokenizer().minFrequency());
       }
       lease.check();
-      for (Map.Entry<String, byte[]> file : TokenizerFiles.of(vocabulary).entrySet()) {
+      for (Map.Entry<String, byte[]> file :
+          TokenizerFolder.files(TokenizerJson.of(vocabulary).toString(), 0).entrySet()) {
         publish(configuration, new Path(folder, file.getKey()), file.getValue());
       }
       TokenizerManifest manifest =

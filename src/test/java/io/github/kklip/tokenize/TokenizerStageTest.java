@@ -15,6 +15,7 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.text.StudentTokenizer;
+import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -141,7 +142,7 @@ class TokenizerStageTest {
             "tokenizer.json",
             "tokenizer_config.json",
             "vocab.json");
-    TokenizerFiles.of(expected)
+    TokenizerFolder.files(TokenizerJson.of(expected).toString(), 0)
         .forEach(
             (name, bytes) ->
                 assertThat(files.get(name))

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.kklip.text.StudentTokenizer;
+import io.github.kklip.text.TokenizerFolder;
 import io.github.kklip.text.TokenizerGolden;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -16,14 +17,14 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 
-class TokenizerFilesTest {
+class TokenizerJsonTest {
   /** {@code tokenize_golden.py} reads it from here. */
   private static final Path FOLDER = Path.of("target", "tokenizer");
 
   private static BytePairVocabulary learn() throws IOException {
     try (CaptionWords words = new CaptionWords();
         InputStream in =
-            TokenizerFilesTest.class.getResourceAsStream("/golden/tokenize/captions.txt")) {
+            TokenizerJsonTest.class.getResourceAsStream("/golden/tokenize/captions.txt")) {
       new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))
           .lines()
           .forEach(words::add);
@@ -77,7 +78,8 @@ class TokenizerFilesTest {
   void givesTheIdsThatHuggingFaceReadsFromTheFiles() throws IOException {
     BytePairVocabulary vocabulary = learn();
     Files.createDirectories(FOLDER);
-    for (Map.Entry<String, byte[]> file : TokenizerFiles.of(vocabulary).entrySet()) {
+    for (Map.Entry<String, byte[]> file :
+        TokenizerFolder.files(TokenizerJson.of(vocabulary).toString(), 0).entrySet()) {
       Files.write(FOLDER.resolve(file.getKey()), file.getValue());
     }
     JsonNode golden = TokenizerGolden.read("tokenize/ids.json");

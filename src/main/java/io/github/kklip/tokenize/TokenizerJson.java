@@ -4,16 +4,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.tokenize.BytePairVocabulary.Merge;
-import java.nio.charset.StandardCharsets;
-import java.util.LinkedHashMap;
-import java.util.Map;
 
 /**
- * A vocabulary as the files of a Hugging Face tokenizer folder, in the form of CLIP's own: {@code
- * tokenizer.json} for {@code tokenizers}, {@code CLIPTokenizerFast} and DJL, {@code vocab.json} and
- * {@code merges.txt} for {@code CLIPTokenizer}.
+ * A vocabulary as {@code tokenizer.json} in the form of CLIP's own, as {@code tokenizers}, {@code
+ * CLIPTokenizer} and DJL read it.
  */
-final class TokenizerFiles {
+final class TokenizerJson {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** The pattern of a word in CLIP's byte-pair encoding: contractions, letters, one digit, rest. */
@@ -21,29 +17,10 @@ final class TokenizerFiles {
       "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d"
           + "|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 
-  private TokenizerFiles() {}
+  private TokenizerJson() {}
 
-  /** Content by file name. */
-  static Map<String, byte[]> of(BytePairVocabulary vocabulary) {
-    Map<String, String> files = new LinkedHashMap<>();
-    files.put("tokenizer.json", tokenizerJson(vocabulary).toString());
-    files.put("vocab.json", vocab(vocabulary).toString());
-    files.put("merges.txt", merges(vocabulary));
-    files.put("special_tokens_map.json", specialTokens().toPrettyString());
-    files.put(
-        "tokenizer_config.json",
-        specialTokens()
-            .put("tokenizer_class", "CLIPTokenizer")
-            .put("add_prefix_space", false)
-            .put("do_lower_case", true)
-            .put("errors", "replace")
-            .toPrettyString());
-    Map<String, byte[]> bytes = new LinkedHashMap<>();
-    files.forEach((name, text) -> bytes.put(name, (text + "\n").getBytes(StandardCharsets.UTF_8)));
-    return bytes;
-  }
-
-  static ObjectNode tokenizerJson(BytePairVocabulary vocabulary) {
+  /** The file's content. */
+  static ObjectNode of(BytePairVocabulary vocabulary) {
     ObjectNode root = JSON.createObjectNode().put("version", "1.0");
     root.putNull("truncation").putNull("padding");
     root.putArray("added_tokens")
@@ -96,15 +73,6 @@ final class TokenizerFiles {
         .put(BytePairVocabulary.END, vocabulary.endId());
   }
 
-  private static String merges(BytePairVocabulary vocabulary) {
-    StringBuilder lines = new StringBuilder("#version: 0.2");
-    for (Merge merge : vocabulary.merges()) {
-      lines.append('\n').append(vocabulary.tokens().get(merge.left()));
-      lines.append(' ').append(vocabulary.tokens().get(merge.right()));
-    }
-    return lines.toString();
-  }
-
   private static ObjectNode added(String token, int id) {
     return JSON.createObjectNode()
         .put("id", id)
@@ -122,13 +90,5 @@ final class TokenizerFiles {
         .put("add_prefix_space", prefixSpace)
         .put("trim_offsets", true)
         .put("use_regex", true);
-  }
-
-  private static ObjectNode specialTokens() {
-    return JSON.createObjectNode()
-        .put("bos_token", BytePairVocabulary.START)
-        .put("eos_token", BytePairVocabulary.END)
-        .put("unk_token", BytePairVocabulary.END)
-        .put("pad_token", BytePairVocabulary.END);
   }
 }
