@@ -201,6 +201,20 @@ public final class ClipModel implements AutoCloseable {
     return parameters;
   }
 
+  /** The logarithm of the contrastive loss's inverse temperature. */
+  public double logitScale() {
+    return Torch.scalar(parameters.tensor(LOGIT_SCALE));
+  }
+
+  /** Brings {@code logit_scale} back into [0, ln 100]: call it after each step of the optimizer. */
+  public void clampLogitScale() {
+    double value = logitScale();
+    double clamped = Math.min(Math.max(value, 0), Math.log(100));
+    if (clamped != value) {
+      Torch.fill(parameters.tensor(LOGIT_SCALE), clamped);
+    }
+  }
+
   /** Number of segments of the whole model. */
   public int segments() {
     return headsSegment() + 1;

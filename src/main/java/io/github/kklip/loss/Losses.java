@@ -1,0 +1,224 @@
+package io.github.kklip.loss;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.kklip.model.ClipModel;
+import io.github.kklip.tensor.Grad;
+import io.github.kklip.tensor.Torch;
+import io.github.kklip.tensor.TorchModule;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * The objective of KKLIP (arXiv 2412.03513): L = alpha L_emb + beta L_concept + gamma L_clip.
+ *
+ * <ul>
+ *   <li>L_emb = mean_i || E_T(x_i) W_e - t_i ||², t the teacher's embedding;
+ *   <li>L_concept = mean_i CE(s_i, softmax(E_T(x_i) W_c)) + CE(s_i, softmax(E_I(x_i) W_c)), s the
+ *       soft concept label;
+ *   <li>L_clip = the mean of the two directions of InfoNCE over the global batch, with z =
+ *       exp(logit_scale) cos(E_T, E_I). Rows of the same image are not negatives of each other:
+ *       z_ij is left out where image_i = image_j and i != j.
+ * </ul>
+ *
+ * <p>E are the projected embeddings before normalisation. Each rank computes its own rows of every
+ * loss, L_clip against the columns of all ranks, divided by the size of the global batch: losses
+ * and gradients of all ranks add up to those of one rank with the whole batch. A loss of weight 0
+ * is not computed.
+ */
+public final class Losses {
+  /** Names of the parts: the three losses without their weights, and their weighted sum. */
+  public static final String EMB = "emb";
+
+  public static final String CONCEPT = "concept";
+  public static final String CONTRASTIVE = "contrastive";
+  public static final String TOTAL = "loss";
+
+  /** alpha, beta, gamma. */
+  public record Weights(double emb, double concept, double contrastive) {
+    public Weights {
+      if (!(emb >= 0 && concept >= 0 && contrastive >= 0 && emb + concept + contrastive > 0)) {
+        throw new IllegalArgumentException(
+            "Cannot use the loss weights "
+                + emb
+                + ", "
+                + concept
+                + ", "
+                + contrastive
+                + ", because they must be 0 or more and not all 0.");
+      }
+    }
+  }
+
+  /**
+   * What one rank knows of a step. B is the global batch, b this rank's rows, P the projection.
+   *
+   * @param text [B, P] features of all ranks, in rank order
+   * @param image [B, P]
+   * @param images int64 [B]: equal numbers for rows of the same image; null when L_clip has weight
+   *     0
+   * @param offset this rank's first row
+   * @param rows b
+   * @param teacher [b, teacher dimension] of this rank's rows; null when L_emb has weight 0
+   * @param concepts int64 [b, k] concept indices of this rank's rows; null when L_concept has
+   *     weight 0
+   * @param conceptWeights [b, k] of sum 1 in each row (an index with weight 0 fills up); null
+   *     likewise
+   */
+  public record Batch(
+      NDArray text,
+      NDArray image,
+      NDArray images,
+      int offset,
+      int rows,
+      NDArray teacher,
+      NDArray concepts,
+      NDArray conceptWeights) {}
+
+  /**
+   * What one rank adds to a step.
+   *
+   * @param parts name to this rank's share of the loss; the shares of all ranks add up
+   * @param dText [B, P]: this rank's share of the gradients of all ranks' features, to be added up
+   *     over ranks
+   * @param dImage [B, P]
+   */
+  public record Result(Map<String, Double> parts, NDArray dText, NDArray dImage) {}
+
+  private final ClipModel model;
+  private final Weights weights;
+  private final TorchModule methods = Torch.module("loss/losses");
+
+  public Losses(ClipModel model, Weights weights) {
+    this.model = model;
+    this.weights = weights;
+    require(
+        weights.emb() == 0 || model.heads().teacher() > 0,
+        "emb",
+        "the model has no embedding head");
+    require(
+        weights.concept() == 0 || model.heads().concepts() > 0,
+        "concept",
+        "the model has no concept head");
+  }
+
+  private static void require(boolean holds, String loss, String reason) {
+    if (!holds) {
+      throw new IllegalArgumentException(
+          "Cannot compute the loss "
+              + loss
+              + ", because "
+              + reason
+              + ". Give it the weight 0 or what it needs.");
+    }
+  }
+
+  /**
+   * Computes this rank's share. Gradients of the heads and of {@code logit_scale} are added to the
+   * model's flat gradient (its {@link ClipModel#headsSegment}); those of the features come back, in
+   * arrays of {@code manager}.
+   */
+  public Result compute(NDManager manager, Batch batch) {
+    require(
+        weights.emb() == 0 || batch.teacher() != null, EMB, "the batch has no teacher embeddings");
+    require(
+        weights.concept() == 0 || batch.concepts() != null,
+        CONCEPT,
+        "the batch has no concept labels");
+    require(
+        weights.contrastive() == 0 || batch.images() != null,
+        CONTRASTIVE,
+        "the batch has no image numbers");
+    try (NDManager scope = manager.newSubManager();
+        Grad grad = Grad.on()) {
+      NDArray text = grad.leaf(scope, batch.text());
+      NDArray image = grad.leaf(scope, batch.image());
+      Map<String, NDArray> losses = new LinkedHashMap<>();
+      Map<String, Double> factors =
+          Map.of(
+              EMB, weights.emb(), CONCEPT, weights.concept(), CONTRASTIVE, weights.contrastive());
+      if (weights.emb() > 0) {
+        losses.put(
+            EMB,
+            methods.call(
+                scope,
+                "embedding",
+                text,
+                leaf(ClipModel.EMBEDDING_HEAD),
+                batch.teacher(),
+                batch.offset()));
+      }
+      if (weights.concept() > 0) {
+        String imageHead =
+            model.heads().sharedClassifier()
+                ? ClipModel.CONCEPT_HEAD
+                : ClipModel.IMAGE_CONCEPT_HEAD;
+        losses.put(
+            CONCEPT,
+            concept(scope, text, ClipModel.CONCEPT_HEAD, batch)
+                .add(concept(scope, image, imageHead, batch)));
+      }
+      if (weights.contrastive() > 0) {
+        losses.put(
+            CONTRASTIVE,
+            methods.call(
+                scope,
+                "contrastive",
+                text,
+                image,
+                leaf(ClipModel.LOGIT_SCALE),
+                batch.images(),
+                batch.offset(),
+                batch.rows()));
+      }
+      Map<String, Double> parts = new LinkedHashMap<>();
+      NDArray total = null;
+      double sum = 0;
+      for (Map.Entry<String, NDArray> loss : losses.entrySet()) {
+        double factor = factors.get(loss.getKey());
+        double value = Torch.scalar(loss.getValue());
+        parts.put(loss.getKey(), value);
+        sum += factor * value;
+        NDArray weighted = loss.getValue().mul(factor);
+        total = total == null ? weighted : total.add(weighted);
+      }
+      parts.put(TOTAL, sum);
+      grad.backward(total);
+      // The image features are in no loss when only L_emb has weight.
+      boolean onlyText = weights.concept() == 0 && weights.contrastive() == 0;
+      return new Result(parts, gradient(manager, text, false), gradient(manager, image, onlyText));
+    }
+  }
+
+  private NDArray concept(NDManager scope, NDArray features, String head, Batch batch) {
+    return methods.call(
+        scope,
+        "concept",
+        features,
+        leaf(head),
+        batch.concepts(),
+        batch.conceptWeights(),
+        batch.offset());
+  }
+
+  private NDArray leaf(String name) {
+    return model.parameters().leaf(name);
+  }
+
+  private NDArray gradient(NDManager manager, NDArray leaf, boolean none) {
+    if (none) {
+      return Torch.zeros(manager, leaf.getShape(), model.parameters().type());
+    }
+    NDArray gradient = Grad.of(leaf);
+    gradient.attach(manager);
+    return gradient;
+  }
+
+  /**
+   * The contrastive loss of a batch of {@code rows} when nothing is learned yet: what a run should
+   * start near.
+   */
+  public static double expectedFirstContrastive(int rows) {
+    return Math.log(rows);
+  }
+}

@@ -1,0 +1,113 @@
+package io.github.kklip.optim;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.kklip.tensor.FlatTensor;
+import io.github.kklip.tensor.Torch;
+import io.github.kklip.tensor.TorchModule;
+import java.util.List;
+
+/**
+ * AdamW ("Decoupled Weight Decay Regularization", Loshchilov and Hutter, 2019) over a flat tensor,
+ * in two native calls: the part with weight decay and the part without.
+ *
+ * <pre>
+ * g = gradient / divisor
+ * m = beta1 m + (1 - beta1) g          v = beta2 v + (1 - beta2) g²
+ * p = p - lr decay p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+ * </pre>
+ */
+public final class AdamW implements AutoCloseable {
+  /** Decay rates of the moments, eps, and the decoupled weight decay. */
+  public record Settings(double beta1, double beta2, double eps, double weightDecay) {}
+
+  private final FlatTensor parameters;
+  private final Settings settings;
+  private final NDManager manager;
+  private final NDArray firstMoment;
+  private final NDArray secondMoment;
+  private final TorchModule methods = Torch.module("optim/optim");
+  private long steps;
+
+  /** Starts with moments of zero, on the device of the parameters. */
+  public AdamW(FlatTensor parameters, Settings settings) {
+    this.parameters = parameters;
+    this.settings = settings;
+    manager = parameters.manager().newSubManager();
+    firstMoment = Torch.zeros(manager, new Shape(parameters.size()), parameters.type());
+    secondMoment = Torch.zeros(manager, new Shape(parameters.size()), parameters.type());
+  }
+
+  /**
+   * Takes one step along the flat gradient.
+   *
+   * @param divisor the gradient is divided by it (in place): {@link Clip#divisor}
+   */
+  public void step(double lr, double divisor) {
+    steps++;
+    try (NDManager scope = manager.newSubManager()) {
+      NDArray step = scope.full(new Shape(), (float) steps, DataType.FLOAT32);
+      NDArray scale = scope.full(new Shape(), (float) divisor, DataType.FLOAT32);
+      long decayed = parameters.decayed();
+      update(scope, 0, decayed, settings.weightDecay(), step, scale, lr);
+      update(scope, decayed, parameters.size() - decayed, 0, step, scale, lr);
+    }
+  }
+
+  private void update(
+      NDManager scope,
+      long offset,
+      long length,
+      double decay,
+      NDArray step,
+      NDArray divisor,
+      double lr) {
+    if (length > 0) {
+      methods.run(
+          scope,
+          "adamw",
+          part(scope, parameters.data(), offset, length),
+          part(scope, parameters.gradient(), offset, length),
+          part(scope, firstMoment, offset, length),
+          part(scope, secondMoment, offset, length),
+          List.of(step),
+          lr,
+          settings.beta1(),
+          settings.beta2(),
+          decay,
+          settings.eps(),
+          divisor);
+    }
+  }
+
+  private static List<NDArray> part(NDManager scope, NDArray flat, long offset, long length) {
+    return List.of(Torch.view(scope, flat, offset, new Shape(length)));
+  }
+
+  /** m, in the order of the parameters; write it in place to restore a state. */
+  public NDArray firstMoment() {
+    return firstMoment;
+  }
+
+  /** v, in the order of the parameters; write it in place to restore a state. */
+  public NDArray secondMoment() {
+    return secondMoment;
+  }
+
+  /** t: the number of steps taken. */
+  public long steps() {
+    return steps;
+  }
+
+  /** Sets t when a state is restored. */
+  public void restore(long steps) {
+    this.steps = steps;
+  }
+
+  @Override
+  public void close() {
+    manager.close();
+  }
+}
