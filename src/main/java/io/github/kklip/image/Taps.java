@@ -1,0 +1,63 @@
+package io.github.kklip.image;
+
+/**
+ * Weights of one axis of an antialiased bicubic resize, in fixed point, exactly as Pillow makes
+ * them.
+ *
+ * <p>Output sample i lies at input position c = (i + 1/2) s, s = input / output length. With f =
+ * max(s, 1), the filter reaches 2 f to both sides, the input samples j in [⌊c - 2f + 1/2⌋, ⌊c + 2f
+ * + 1/2⌋) have the weights h((j - c + 1/2) / f), h the cubic convolution kernel with a = -1/2
+ * (Keys, 1981), normalised to 1 in double precision and rounded to multiples of 2^-22.
+ *
+ * @param first first input sample of each output sample
+ * @param count number of input samples of each output sample
+ * @param stride weights stored for each output sample, the largest count
+ * @param weights of output sample i from {@code i * stride}; those beyond its count are 0
+ */
+record Taps(int[] first, int[] count, int stride, int[] weights) {
+  /** An 8-bit value times a weight, and the sum of a few, stay within 32 bits. */
+  static final int BITS = 22;
+
+  static final int HALF = 1 << (BITS - 1);
+
+  private static final double SUPPORT = 2;
+
+  /** For the outputs {@code [from, from + length)} of a resize of {@code input} samples. */
+  static Taps of(int input, int output, int from, int length) {
+    double scale = (double) input / output;
+    double filterScale = Math.max(scale, 1);
+    double support = SUPPORT * filterScale;
+    int stride = Math.min(input, (int) Math.ceil(support) * 2 + 1);
+    int[] first = new int[length];
+    int[] count = new int[length];
+    int[] weights = new int[Math.multiplyExact(length, stride)];
+    double[] exact = new double[stride];
+    for (int i = 0; i < length; i++) {
+      double centre = (from + i + 0.5) * scale;
+      first[i] = Math.max(0, (int) (centre - support + 0.5));
+      count[i] = Math.min(input, (int) (centre + support + 0.5)) - first[i];
+      double sum = 0;
+      for (int j = 0; j < count[i]; j++) {
+        exact[j] = cubic((j + first[i] - centre + 0.5) * (1 / filterScale));
+        sum += exact[j];
+      }
+      for (int j = 0; j < count[i]; j++) {
+        double weight = sum == 0 ? exact[j] : exact[j] / sum;
+        weights[i * stride + j] = (int) (weight * (1 << BITS) + (weight < 0 ? -0.5 : 0.5));
+      }
+    }
+    return new Taps(first, count, stride, weights);
+  }
+
+  int last(int i) {
+    return first[i] + count[i];
+  }
+
+  private static double cubic(double x) {
+    double t = Math.abs(x);
+    if (t < 1) {
+      return (1.5 * t - 2.5) * t * t + 1;
+    }
+    return t < 2 ? (((t - 5) * t + 8) * t - 4) * -0.5 : 0;
+  }
+}

@@ -1,0 +1,135 @@
+"""Writes src/test/resources/golden/image: what Pillow, transformers and torchvision make of images.
+
+    python src/test/python/image_golden.py [folder with flickr-sizes and odd-images]
+
+The images of preprocess.tsv are made by formula, here and in PatternImages.java. Of the files that
+cannot be committed, coarse means of what Pillow decodes are kept.
+"""
+
+import hashlib
+import os
+import sys
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps
+from torchvision.transforms import functional as F
+from torchvision.transforms import InterpolationMode
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "..", "resources", "golden", "image")
+SIZES = [
+    (500, 375), (375, 500), (224, 224), (225, 224), (1000, 31), (31, 1000), (1, 1), (1, 7), (3, 2),
+    (10, 300), (1333, 800), (640, 480), (223, 640), (2, 1500), (17, 19), (4000, 3),
+]
+BOXES = [
+    ((500, 375), (0, 0, 500, 375)), ((500, 375), (13, 7, 401, 333)), ((500, 375), (499, 374, 1, 1)),
+    ((64, 48), (5, 6, 20, 30)), ((300, 200), (100, 0, 1, 200)), ((300, 200), (0, 199, 300, 1)),
+]
+
+
+def pattern(width, height):
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+    n = (x * x * 3 + y * y * 5 + x * y * 7 + c * 61 + x * 11 + y * 13).astype(np.int32)
+    n = (n ^ (n >> 5)) * 37
+    hard = 255 * ((x + y) % 2)
+    return Image.fromarray(np.where((x // 9 + y // 7 + c) % 3 == 0, hard, n).astype(np.uint8))
+
+
+def processor(size):
+    return CLIPImageProcessorPil(
+        size={"shortest_edge": size}, crop_size={"height": size, "width": size}
+    )
+
+
+def pixels(image, size):
+    return np.asarray(processor(size)(image, return_tensors="np")["pixel_values"][0], "<f4")
+
+
+def digest(array):
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def means(array, cells):
+    """Means of cells x cells blocks of an H W 3 array, rows of blocks first, to 1 decimal."""
+    height, width = array.shape[:2]
+    blocks = []
+    for i in range(cells):
+        for j in range(cells):
+            top, left = i * height // cells, j * width // cells
+            bottom = max(top + 1, (i + 1) * height // cells)
+            right = max(left + 1, (j + 1) * width // cells)
+            block = array[top:bottom, left:right].astype(np.float64)
+            blocks += ["%.1f" % v for v in block.mean((0, 1))]
+    return ",".join(blocks)
+
+
+def decoded(path):
+    """Upright, on white, first frame, 16 bits by their upper byte."""
+    image = Image.open(path)
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image.convert("I")).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, 2)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        white.alpha_composite(image)
+        image = white
+    return np.asarray(image.convert("RGB"))
+
+
+def write(name, rows):
+    with open(os.path.join(OUT, name), "w", encoding="utf-8", newline="\n") as out:
+        for row in rows:
+            out.write("\t".join(str(v) for v in row) + "\n")
+
+
+def main():
+    warnings.simplefilter("ignore")
+    os.makedirs(OUT, exist_ok=True)
+    rows = []
+    for size in (224, 64, 7):
+        for width, height in SIZES:
+            rows.append((size, width, height, digest(pixels(pattern(width, height), size))))
+    write("preprocess.tsv", rows)
+
+    rows = []
+    normalise = CLIPImageProcessorPil()
+    for (width, height), (left, top, w, h) in BOXES:
+        crop = F.resized_crop(
+            pattern(width, height), top, left, h, w, [64, 64], InterpolationMode.BICUBIC
+        )
+        array = normalise(crop, do_resize=False, do_center_crop=False, return_tensors="np")
+        rows.append((width, height, left, top, w, h, digest(array["pixel_values"][0])))
+    write("crop.tsv", rows)
+
+    if len(sys.argv) < 2:
+        return
+    data = sys.argv[1]
+    folder = os.path.join(data, "flickr-sizes", "images")
+    rows = []
+    for name in sorted(os.listdir(folder))[::12]:
+        image = Image.open(os.path.join(folder, name)).convert("RGB")
+        seen = pixels(image, 224).transpose(1, 2, 0)
+        mean = np.array(normalise.image_mean, np.float32)
+        std = np.array(normalise.image_std, np.float32)
+        levels = np.rint((seen * std + mean) * 255)
+        rows.append((name, image.width, image.height, means(levels, 8)))
+    write("flickr.tsv", rows)
+
+    folder = os.path.join(data, "odd-images", "files")
+    rows = []
+    for name in sorted(os.listdir(folder)):
+        try:
+            array = decoded(os.path.join(folder, name))
+            rows.append((name, array.shape[1], array.shape[0], means(array, 4)))
+        except Exception as refused:
+            rows.append((name, 0, 0, type(refused).__name__))
+    write("odd.tsv", rows)
+
+
+if __name__ == "__main__":
+    main()
