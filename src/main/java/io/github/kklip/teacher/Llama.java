@@ -74,6 +74,17 @@ public final class Llama implements AutoCloseable {
       throws IOException {
     LlamaConfig config = LlamaConfig.read(folder);
     int count = layers(config, layer);
+    requirePositions(config, positions, folder);
+    NDManager manager = Torch.manager(device);
+    try {
+      return new Llama(config, count, type, positions, Safetensors.open(folder), manager);
+    } catch (IOException | RuntimeException e) {
+      manager.close();
+      throw e;
+    }
+  }
+
+  static void requirePositions(LlamaConfig config, int positions, Path folder) throws IOException {
     if (positions > config.maxPositions()) {
       throw new IOException(
           "Cannot use captions of "
@@ -83,13 +94,6 @@ public final class Llama implements AutoCloseable {
               + " was made for "
               + config.maxPositions()
               + " positions. Set kklip.teacher.max-length to at most that.");
-    }
-    NDManager manager = Torch.manager(device);
-    try {
-      return new Llama(config, count, type, positions, Safetensors.open(folder), manager);
-    } catch (IOException | RuntimeException e) {
-      manager.close();
-      throw e;
     }
   }
 

@@ -1,0 +1,267 @@
+package io.github.kklip.teacher;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.PairReader;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.VectorStorage;
+import io.github.kklip.store.VectorWriter;
+import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.HostMemory;
+import io.github.kklip.text.TeacherTokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Embeds captions with a Llama: a list of them, or all of one shard. Identical captions are
+ * computed once; captions of about the same length share a batch, which holds at most {@code
+ * teacher.batch-tokens} tokens with its padding. Several threads may use one embedder, each after
+ * {@link io.github.kklip.tensor.Torch#start}.
+ */
+public final class CaptionEmbedder implements AutoCloseable {
+  /** Vectors that wait for their row group to be written. */
+  private static final long WINDOW_BYTES = 256L << 20;
+
+  private final Settings.Teacher settings;
+  private final TeacherTokenizer tokenizer;
+  private final Llama llama;
+
+  private CaptionEmbedder(Settings.Teacher settings, TeacherTokenizer tokenizer, Llama llama) {
+    this.settings = settings;
+    this.tokenizer = tokenizer;
+    this.llama = llama;
+  }
+
+  /**
+   * Checks the small files of a teacher without its weights.
+   *
+   * @return its shape
+   * @throws IOException when the folder cannot be used as a teacher with these settings
+   */
+  public static LlamaConfig check(Path folder, Settings.Teacher settings) throws IOException {
+    LlamaConfig config = LlamaConfig.read(folder);
+    Llama.layers(config, settings.layer());
+    Llama.requirePositions(config, settings.maxLength(), folder);
+    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
+      if (tokenizer.vocabSize() > config.vocabSize()) {
+        throw new IOException(
+            "Cannot use the teacher "
+                + folder
+                + " because its tokenizer has "
+                + tokenizer.vocabSize()
+                + " ids and the model "
+                + config.vocabSize()
+                + ". They belong to different models.");
+      }
+    }
+    return config;
+  }
+
+  /**
+   * Opens a teacher.
+   *
+   * @param folder a local Hugging Face folder
+   * @throws IOException when a file is missing or invalid
+   * @throws SettingsException when it does not fit into memory, or the type is not for this device
+   */
+  public static CaptionEmbedder open(Path folder, Settings.Teacher settings, Device device)
+      throws IOException {
+    ElementType type =
+        switch (settings.dtype()) {
+          case FLOAT32 -> ElementType.FLOAT32;
+          case BFLOAT16 -> ElementType.BFLOAT16;
+          case FLOAT16 -> ElementType.FLOAT16;
+        };
+    if (type == ElementType.FLOAT16 && !device.isGpu()) {
+      throw new SettingsException(
+          "Cannot use kklip.teacher.dtype = float16 because the teacher runs on the CPU. Use"
+              + " bfloat16 or float32.");
+    }
+    LlamaConfig config = check(folder, settings);
+    if (!device.isGpu()) {
+      requireMemory(config, settings, type, folder, HostMemory.available());
+    }
+    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.maxLength());
+    try {
+      return new CaptionEmbedder(settings, TeacherTokenizer.load(folder), llama);
+    } catch (RuntimeException e) {
+      llama.close();
+      throw e;
+    }
+  }
+
+  static void requireMemory(
+      LlamaConfig config, Settings.Teacher settings, ElementType type, Path folder, long available)
+      throws IOException {
+    long weights = config.parameters(Llama.layers(config, settings.layer())) * type.bytes();
+    // The widest moment of a layer: the residual, its norm, gate, up and their product.
+    long states =
+        (long) settings.batchTokens()
+            * (4L * config.hidden() + 3L * config.intermediate())
+            * type.bytes();
+    if (weights + states > available) {
+      throw new SettingsException(
+          String.format(
+              java.util.Locale.ROOT,
+              "Cannot load the teacher %s because it needs %.1f GiB (%.1f for weights in %s, %.1f"
+                  + " for a batch of kklip.teacher.batch-tokens = %d) and %.1f GiB of memory are"
+                  + " available. Use bfloat16, a smaller teacher, or executors with more memory"
+                  + " outside the heap.",
+              folder,
+              gibibytes(weights + states),
+              gibibytes(weights),
+              settings.dtype().name().toLowerCase(java.util.Locale.ROOT),
+              gibibytes(states),
+              settings.batchTokens(),
+              gibibytes(available)));
+    }
+  }
+
+  private static double gibibytes(long bytes) {
+    return bytes / (double) (1L << 30);
+  }
+
+  /**
+   * The settings that decide embeddings, for the manifest.
+   *
+   * @param identity of the teacher's files ({@link TeacherFolder#identity})
+   */
+  public static ProcessingSettings processing(Settings.Teacher settings, String identity) {
+    return new ProcessingSettings(
+        new TreeMap<>(
+            Map.of(
+                "teacher.path (identity of its files)", identity,
+                "teacher.dtype", settings.dtype().name(),
+                "teacher.pooling", settings.pooling().name(),
+                "teacher.layer", Integer.toString(settings.layer()),
+                "teacher.max-length", Integer.toString(settings.maxLength()),
+                "teacher.storage", settings.storage().name())));
+  }
+
+  /** How the settings want embeddings to be stored. */
+  public static VectorStorage storage(Settings.Teacher settings) {
+    return switch (settings.storage()) {
+      case FLOAT32 -> VectorStorage.FLOAT32;
+      case FLOAT16 -> VectorStorage.FLOAT16;
+      case BFLOAT16 -> throw new IllegalArgumentException("Settings refuse bfloat16 storage.");
+    };
+  }
+
+  /** Numbers of one embedding. */
+  public int dimension() {
+    return llama.config().hidden();
+  }
+
+  /** The embeddings of captions, in their order; equal captions share one array. */
+  public List<float[]> embed(List<String> captions) {
+    Map<String, float[]> byCaption = new LinkedHashMap<>();
+    List<String> distinct = captions.stream().distinct().toList();
+    List<int[]> tokens = new ArrayList<>(distinct.size());
+    for (String caption : distinct) {
+      tokens.add(tokenizer.encode(caption, settings.maxLength()));
+    }
+    Integer[] order = new Integer[distinct.size()];
+    Arrays.setAll(order, i -> i);
+    // Longest first, so that the largest batch comes first and memory does not grow later.
+    Arrays.sort(order, Comparator.comparing(i -> -tokens.get(i).length));
+    int from = 0;
+    while (from < order.length) {
+      int longest = tokens.get(order[from]).length;
+      int to = Math.min(order.length, from + Math.max(1, settings.batchTokens() / longest));
+      List<int[]> batch = new ArrayList<>(to - from);
+      for (int i = from; i < to; i++) {
+        batch.add(tokens.get(order[i]));
+      }
+      try (NDManager scope = llama.newScope();
+          NDArray embedded = llama.embed(scope, batch, settings.pooling())) {
+        float[] values = embedded.toFloatArray();
+        for (int i = from; i < to; i++) {
+          int start = (i - from) * dimension();
+          byCaption.put(
+              distinct.get(order[i]), Arrays.copyOfRange(values, start, start + dimension()));
+        }
+      }
+      from = to;
+    }
+    return captions.stream().map(byCaption::get).toList();
+  }
+
+  /**
+   * Embeds the captions of a shard and publishes its shard of vectors.
+   *
+   * @param name of the embeddings within the dataset
+   * @throws IOException when the pairs cannot be read or the vectors cannot be written
+   */
+  public void embed(DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
+      throws IOException {
+    try (PairReader pairs =
+        PairReader.captionsOnly(dataset.configuration(), dataset.pairs(shard))) {
+      int rowsPerGroup = 1;
+      for (int group = 0; group < pairs.rowGroups(); group++) {
+        rowsPerGroup = Math.max(rowsPerGroup, pairs.rows(group));
+      }
+      try (VectorWriter vectors =
+          new VectorWriter(
+              dataset.configuration(),
+              dataset.teacher(name, shard),
+              shard,
+              processing,
+              dimension(),
+              storage(settings),
+              rowsPerGroup)) {
+        List<Pair> window = new ArrayList<>();
+        for (int group = 0; group < pairs.rowGroups(); group++) {
+          window.addAll(pairs.readGroup(group));
+          boolean full = (long) window.size() * dimension() * Float.BYTES >= WINDOW_BYTES;
+          if (full || group == pairs.rowGroups() - 1) {
+            write(window, vectors);
+            window.clear();
+          }
+        }
+        vectors.commit();
+      }
+    }
+  }
+
+  private void write(List<Pair> window, VectorWriter vectors) throws IOException {
+    List<float[]> embedded = embed(window.stream().map(Pair::caption).toList());
+    for (int i = 0; i < window.size(); i++) {
+      requireFinite(window.get(i), embedded.get(i));
+      vectors.write(window.get(i).id(), embedded.get(i));
+    }
+  }
+
+  private void requireFinite(Pair pair, float[] values) {
+    float largest = settings.storage() == Settings.Dtype.FLOAT16 ? 65_504f : Float.MAX_VALUE;
+    for (float value : values) {
+      if (!(Math.abs(value) <= largest)) {
+        throw new IllegalStateException(
+            "Cannot store the embedding of caption "
+                + pair.id()
+                + " because it holds "
+                + value
+                + ". Use another kklip.teacher.dtype, or float32 as kklip.teacher.storage.");
+      }
+    }
+  }
+
+  /** Frees the teacher. */
+  @Override
+  public void close() {
+    tokenizer.close();
+    llama.close();
+  }
+}
