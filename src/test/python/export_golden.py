@@ -25,7 +25,8 @@ IMAGES = ["wide.png", "exact.png"]
 
 def embed(folder: pathlib.Path, images: pathlib.Path) -> dict:
     model = CLIPModel.from_pretrained(folder).eval()
-    processor = CLIPProcessor.from_pretrained(folder)
+    # Pillow's resize, CLIP's own; the torchvision backend rounds a few levels otherwise.
+    processor = CLIPProcessor.from_pretrained(folder, backend="pil")
     inputs = processor(
         text=TEXTS,
         images=[Image.open(images / name) for name in IMAGES],

@@ -1,0 +1,2 @@
+/** Hugging Face folders made of a run's checkpoints. */
+package io.github.kklip.export;
