@@ -288,6 +288,7 @@ final class NeighbourWatch implements AutoCloseable {
                       + named(first.rank())
                       + " failed first: "
                       + first.text()
+                      + (first.text().endsWith(".") ? "" : ".")
                       + " This failure here is secondary; the cause is in the log of rank "
                       + first.rank()
                       + ".",

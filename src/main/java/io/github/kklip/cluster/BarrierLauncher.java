@@ -1,0 +1,180 @@
+package io.github.kklip.cluster;
+
+import io.github.kklip.comms.Limits;
+import io.github.kklip.comms.TcpRing;
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.Comparator;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import java.util.stream.IntStream;
+import org.apache.spark.api.java.JavaFutureAction;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.resource.ResourceProfileBuilder;
+import org.apache.spark.resource.TaskResourceRequests;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import scala.reflect.ClassTag$;
+
+/**
+ * Runs ranks that work together, one for each GPU or executor, in a barrier stage of Spark.
+ *
+ * <p>When a rank fails, Spark starts the stage again as often as {@code
+ * spark.stage.maxConsecutiveAttempts} says, and after that the driver submits it anew. The body
+ * finds out by itself how far it had come.
+ */
+public final class BarrierLauncher {
+  private static final Logger LOG = LoggerFactory.getLogger(BarrierLauncher.class);
+
+  private final JavaSparkContext spark;
+  private final Settings.Train train;
+  private final int threads;
+
+  /**
+   * A launcher on this cluster.
+   *
+   * @param settings for the ranks, their limits, port, restarts and native threads
+   */
+  public BarrierLauncher(JavaSparkContext spark, Settings settings) {
+    this.spark = spark;
+    this.train = settings.train();
+    this.threads = settings.threads();
+  }
+
+  /**
+   * Runs the body on every rank and waits for all.
+   *
+   * @param name of the run, for Spark's UI
+   * @param progress takes what rank 0 reports; called on a thread of Spark
+   * @param mark how far the work has come; a start after which it has grown is not counted as a
+   *     restart
+   * @return what the ranks returned, in order
+   * @throws SettingsException when the cluster or the settings can never work
+   * @throws IllegalStateException when there are too few slots in time, or the ranks failed as
+   *     often as allowed; with the cause of the last failure
+   */
+  public <R> List<R> run(
+      String name, Consumer<String> progress, LongSupplier mark, RankBody<R> body) {
+    int failures = 0;
+    for (int submission = 1; ; submission++) {
+      long before = mark.getAsLong();
+      Slots slots = Slots.await(spark.sc(), train.ranks(), train.rendezvousTimeout());
+      try {
+        return submit(name, submission, slots, progress, body);
+      } catch (LaunchFailure e) {
+        failures = mark.getAsLong() > before ? 1 : failures + 1;
+        if (failures > train.restarts()) {
+          throw new IllegalStateException(
+              "Cannot finish "
+                  + name
+                  + " because it failed "
+                  + failures
+                  + " times in a row without coming further (train.restarts = "
+                  + train.restarts()
+                  + "). The last failure was of "
+                  + e.getMessage(),
+              e);
+        }
+        LOG.warn("{} is submitted again after the failure of {}", name, e.getMessage());
+      }
+    }
+  }
+
+  private <R> List<R> submit(
+      String name, int submission, Slots slots, Consumer<String> progress, RankBody<R> body) {
+    byte[] secret = new byte[TcpRing.SECRET_BYTES];
+    new SecureRandom().nextBytes(secret);
+    LatestReport report = new LatestReport();
+    spark.sc().register(report, LatestReport.NAME);
+    Limits limits =
+        new Limits(train.rendezvousTimeout(), train.heartbeatTimeout(), train.stepTimeout());
+    RankTask<R> task = new RankTask<>(secret, limits, train.port(), threads, report, body);
+    String group = "kklip-" + UUID.randomUUID();
+    StageWatch watch = new StageWatch(group, progress);
+    spark.sc().addSparkListener(watch);
+    // Interrupts, so that a rank in a wait of its own ends when another one fails.
+    spark.setJobGroup(
+        group, name + ", " + train.ranks() + " ranks, submission " + submission, true);
+    try {
+      JavaFutureAction<List<RankTask.Result<R>>> job = barrierStage(slots, task).collectAsync();
+      return await(job, name, watch).stream()
+          .sorted(Comparator.comparingInt(RankTask.Result::rank))
+          .map(RankTask.Result::value)
+          .toList();
+    } catch (RuntimeException e) {
+      spark.sc().cancelJobGroup(group);
+      throw e;
+    } finally {
+      spark.clearJobGroup();
+      spark.sc().removeSparkListener(watch);
+    }
+  }
+
+  private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {
+    List<Integer> ranks = IntStream.range(0, train.ranks()).boxed().toList();
+    JavaRDD<Integer> numbers = spark.parallelize(ranks, ranks.size());
+    if (slots.cpusPerRank() > 0) {
+      numbers =
+          numbers.withResources(
+              new ResourceProfileBuilder()
+                  .require(new TaskResourceRequests().cpus(slots.cpusPerRank()))
+                  .build());
+    }
+    return numbers
+        .rdd()
+        .barrier()
+        .mapPartitions(
+            task, false, ClassTag$.MODULE$.<RankTask.Result<R>>apply(RankTask.Result.class))
+        .toJavaRDD()
+        // A shuffle, because Spark starts only the barrier stages that write one again.
+        .repartition(1);
+  }
+
+  private <T> T await(JavaFutureAction<T> job, String name, StageWatch watch) {
+    Duration limit = train.rendezvousTimeout();
+    try {
+      while (true) {
+        try {
+          return job.get(500, TimeUnit.MILLISECONDS);
+        } catch (TimeoutException e) {
+          if (watch.isUseless()) {
+            throw new SettingsException(watch.failure().orElse(name + " was refused."));
+          }
+          // A barrier stage that lacks an executor waits for it without end.
+          if (watch.waitingTime() > limit.toNanos()) {
+            Slots slots = Slots.now(spark.sc(), train.ranks());
+            throw new IllegalStateException(
+                Slots.tooFew(slots, train.ranks(), limit)
+                    + watch.failure().map(f -> " Before that failed " + f).orElse(""));
+          }
+        }
+      }
+    } catch (ExecutionException e) {
+      String cause = watch.failure().orElseGet(() -> SparkFailures.message(e));
+      if (watch.isUseless()) {
+        throw new SettingsException(cause, e);
+      }
+      throw new LaunchFailure(cause, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("Cannot finish " + name + " because it was interrupted.", e);
+    }
+  }
+
+  /** All of Spark's attempts have failed. */
+  private static final class LaunchFailure extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    LaunchFailure(String message, Throwable cause) {
+      super(message, cause);
+    }
+  }
+}

@@ -1,0 +1,161 @@
+package io.github.kklip.cluster;
+
+import io.github.kklip.config.SettingsException;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerExecutorAdded;
+import org.apache.spark.status.api.v1.ExecutorSummary;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Where ranks can run: one for each GPU when Spark gives tasks GPUs, else one for each executor,
+ * since ranks on CPU use all cores of their process.
+ *
+ * @param found ranks that fit on the executors that are there
+ * @param cpusPerRank what a task must ask for so that no two share an executor; 0: nothing
+ * @param description what was found, for messages
+ */
+record Slots(int found, int cpusPerRank, String description) {
+  private static final Logger LOG = LoggerFactory.getLogger(Slots.class);
+
+  /**
+   * Waits until the executors are there.
+   *
+   * @throws SettingsException when the set-up can never run the ranks
+   * @throws IllegalStateException when there are too few slots when the time is over
+   */
+  static Slots await(SparkContext spark, int ranks, Duration limit) {
+    refuseWhatCannotWork(spark, ranks);
+    LinkedBlockingQueue<String> added = new LinkedBlockingQueue<>();
+    SparkListener listener =
+        new SparkListener() {
+          @Override
+          public void onExecutorAdded(SparkListenerExecutorAdded event) {
+            added.add(event.executorId());
+          }
+        };
+    spark.addSparkListener(listener);
+    try {
+      long deadline = System.nanoTime() + limit.toNanos();
+      boolean said = false;
+      while (true) {
+        Slots slots = now(spark, ranks);
+        if (slots.found >= ranks) {
+          return slots;
+        }
+        long left = deadline - System.nanoTime();
+        if (left <= 0) {
+          throw new IllegalStateException(tooFew(slots, ranks, limit));
+        }
+        if (!said) {
+          said = true;
+          LOG.info("Waiting for executors: {} ranks, {}.", ranks, slots.description);
+        }
+        // An executor is announced a little before it counts: look again soon all the same.
+        added.poll(Math.min(left, TimeUnit.MILLISECONDS.toNanos(500)), TimeUnit.NANOSECONDS);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(
+          "Cannot start the ranks because the wait for executors was interrupted.", e);
+    } finally {
+      spark.removeSparkListener(listener);
+    }
+  }
+
+  static String tooFew(Slots slots, int ranks, Duration limit) {
+    return "Cannot start "
+        + ranks
+        + " ranks because the cluster has room for "
+        + slots.found
+        + " after train.rendezvous-timeout = "
+        + limit.toSeconds()
+        + " s: "
+        + slots.description
+        + ". Give the application more executors (spark.executor.instances, spark.cores.max) or set train.ranks lower.";
+  }
+
+  static Slots now(SparkContext spark, int ranks) {
+    SparkConf conf = spark.conf();
+    int cpus = conf.getInt("spark.task.cpus", 1);
+    List<ExecutorSummary> executors =
+        Arrays.stream(array(spark))
+            .filter(ExecutorSummary::isActive)
+            .filter(e -> isLocal(spark) || !e.id().equals("driver"))
+            .toList();
+    if (conf.contains("spark.task.resource.gpu.amount")) {
+      int gpusPerTask = (int) Math.ceil(conf.getDouble("spark.task.resource.gpu.amount", 1));
+      int gpus = executors.stream().mapToInt(Slots::gpus).sum();
+      int slots =
+          executors.stream()
+              .mapToInt(e -> Math.min(gpus(e) / gpusPerTask, e.totalCores() / cpus))
+              .sum();
+      return new Slots(slots, 0, executors.size() + " executors with " + gpus + " GPUs");
+    }
+    List<Integer> cores =
+        executors.stream()
+            .map(ExecutorSummary::totalCores)
+            .filter(c -> c >= cpus)
+            .sorted(Comparator.reverseOrder())
+            .toList();
+    // The most that as many executors as there are ranks can give.
+    int most = cores.isEmpty() ? 0 : cores.get(Math.min(ranks, cores.size()) - 1);
+    return new Slots(
+        cores.size(),
+        most > cpus ? most : 0,
+        executors.size() + " executors with " + cores + " cores, one rank each");
+  }
+
+  private static ExecutorSummary[] array(SparkContext spark) {
+    scala.collection.Iterator<ExecutorSummary> all =
+        spark.statusStore().executorList(true).iterator();
+    List<ExecutorSummary> list = new java.util.ArrayList<>();
+    while (all.hasNext()) {
+      list.add(all.next());
+    }
+    return list.toArray(ExecutorSummary[]::new);
+  }
+
+  private static int gpus(ExecutorSummary executor) {
+    return executor.resources().contains(TaskPlace.GPU)
+        ? executor.resources().apply(TaskPlace.GPU).addresses().length
+        : 0;
+  }
+
+  private static boolean isLocal(SparkContext spark) {
+    return spark.master().startsWith("local") && !spark.master().startsWith("local-cluster");
+  }
+
+  private static void refuseWhatCannotWork(SparkContext spark, int ranks) {
+    SparkConf conf = spark.conf();
+    if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
+      throw new SettingsException(
+          "Cannot train with spark.dynamicAllocation.enabled = true because all ranks must start together. Set it to false and spark.executor.instances = "
+              + ranks
+              + ".");
+    }
+    if (isLocal(spark) && ranks > 1) {
+      throw new SettingsException(
+          "Cannot run "
+              + ranks
+              + " ranks with the master "
+              + spark.master()
+              + " because all its tasks share one process. Use local-cluster[N,CORES,MB], which the launcher does by itself, or train.ranks = 1.");
+    }
+    double gpus = conf.getDouble("spark.task.resource.gpu.amount", 1);
+    if (gpus < 1) {
+      throw new SettingsException(
+          "Cannot train with spark.task.resource.gpu.amount = "
+              + gpus
+              + " because several ranks would share a GPU. Set it to 1.");
+    }
+  }
+}
