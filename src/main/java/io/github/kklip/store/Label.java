@@ -7,5 +7,4 @@ package io.github.kklip.store;
  * @param concepts concept indices, the heaviest first
  * @param weights their weights, which sum to 1
  */
-@SuppressWarnings("ArrayRecordComponent") // rows are compared by id, never by equals
 public record Label(String id, int[] concepts, float[] weights) {}

@@ -14,7 +14,6 @@ import java.io.Serializable;
  * @param height pixels, after EXIF orientation
  * @param source the file that it came from
  */
-@SuppressWarnings("ArrayRecordComponent") // rows are compared by id, never by equals
 public record Pair(
     String id, String imageId, String caption, byte[] image, int width, int height, String source)
     implements Serializable {}

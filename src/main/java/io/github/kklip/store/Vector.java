@@ -5,5 +5,4 @@ package io.github.kklip.store;
  *
  * @param id of the pair
  */
-@SuppressWarnings("ArrayRecordComponent") // rows are compared by id, never by equals
 public record Vector(String id, float[] values) {}

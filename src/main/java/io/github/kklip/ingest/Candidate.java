@@ -1,0 +1,96 @@
+package io.github.kklip.ingest;
+
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.Reject;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * What a source held at one place, after all checks but the one for duplicates. It travels as
+ * bytes, which every Spark serializer carries.
+ */
+sealed interface Candidate {
+  /** Will be a row, unless another candidate has the same id. */
+  record Accepted(Pair pair, String key) implements Candidate {
+    Reject duplicate() {
+      return new Reject(
+          pair.source(), key, Problem.DUPLICATE, "the same image and caption as another row");
+    }
+  }
+
+  record Rejected(Reject reject) implements Candidate {}
+
+  /** Archive members that are no candidates. */
+  record Ignored(long count) implements Candidate {}
+
+  default byte[] encode() {
+    int size = this instanceof Accepted accepted ? accepted.pair.image().length + 512 : 256;
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream(size);
+    try (DataOutputStream out = new DataOutputStream(bytes)) {
+      if (this instanceof Accepted accepted) {
+        Pair pair = accepted.pair;
+        out.writeByte(0);
+        text(out, pair.id());
+        text(out, pair.imageId());
+        text(out, pair.caption());
+        out.writeInt(pair.image().length);
+        out.write(pair.image());
+        out.writeInt(pair.width());
+        out.writeInt(pair.height());
+        text(out, pair.source());
+        text(out, accepted.key);
+      } else if (this instanceof Rejected rejected) {
+        out.writeByte(1);
+        text(out, rejected.reject.source());
+        text(out, rejected.reject.key());
+        text(out, rejected.reject.reason());
+        text(out, rejected.reject.detail());
+      } else if (this instanceof Ignored ignored) {
+        out.writeByte(2);
+        out.writeLong(ignored.count);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return bytes.toByteArray();
+  }
+
+  static Candidate decode(byte[] bytes) {
+    try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes))) {
+      byte kind = in.readByte();
+      return switch (kind) {
+        case 0 ->
+            new Accepted(
+                new Pair(
+                    text(in),
+                    text(in),
+                    text(in),
+                    in.readNBytes(in.readInt()),
+                    in.readInt(),
+                    in.readInt(),
+                    text(in)),
+                text(in));
+        case 1 -> new Rejected(new Reject(text(in), text(in), text(in), text(in)));
+        case 2 -> new Ignored(in.readLong());
+        default -> throw new IllegalStateException("Cannot read a candidate of kind " + kind);
+      };
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void text(DataOutputStream out, String text) throws IOException {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    out.writeInt(bytes.length);
+    out.write(bytes);
+  }
+
+  private static String text(DataInputStream in) throws IOException {
+    return new String(in.readNBytes(in.readInt()), StandardCharsets.UTF_8);
+  }
+}

@@ -1,0 +1,86 @@
+package io.github.kklip.ingest;
+
+import io.github.kklip.store.Split;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.Locale;
+import java.util.NoSuchElementException;
+import scala.Tuple2;
+
+/**
+ * The candidates of one unit as bytes under their keys, read as they are asked for. A key is the
+ * sort key, then the order in the sources: unit and position. Of two candidates with the same sort
+ * key the one that comes first in the sources is kept.
+ */
+final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
+  private final Members members;
+  private final Screening screening;
+  private final Unit unit;
+  private final long number;
+  private final double validationFraction;
+  private final long shuffleSeed;
+  private final Deque<Candidate> ready = new ArrayDeque<>();
+  private long position;
+  private boolean ended;
+
+  CandidateIterator(
+      Members members,
+      Screening screening,
+      Unit unit,
+      long number,
+      double validationFraction,
+      long shuffleSeed) {
+    this.members = members;
+    this.screening = screening;
+    this.unit = unit;
+    this.number = number;
+    this.validationFraction = validationFraction;
+    this.shuffleSeed = shuffleSeed;
+  }
+
+  /** The number of the unit that a key comes from. */
+  static int unit(String key) {
+    int start = key.indexOf('#') + 1;
+    return Integer.parseInt(key, start, start + 10, 10);
+  }
+
+  @Override
+  public boolean hasNext() {
+    while (ready.isEmpty() && !ended) {
+      Member member;
+      try {
+        member = members.next();
+      } catch (IOException e) {
+        throw new UncheckedIOException("Cannot read " + unit.path(), e);
+      }
+      if (member == null) {
+        ended = true;
+      } else {
+        ready.addAll(screening.screen(unit.path(), member));
+      }
+    }
+    return !ready.isEmpty();
+  }
+
+  @Override
+  public Tuple2<String, byte[]> next() {
+    if (!hasNext()) {
+      throw new NoSuchElementException();
+    }
+    Candidate candidate = ready.remove();
+    String order = String.format(Locale.ROOT, "%010d-%010d", number, position++);
+    String key =
+        candidate instanceof Candidate.Accepted accepted
+            ? rowKey(accepted)
+            : Layout.rejectKey(order, shuffleSeed);
+    return new Tuple2<>(key + "#" + order, candidate.encode());
+  }
+
+  private String rowKey(Candidate.Accepted accepted) {
+    Split split = Layout.split(accepted.pair().imageId(), validationFraction);
+    return Layout.rowKey(split, accepted.pair().id(), shuffleSeed);
+  }
+}

@@ -1,0 +1,126 @@
+package io.github.kklip.ingest;
+
+import io.github.kklip.config.Seeds;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.LongStream;
+
+/**
+ * The order of the rows of one generation and the shards that it is cut into.
+ *
+ * <p>Every row has a sort key: split, keyed hash of its id, id. Sorted by it, rows are shuffled,
+ * the same in every run; shards are consecutive ranges of keys, so that only the first key of each
+ * has to be known to send a row to its shard.
+ */
+final class Layout implements Serializable {
+  private static final long serialVersionUID = 1L;
+
+  /** Split, 16 digits of hash and 32 of id. */
+  static final int ROW_KEY_LENGTH = 1 + 16 + 32;
+
+  private static final int VALIDATION_BITS = 52;
+
+  private final long train;
+  private final long validation;
+  private final String[] firstKeys;
+
+  /**
+   * @param train rows of the training split
+   * @param validation rows of the validation split
+   * @param firstKeys the keys at {@link #starts}, in order
+   */
+  Layout(long train, long validation, List<String> firstKeys) {
+    this.train = train;
+    this.validation = validation;
+    this.firstKeys = firstKeys.toArray(String[]::new);
+  }
+
+  /**
+   * Positions in all sorted rows at which shards begin: in each split as few shards as {@code
+   * shardRows} allows, of equal size.
+   */
+  static long[] starts(long train, long validation, int shardRows) {
+    return LongStream.concat(
+            starts(train, shardRows), starts(validation, shardRows).map(i -> train + i))
+        .toArray();
+  }
+
+  private static LongStream starts(long rows, int shardRows) {
+    long shards = (rows + shardRows - 1) / shardRows;
+    return LongStream.range(0, shards).map(i -> Math.multiplyExact(rows, i) / shards);
+  }
+
+  /** A part for each shard; one part when there are none, for the rejects. */
+  int parts() {
+    return Math.max(1, firstKeys.length);
+  }
+
+  boolean hasShards() {
+    return firstKeys.length > 0;
+  }
+
+  /** The part of a row or reject. */
+  int part(String key) {
+    int found = Arrays.binarySearch(firstKeys, key);
+    return Math.max(0, found >= 0 ? found : -found - 2);
+  }
+
+  /** The split of a part. */
+  Split split(int part) {
+    return hasShards() && firstKeys[part].startsWith(prefix(Split.VALIDATION))
+        ? Split.VALIDATION
+        : Split.TRAIN;
+  }
+
+  /** Rows of both splits. */
+  long rows() {
+    return train + validation;
+  }
+
+  /** The shards' indices continue those of the dataset. */
+  List<Integer> indices(List<Shard> older) {
+    Map<Split, Integer> next = new EnumMap<>(Split.class);
+    older.forEach(shard -> next.merge(shard.split(), 1, Integer::sum));
+    List<Integer> indices = new ArrayList<>();
+    for (int part = 0; part < firstKeys.length; part++) {
+      indices.add(next.merge(split(part), 1, Integer::sum) - 1);
+    }
+    return indices;
+  }
+
+  /** The first letter: t sorts before v. */
+  static String prefix(Split split) {
+    return split.keyword().substring(0, 1);
+  }
+
+  /** The key of a row: rows of one id have the same. */
+  static String rowKey(Split split, String id, long shuffleSeed) {
+    return prefix(split) + hex(Seeds.derive(shuffleSeed, "row", Seeds.hash(id))) + id;
+  }
+
+  /** Rejects are spread over the parts of the training split. */
+  static String rejectKey(String order, long shuffleSeed) {
+    return prefix(Split.TRAIN) + hex(Seeds.derive(shuffleSeed, "reject", Seeds.hash(order)));
+  }
+
+  private static String hex(long value) {
+    return String.format(Locale.ROOT, "%016x", value);
+  }
+
+  /**
+   * The split of an image. It does not depend on the seed, so that an image never changes sides.
+   *
+   * @param fraction share of the validation split
+   */
+  static Split split(String imageId, double fraction) {
+    long bits = Seeds.derive(0, "split", Seeds.hash(imageId)) >>> (Long.SIZE - VALIDATION_BITS);
+    return bits < fraction * (1L << VALIDATION_BITS) ? Split.VALIDATION : Split.TRAIN;
+  }
+}

@@ -1,0 +1,34 @@
+package io.github.kklip.ingest;
+
+/**
+ * Why something cannot become a pair: reason and detail of a reject.
+ *
+ * @param reason one of the constants of this class or of {@link
+ *     io.github.kklip.image.ImageRejectedException}
+ */
+record Problem(String reason, String detail) {
+  /** The file or folder of a row is not there. */
+  static final String MISSING_FILE = "missing-file";
+
+  /** A source file that could not be opened or is not of its format. */
+  static final String UNREADABLE = "unreadable";
+
+  /** A source file that ends too early; what came before is kept. */
+  static final String CUT_SHORT = "cut-short";
+
+  /** A source file without the columns that are needed. */
+  static final String SCHEMA = "schema";
+
+  static final String NO_CAPTION = "no-caption";
+  static final String NO_IMAGE = "no-image";
+  static final String MEMBER_TOO_LARGE = "member-too-large";
+  static final String CAPTION_ENCODING = "caption-encoding";
+  static final String CAPTION_TOO_SHORT = "caption-too-short";
+  static final String CAPTION_TOO_LONG = "caption-too-long";
+  static final String JSON_MALFORMED = "json-malformed";
+  static final String CSV_MALFORMED = "csv-malformed";
+  static final String IMAGE_TOO_SMALL = "image-too-small";
+  static final String IMAGE_TOO_LARGE = "image-too-large";
+  static final String ASPECT_RATIO = "aspect-ratio";
+  static final String DUPLICATE = "duplicate";
+}

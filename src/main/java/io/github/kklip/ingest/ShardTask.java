@@ -1,0 +1,104 @@
+package io.github.kklip.ingest;
+
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.PairWriter;
+import io.github.kklip.store.PortableConfiguration;
+import io.github.kklip.store.Reject;
+import io.github.kklip.store.RejectWriter;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Iterator;
+import java.util.Locale;
+import org.apache.hadoop.fs.Path;
+import scala.Tuple2;
+
+/**
+ * Writes one shard of pairs and the rejects that came with it, from candidates in the order of
+ * their keys. Files without rows are not made.
+ */
+record ShardTask(
+    PortableConfiguration configuration,
+    String root,
+    int generation,
+    Split split,
+    int index,
+    int rowGroupRows)
+    implements Serializable {
+
+  /**
+   * @param rejectFile name inside rejects/; empty when there is none
+   */
+  record Written(Shard shard, String rejectFile) {}
+
+  Written write(Iterator<Tuple2<String, byte[]>> candidates) throws IOException {
+    try (Output output = new Output()) {
+      String lastRow = "";
+      while (candidates.hasNext()) {
+        Tuple2<String, byte[]> keyed = candidates.next();
+        Candidate candidate = Candidate.decode(keyed._2);
+        if (candidate instanceof Candidate.Rejected rejected) {
+          output.reject(rejected.reject());
+        } else if (candidate instanceof Candidate.Accepted accepted) {
+          String row = keyed._1.substring(0, Layout.ROW_KEY_LENGTH);
+          if (row.equals(lastRow)) {
+            output.reject(accepted.duplicate());
+          } else {
+            output.pairs().write(accepted.pair());
+          }
+          lastRow = row;
+        }
+      }
+      return output.commit();
+    }
+  }
+
+  private final class Output implements Closeable {
+    private final DatasetFolder folder = new DatasetFolder(root, configuration.get());
+    private final String rejectFile =
+        String.format(
+            Locale.ROOT, "%05d-%s", generation, new Shard(split, index, 0, "").fileName());
+    private PairWriter pairs;
+    private RejectWriter rejects;
+
+    PairWriter pairs() throws IOException {
+      if (pairs == null) {
+        Path path = folder.pairs(new Shard(split, index, 0, ""));
+        pairs = new PairWriter(configuration.get(), path, rowGroupRows);
+      }
+      return pairs;
+    }
+
+    void reject(Reject reject) throws IOException {
+      if (rejects == null) {
+        rejects = new RejectWriter(configuration.get(), new Path(folder.rejects(), rejectFile));
+      }
+      rejects.write(reject);
+    }
+
+    Written commit() throws IOException {
+      if (rejects != null) {
+        rejects.commit();
+      }
+      long rows = pairs == null ? 0 : pairs.rows();
+      String identity = pairs == null ? "" : pairs.commit();
+      return new Written(
+          new Shard(split, index, rows, identity), rejects == null ? "" : rejectFile);
+    }
+
+    @Override
+    public void close() throws IOException {
+      try {
+        if (pairs != null) {
+          pairs.close();
+        }
+      } finally {
+        if (rejects != null) {
+          rejects.close();
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,483 @@
+package io.github.kklip.ingest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.PairReader;
+import io.github.kklip.store.Reject;
+import io.github.kklip.store.RejectReader;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import java.util.zip.GZIPOutputStream;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class IngestStageTest {
+  @TempDir Path folder;
+
+  @Test
+  void aFolderGivesItsImagesWithTextsAndCountsTheRest() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("  a red circle \n"));
+    file("in/deep/b.png", png(2));
+    file("in/deep/b.txt", text("a blue square"));
+    file("in/c.png", png(3));
+    file("in/d.png", png(4));
+    file("in/d.txt", text("   \n "));
+    file("in/e.png", png(5));
+    file("in/e.txt", new byte[] {'n', (byte) 0xE9, 'e'});
+    file("in/f.png", text("no image"));
+    file("in/f.txt", text("broken"));
+    file("in/g.png", Arrays.copyOf(png(6), png(6).length / 2));
+    file("in/g.txt", text("cut"));
+    file("in/readme.md", text("x"));
+    file("in/lonely.txt", text("no image of this name"));
+
+    IngestResult result = ingest(source("folder", "in"));
+
+    assertThat(result.reasons())
+        .isEqualTo(
+            new TreeMap<>(
+                Map.of(
+                    "no-caption", 1L,
+                    "caption-too-short", 1L,
+                    "caption-encoding", 1L,
+                    "image-undecodable", 1L,
+                    "image-truncated", 1L)));
+    assertThat(result)
+        .extracting(
+            IngestResult::input, IngestResult::pairs, IngestResult::rejects, IngestResult::ignored)
+        .containsExactly(7L, 2L, 5L, 2L);
+    List<Pair> pairs = pairs();
+    assertThat(pairs)
+        .extracting(Pair::caption)
+        .containsExactlyInAnyOrder("a red circle", "a blue square");
+    Pair red = pairs.stream().filter(p -> p.caption().startsWith("a red")).findFirst().get();
+    assertThat(red.image()).isEqualTo(png(1));
+    assertThat(red.imageId()).isEqualTo(Identity.ofImage(png(1)));
+    assertThat(red.id()).isEqualTo(Identity.ofPair(red.imageId(), "a red circle"));
+    assertThat(List.of(red.width(), red.height())).containsExactly(64, 64);
+    assertThat(red.source()).endsWith("/in");
+    assertThat(rejects())
+        .extracting(Reject::key)
+        .containsExactlyInAnyOrder("c.png", "d.png", "e.png", "f.png", "g.png");
+  }
+
+  @Test
+  void archivesKeepSamplesTogetherAndUnzipMembers() throws IOException {
+    file(
+        "in/a.tar",
+        tar(
+            Map.entry("x/", new byte[0]),
+            Map.entry("x/0.png", png(1)),
+            Map.entry("x/0.txt", text("only once")),
+            Map.entry("x/0.json", text("{\"captions\": [\"one\", \"two\", \"one\", \" \"]}")),
+            Map.entry("x/0.cls", text("3")),
+            Map.entry("x/1.png.gz", gzip(png(2))),
+            Map.entry("x/1.txt.gz", gzip(text("zipped"))),
+            Map.entry("x/2.json", text("{\"caption\": null}")),
+            Map.entry("x/2.png", png(3)),
+            Map.entry("x/2.txt", text("falls back")),
+            Map.entry("x/3.png", png(4)),
+            Map.entry("x/4.png", png(5)),
+            Map.entry("x/4.json", text("{")),
+            Map.entry("x/5.txt", text("no image"))));
+
+    IngestResult result = ingest(source("webdataset", "in/a.tar"));
+
+    assertThat(pairs())
+        .extracting(Pair::caption)
+        .containsExactlyInAnyOrder("one", "two", "zipped", "falls back");
+    assertThat(result.reasons())
+        .isEqualTo(
+            new TreeMap<>(
+                Map.of(
+                    "duplicate", 1L,
+                    "caption-too-short", 1L,
+                    "no-caption", 1L,
+                    "json-malformed", 1L)));
+    // The folder, the class and the text without an image.
+    assertThat(result.ignored()).isEqualTo(3);
+    assertThat(result.input()).isEqualTo(8);
+    assertThat(rejects())
+        .extracting(Reject::key)
+        .contains("x/0.png caption 2", "x/3.png", "x/4.png x/4.json");
+  }
+
+  @Test
+  void anArchiveThatIsCutKeepsWhatCameBefore() throws IOException {
+    List<Map.Entry<String, byte[]>> members = new ArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      members.add(Map.entry(i + ".png", png(i)));
+      members.add(Map.entry(i + ".txt", text("caption " + i)));
+    }
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    byte[] whole = tar(members.toArray(new Map.Entry[0]));
+    file("in/cut.tar", Arrays.copyOf(whole, whole.length / 2));
+    file("in/cut.tgz", Arrays.copyOf(gzip(whole), gzip(whole).length / 2));
+    file(
+        "in/between.tar",
+        Arrays.copyOf(tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("a"))), 4 * 512));
+    file("in/garbage.tar", text("this is no archive"));
+    file("in/empty.tar", new byte[0]);
+
+    IngestResult result = ingest(source("webdataset", "in"));
+
+    assertThat(result.reasons()).containsEntry("cut-short", 3L).containsEntry("unreadable", 2L);
+    assertThat(result.pairs()).isBetween(5L, 12L);
+    assertThat(result.input()).isEqualTo(result.pairs() + result.rejects());
+    assertThat(rejects())
+        .filteredOn(reject -> reject.reason().equals("unreadable"))
+        .extracting(reject -> Path.of(reject.source()).getFileName().toString())
+        .containsExactlyInAnyOrder("garbage.tar", "empty.tar");
+  }
+
+  @Test
+  void aTableGivesPairsWithPathsRelativeToIt() throws IOException {
+    file("in/images/a.png", png(1));
+    file("in/images/b c.png", png(2));
+    file(
+        "in/t.csv",
+        bytes(
+            """
+            filepath\ttitle\textra
+            images/a.png\tone\t1
+            images/a.png\t"quoted\ttab"\t2
+            images/b c.png\tthree\t3
+            images/gone.png\tfour\t4
+            images/a.png\tbad \u00e9\t5
+            images/a.png
+            """));
+
+    IngestResult result = ingest(source("csv", "in/t.csv"));
+
+    assertThat(pairs())
+        .extracting(Pair::caption)
+        .containsExactlyInAnyOrder("one", "quoted\ttab", "three");
+    assertThat(result.reasons())
+        .isEqualTo(
+            new TreeMap<>(Map.of("missing-file", 1L, "caption-encoding", 1L, "csv-malformed", 1L)));
+  }
+
+  @Test
+  void aTableOfManyRowsIsReadInPieces() throws IOException {
+    StringBuilder table = new StringBuilder("caption,image\r\n");
+    for (int i = 0; i < 1200; i++) {
+      table.append("\"row ").append(i).append("\nof, many\",i").append(i % 3).append(".png\r\n");
+    }
+    for (int i = 0; i < 3; i++) {
+      file("in/i" + i + ".png", png(i));
+    }
+    file("in/t.csv", bytes(table.toString()));
+
+    IngestResult result =
+        ingest(source("csv", "in/t.csv", "image-column = image, caption-column = caption"));
+
+    assertThat(result.pairs()).isEqualTo(1200);
+    assertThat(new HashSet<>(pairs().stream().map(Pair::caption).toList()))
+        .hasSize(1200)
+        .contains(
+            "row 0\nof, many", "row 511\nof, many", "row 512\nof, many", "row 1199\nof, many");
+  }
+
+  @Test
+  void aTableWithoutTheColumnsIsARejectThatNamesThem() throws IOException {
+    file("in/t.csv", bytes("url,text\nx,y\n"));
+
+    IngestResult result = ingest(source("csv", "in/t.csv"));
+
+    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("schema", 1L)));
+    assertThat(rejects().get(0).detail())
+        .contains("[url, text]")
+        .contains("filepath and title are needed");
+  }
+
+  @Test
+  void imagesOutsideTheLimitsAreRejected() throws IOException {
+    file("in/small.png", Png.encode(new byte[3 * 8 * 8], 8, 8));
+    file("in/long.png", Png.encode(new byte[3 * 400 * 20], 400, 20));
+    file("in/bomb.png", hugeHeader());
+    for (String name : List.of("small", "long", "bomb")) {
+      file("in/" + name + ".txt", text("a caption"));
+    }
+    file("in/heavy.png", new byte[5000]);
+    file("in/heavy.txt", text("too many bytes"));
+
+    IngestResult result = ingest("ingest.max-bytes=4096", source("folder", "in"));
+
+    assertThat(result.reasons())
+        .isEqualTo(
+            new TreeMap<>(
+                Map.of(
+                    "image-too-small", 1L,
+                    "aspect-ratio", 1L,
+                    "image-too-large", 1L,
+                    "member-too-large", 1L)));
+  }
+
+  @Test
+  void equalWorkGivesEqualBytesWhateverTheTasks() throws IOException {
+    String synthetic = "ingest.sources=[{format = synthetic, pairs = 300}]";
+    ingestTo("one", synthetic, "ingest.shard-rows=100", "ingest.validation-fraction=0.1");
+    ingestTo(
+        "two",
+        "ingest.sources=[{format = synthetic, pairs = 300}]",
+        "ingest.shard-rows=100",
+        "ingest.validation-fraction=0.1");
+
+    Map<String, byte[]> one = files("one");
+    Map<String, byte[]> two = files("two");
+    assertThat(one.keySet()).isEqualTo(two.keySet()).contains("manifest.json");
+    one.forEach((name, bytes) -> assertThat(two.get(name)).as(name).isEqualTo(bytes));
+  }
+
+  @Test
+  void shardsAreShuffledSplitByImageAndNoLargerThanAsked() throws IOException {
+    IngestResult result =
+        ingest(
+            "ingest.sources=[{format = synthetic, pairs = 400}]",
+            "ingest.shard-rows=150",
+            "ingest.validation-fraction=0.2");
+
+    DatasetManifest manifest = dataset().requireManifest();
+    assertThat(manifest.rows(Split.TRAIN) + manifest.rows(Split.VALIDATION))
+        .isEqualTo(result.pairs());
+    assertThat(manifest.shards())
+        .allSatisfy(shard -> assertThat(shard.rows()).isBetween(70L, 150L));
+    assertThat(manifest.rows(Split.VALIDATION)).isBetween(110L, 210L);
+    Map<Split, Set<String>> images = new HashMap<>();
+    for (Split split : Split.values()) {
+      images.put(split, new HashSet<>());
+      for (Shard shard : manifest.shards(split)) {
+        read(shard).forEach(pair -> images.get(split).add(pair.imageId()));
+      }
+    }
+    assertThat(images.get(Split.TRAIN)).doesNotContainAnyElementsOf(images.get(Split.VALIDATION));
+    // Shuffled: neighbours are not captions of one image, as they are in the source.
+    List<Pair> first = read(manifest.shards(Split.TRAIN).get(0));
+    long together = 0;
+    for (int i = 1; i < first.size(); i++) {
+      together += first.get(i).imageId().equals(first.get(i - 1).imageId()) ? 1 : 0;
+    }
+    assertThat(together).isLessThan(5);
+  }
+
+  @Test
+  void aSecondRunAddsOnlyWhatIsNew() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    ingest(source("folder", "in"));
+    byte[] before = Files.readAllBytes(folder.resolve("data/manifest.json"));
+
+    IngestResult again = ingest(source("folder", "in"));
+
+    assertThat(again.pairs()).isZero();
+    assertThat(again.reasons()).isEqualTo(new TreeMap<>(Map.of("duplicate", 1L)));
+    assertThat(Files.readAllBytes(folder.resolve("data/manifest.json"))).isEqualTo(before);
+
+    file("in/b.png", png(2));
+    file("in/b.txt", text("two"));
+    IngestResult more = ingest(source("folder", "in"));
+
+    assertThat(more.pairs()).isEqualTo(1);
+    DatasetManifest manifest = dataset().requireManifest();
+    assertThat(manifest.generations()).hasSize(2);
+    assertThat(manifest.shards()).extracting(Shard::index).containsExactly(0, 1);
+    assertThat(manifest.totals().input()).isEqualTo(3);
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("one", "two");
+  }
+
+  @Test
+  void otherSettingsAreRefusedByName() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    ingest(source("folder", "in"));
+
+    assertThatThrownBy(() -> ingest("ingest.min-side=17", source("folder", "in")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining(
+            "it was made with other settings: ingest.min-side was 16 and is now 17");
+  }
+
+  @Test
+  void emptyAndMissingSourcesAreErrors() throws IOException {
+    Files.createDirectories(folder.resolve("in"));
+
+    assertThatThrownBy(() -> ingest(source("webdataset", "nowhere")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("there is no such file or folder. Check kklip.ingest.sources[0]");
+    assertThatThrownBy(() -> ingest(source("webdataset", "in")))
+        .hasMessageContaining("the folder holds no file that ends in [.tar, .tar.gz, .tgz]");
+    assertThatThrownBy(() -> ingest(source("folder", "in"))).hasMessageContaining("it is empty");
+    file("in/t.csv", bytes("filepath\ttitle\n"));
+    assertThatThrownBy(() -> ingest(source("csv", "in/t.csv"))).hasMessageContaining("it is empty");
+    assertThat(folder.resolve("data/manifest.json")).doesNotExist();
+  }
+
+  @Test
+  void whatAnInterruptedRunLeftIsRemoved() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    file("data/pairs/train-00007.parquet", text("half"));
+    file("data/pairs/.train-00000.parquet.1.unfinished", text("half"));
+    file("data/pairs/notes.txt", text("of a person"));
+
+    ingest(source("folder", "in"));
+
+    try (Stream<Path> left = Files.list(folder.resolve("data/pairs"))) {
+      assertThat(left.map(path -> path.getFileName().toString()))
+          .containsExactlyInAnyOrder("train-00000.parquet", "notes.txt");
+    }
+  }
+
+  private IngestResult ingest(String... assignments) throws IOException {
+    return ingestTo("data", assignments);
+  }
+
+  private IngestResult ingestTo(String name, String... assignments) throws IOException {
+    List<String> all = new ArrayList<>(List.of(assignments));
+    all.add("dataset=" + folder.resolve(name));
+    if (all.stream().noneMatch(a -> a.contains("validation-fraction"))) {
+      all.add("ingest.validation-fraction=0");
+    }
+    IngestResult result = IngestStage.run(LocalSpark.get(), Settings.load(List.of(), all));
+    assertThat(result.input()).isEqualTo(result.pairs() + result.rejects());
+    return result;
+  }
+
+  private String source(String format, String path, String... more) {
+    return "ingest.sources=[{format = "
+        + format
+        + ", path = \""
+        + folder.resolve(path)
+        + "\""
+        + (more.length == 0 ? "" : ", " + more[0])
+        + "}]";
+  }
+
+  private DatasetFolder dataset() {
+    return new DatasetFolder(folder.resolve("data").toString(), new Configuration());
+  }
+
+  private List<Pair> pairs() throws IOException {
+    List<Pair> pairs = new ArrayList<>();
+    for (Shard shard : dataset().requireManifest().shards()) {
+      List<Pair> rows = read(shard);
+      assertThat(rows).hasSize((int) shard.rows());
+      pairs.addAll(rows);
+    }
+    return pairs;
+  }
+
+  private List<Pair> read(Shard shard) throws IOException {
+    List<Pair> pairs = new ArrayList<>();
+    try (PairReader reader = PairReader.open(new Configuration(), dataset().pairs(shard))) {
+      assertThat(reader.identity()).isEqualTo(shard.identity());
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        pairs.addAll(reader.readGroup(group));
+      }
+    }
+    return pairs;
+  }
+
+  private List<Reject> rejects() throws IOException {
+    List<Reject> rejects = new ArrayList<>();
+    for (DatasetManifest.Generation generation : dataset().requireManifest().generations()) {
+      for (String name : generation.rejectFiles()) {
+        org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(dataset().rejects(), name);
+        try (RejectReader reader = RejectReader.open(new Configuration(), path)) {
+          for (int group = 0; group < reader.rowGroups(); group++) {
+            rejects.addAll(reader.readGroup(group));
+          }
+        }
+      }
+    }
+    return rejects;
+  }
+
+  private Map<String, byte[]> files(String name) throws IOException {
+    Map<String, byte[]> files = new TreeMap<>();
+    try (Stream<Path> found = Files.walk(folder.resolve(name))) {
+      for (Path path : found.filter(Files::isRegularFile).toList()) {
+        files.put(folder.resolve(name).relativize(path).toString(), Files.readAllBytes(path));
+      }
+    }
+    return files;
+  }
+
+  private void file(String name, byte[] bytes) throws IOException {
+    Path path = folder.resolve(name);
+    Files.createDirectories(path.getParent());
+    Files.write(path, bytes);
+  }
+
+  private static byte[] text(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static byte[] bytes(String latin1) {
+    return latin1.getBytes(StandardCharsets.ISO_8859_1);
+  }
+
+  private static byte[] png(long index) {
+    return Png.encode(SyntheticWorld.draw(SyntheticWorld.scene(9, index), 64), 64, 64);
+  }
+
+  /** A header of 40,000 x 40,000 pixels over the data of a small picture. */
+  private static byte[] hugeHeader() {
+    byte[] png = Png.encode(new byte[3 * 4], 2, 2);
+    ByteBuffer.wrap(png).putInt(16, 40_000).putInt(20, 40_000);
+    java.util.zip.CRC32 crc = new java.util.zip.CRC32();
+    crc.update(png, 12, 17);
+    ByteBuffer.wrap(png).putInt(29, (int) crc.getValue());
+    return png;
+  }
+
+  private static byte[] gzip(byte[] bytes) throws IOException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (OutputStream zip = new GZIPOutputStream(out)) {
+      zip.write(bytes);
+    }
+    return out.toByteArray();
+  }
+
+  @SafeVarargs
+  private static byte[] tar(Map.Entry<String, byte[]>... members) throws IOException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (TarArchiveOutputStream tar = new TarArchiveOutputStream(out)) {
+      for (Map.Entry<String, byte[]> member : members) {
+        TarArchiveEntry entry = new TarArchiveEntry(member.getKey());
+        entry.setSize(member.getValue().length);
+        tar.putArchiveEntry(entry);
+        tar.write(member.getValue());
+        tar.closeArchiveEntry();
+      }
+    }
+    return out.toByteArray();
+  }
+}
