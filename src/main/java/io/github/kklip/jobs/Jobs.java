@@ -16,6 +16,7 @@ final class Jobs {
   static {
     BY_NAME.put("ingest", IngestJob::new);
     BY_NAME.put("tokenizer", TokenizerJob::new);
+    BY_NAME.put("embed", EmbedJob::new);
     BY_NAME.put("cluster", ClusterJob::new);
     BY_NAME.put("export", ExportJob::new);
     BY_NAME.put("run", RunJob::new);
