@@ -96,13 +96,18 @@ public final class Chart {
         svg.append("\" width=\"").append(at(bar - 2)).append("\" height=\"");
         svg.append(at(HEIGHT - BOTTOM - y.pixel(value))).append("\" rx=\"2\" fill=\"var(--");
         svg.append(COLOURS[b % COLOURS.length]).append(")\"/>");
-        svg.append(label(x + bar / 2, y.pixel(value) - 3, "middle", number(value)));
       }
       double level = y.pixel(100 * chance[g]);
       svg.append("<line x1=\"").append(at(start - 4)).append("\" x2=\"");
       svg.append(at(start + bar * bars.size() + 4)).append("\" y1=\"").append(at(level));
       svg.append("\" y2=\"").append(at(level));
       svg.append("\" stroke=\"var(--ink)\" stroke-width=\"1.5\" stroke-dasharray=\"3 3\"/>\n");
+      // Over the mark of chance, so that they can be read.
+      for (int b = 0; b < bars.size(); b++) {
+        double value = 100 * bars.get(b).values[g];
+        String text = String.format(Locale.ROOT, "%.1f", value);
+        svg.append(label(start + (b + 0.5) * bar, y.pixel(value) - 3, "middle", text));
+      }
       svg.append(label(middle, HEIGHT - 16, "middle", groups.get(g)));
     }
     return card(

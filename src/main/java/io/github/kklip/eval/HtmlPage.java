@@ -17,10 +17,11 @@ public final class HtmlPage {
       h3 { font-size: 14px; margin: 0 0 6px; color: var(--soft); font-weight: 600; }
       p { margin: 0 0 10px; max-width: 76ch; }
       .lead, .note { color: var(--soft); }
-      .note { font-size: 13px; }
+      .note { font-size: 13px; margin: 8px 0; }
       .card { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
         padding: 14px 16px; }
-      .grid { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
+      .grid { display: grid; gap: 14px; margin: 14px 0;
+        grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); }
       .wide { overflow-x: auto; }
       table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
       th, td { text-align: right; padding: 6px 12px; border-bottom: 1px solid var(--line);
@@ -28,10 +29,9 @@ public final class HtmlPage {
       th { color: var(--soft); font-weight: 600; }
       th:first-child, td:first-child { text-align: left; }
       tr:last-child td { border-bottom: 0; }
-      tr.chance td { color: var(--soft); }
-      td.best { font-weight: 700; }
       svg { display: block; width: 100%; height: auto; }
-      svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
+      svg text { font: 11px system-ui, sans-serif; fill: var(--soft); paint-order: stroke;
+        stroke: var(--paper); stroke-width: 3px; }
       .key { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 6px 0 0; font-size: 12px;
         color: var(--soft); }
       .key i { display: inline-block; width: 10px; height: 10px; border-radius: 2px;
@@ -39,9 +39,10 @@ public final class HtmlPage {
       .example { display: grid; gap: 12px; grid-template-columns: 132px 1fr; align-items: start; }
       img { display: block; width: 120px; height: 120px; object-fit: cover; border-radius: 6px;
         background: var(--line); }
-      .strip { display: flex; flex-wrap: wrap; gap: 8px; }
-      .strip figure { margin: 0; width: 96px; font-size: 11px; color: var(--soft); }
-      .strip img { width: 96px; height: 96px; border: 3px solid transparent; }
+      .strip { display: grid; gap: 6px; grid-template-columns: repeat(5, 1fr); }
+      .strip figure { margin: 0; }
+      .strip img { width: 100%; height: auto; aspect-ratio: 1; border: 3px solid transparent;
+        background-clip: padding-box; }
       .strip .hit img { border-color: var(--c); }
       ol, ul { margin: 0; padding-left: 20px; }
       li { margin: 2px 0; overflow-wrap: anywhere; }

@@ -1,0 +1,141 @@
+package io.github.kklip.eval;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.eval.EvaluationResult.Classification;
+import io.github.kklip.eval.EvaluationResult.Direction;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Storage;
+import io.github.kklip.text.StudentTokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.Arrays;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Evaluates a model on the validation split of a dataset: retrieval in both directions, zero-shot
+ * classification, {@code report.json} and {@code report.html}.
+ */
+public final class Evaluation {
+  private static final Logger LOG = LoggerFactory.getLogger(Evaluation.class);
+
+  private final Settings settings;
+  private final Configuration configuration;
+  private final DatasetFolder dataset;
+
+  private Evaluation(Settings settings, Configuration configuration) {
+    this.settings = settings;
+    this.configuration = configuration;
+    this.dataset =
+        new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
+  }
+
+  /**
+   * Evaluates the model of {@code evaluate.model}, or of {@code train.output} when that is empty.
+   *
+   * @throws IOException when the model, its tokenizer or the dataset cannot be read
+   */
+  public static EvaluationResult run(Settings settings, Configuration configuration)
+      throws IOException {
+    return new Evaluation(settings, configuration).run();
+  }
+
+  private EvaluationResult run() throws IOException {
+    String model = settings.evaluate().model();
+    if (model.isEmpty()) {
+      model = Settings.required(settings.train().output(), "evaluate.model");
+    }
+    Path report = reportFolder(model);
+    try (ModelSource source = ModelSource.open(model, configuration);
+        StudentTokenizer tokenizer = tokenizer(source);
+        Embedder embedder =
+            new Embedder(
+                source.folder(), tokenizer, settings.evaluate().batch(), settings.threads())) {
+      LOG.info("Evaluating {} on {}", source.location(), dataset.root());
+      ValidationSplit split =
+          ValidationSplit.embed(
+              dataset, settings.evaluate().maxImages(), settings.evaluate().batch(), embedder);
+      int[] imageRanks = Retrieval.imageRanks(split.texts(), split.images(), split.imageOf());
+      int[] captionRanks = Retrieval.captionRanks(split.texts(), split.images(), split.imageOf());
+      EvaluationResult result =
+          new EvaluationResult(
+              source.location(),
+              dataset.root().toString(),
+              split.imageIds().size(),
+              split.captions().size(),
+              split.skipped(),
+              textToImage(split, imageRanks),
+              imageToText(split, captionRanks),
+              zeroShot(embedder),
+              new Path(report, "report.html").toString());
+      Json.write(configuration, new Path(report, "report.json"), result);
+      History history = History.read(model, configuration);
+      Examples examples =
+          Examples.of(split, imageRanks, captionRanks, settings.evaluate().examples(), dataset);
+      ReportPage.write(
+          configuration, new Path(result.report()), result, history, conceptSizes(), examples);
+      return result;
+    }
+  }
+
+  private Path reportFolder(String model) {
+    String set = settings.evaluate().report();
+    return set.isEmpty()
+        ? new Path(Storage.path(model, configuration), "evaluation")
+        : Storage.path(set, configuration);
+  }
+
+  /** The tokenizer beside the weights; else the one of the settings; else that of the dataset. */
+  private StudentTokenizer tokenizer(ModelSource source) {
+    if (Files.exists(source.folder().resolve("tokenizer.json"))) {
+      return StudentTokenizer.load(source.folder());
+    }
+    String set = settings.student().tokenizer();
+    return StudentTokenizer.load(
+        set.isEmpty() ? dataset.tokenizer().toString() : set, configuration);
+  }
+
+  private static Direction textToImage(ValidationSplit split, int[] ranks) {
+    int[] oneEach = new int[ranks.length];
+    Arrays.fill(oneEach, 1);
+    return direction(ranks, oneEach, split.imageIds().size());
+  }
+
+  private static Direction imageToText(ValidationSplit split, int[] ranks) {
+    return direction(ranks, split.captionsOfEach(), split.captions().size());
+  }
+
+  private static Direction direction(int[] ranks, int[] hits, int answers) {
+    return new Direction(
+        Recall.of(ranks), Recall.chance(hits, answers), ranks.length, answers, 1 + median(ranks));
+  }
+
+  static double median(int[] ranks) {
+    int[] sorted = ranks.clone();
+    Arrays.sort(sorted);
+    int middle = sorted.length / 2;
+    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2.0;
+  }
+
+  private SortedMap<String, Classification> zeroShot(Embedder embedder) throws IOException {
+    SortedMap<String, Classification> figures = new TreeMap<>();
+    for (Settings.ZeroShot task : settings.evaluate().zeroShot()) {
+      figures.put(
+          task.name(), ZeroShot.of(task, embedder, settings.evaluate().batch(), configuration));
+    }
+    return figures;
+  }
+
+  /** Training captions of each concept; empty where the dataset has no concepts. */
+  private double[] conceptSizes() throws IOException {
+    return dataset
+        .readConceptManifest(settings.concepts().name())
+        .map(manifest -> manifest.sizes().stream().mapToDouble(Long::doubleValue).toArray())
+        .orElse(new double[0]);
+  }
+}

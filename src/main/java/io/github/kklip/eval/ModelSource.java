@@ -1,0 +1,77 @@
+package io.github.kklip.eval;
+
+import io.github.kklip.store.Storage;
+import io.github.kklip.train.Checkpoint;
+import io.github.kklip.train.CheckpointStore;
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * A trained model as a local Hugging Face folder: such a folder itself, or the newest whole
+ * checkpoint of a run. What had to be fetched is removed by {@link #close}.
+ *
+ * @param location where the model is, for people
+ * @param folder local folder with {@code config.json} and weights
+ */
+record ModelSource(String location, java.nio.file.Path folder, Closeable fetched)
+    implements Closeable {
+
+  static ModelSource open(String model, Configuration configuration) throws IOException {
+    Path path = Storage.path(model, configuration);
+    FileSystem files = Storage.of(configuration, path);
+    if (!files.exists(path)) {
+      throw new IOException(
+          "Cannot evaluate "
+              + path
+              + " because there is no such folder. Set evaluate.model to a run's folder or to a"
+              + " Hugging Face CLIP folder.");
+    }
+    if (!files.exists(new Path(path, "config.json"))) {
+      Checkpoint checkpoint = CheckpointStore.newest(model, configuration);
+      return new ModelSource(checkpoint.location(), checkpoint.folder(), checkpoint::close);
+    }
+    if (files.getUri().getScheme().equals("file")) {
+      return new ModelSource(
+          path.toString(), java.nio.file.Path.of(path.toUri().getPath()), () -> {});
+    }
+    java.nio.file.Path local = Files.createTempDirectory("kklip-model-");
+    ModelSource source = new ModelSource(path.toString(), local, () -> delete(local));
+    try {
+      for (FileStatus file : files.listStatus(path)) {
+        if (file.isFile()) {
+          files.copyToLocalFile(
+              false,
+              file.getPath(),
+              new Path(local.resolve(file.getPath().getName()).toUri()),
+              true);
+        }
+      }
+      return source;
+    } catch (IOException e) {
+      source.close();
+      throw e;
+    }
+  }
+
+  private static void delete(java.nio.file.Path folder) throws IOException {
+    try (Stream<java.nio.file.Path> paths = Files.walk(folder)) {
+      List<java.nio.file.Path> deepestFirst = paths.sorted(Comparator.reverseOrder()).toList();
+      for (java.nio.file.Path path : deepestFirst) {
+        Files.delete(path);
+      }
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    fetched.close();
+  }
+}

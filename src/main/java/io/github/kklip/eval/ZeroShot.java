@@ -1,0 +1,178 @@
+package io.github.kklip.eval;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.image.ImageDecoder;
+import io.github.kklip.image.ImageRejectedException;
+import io.github.kklip.image.RgbImage;
+import io.github.kklip.store.Storage;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Classification without training: an image belongs to the class whose description is nearest. The
+ * description of a class is the mean of the unit embeddings of its name in every template, brought
+ * to unit length again. Ties count against the model.
+ */
+final class ZeroShot {
+  private static final Logger LOG = LoggerFactory.getLogger(ZeroShot.class);
+
+  private ZeroShot() {}
+
+  /** A class folder: its name as a person would write it, and the files in it. */
+  private record Category(String name, List<Path> files) {}
+
+  static EvaluationResult.Classification of(
+      Settings.ZeroShot settings, Embedder embedder, int batch, Configuration configuration)
+      throws IOException {
+    List<Category> categories = categories(settings, configuration);
+    float[] classes =
+        classEmbeddings(
+            embedder, categories.stream().map(Category::name).toList(), settings.templates());
+    List<Integer> ranks = new ArrayList<>();
+    int rejected = 0;
+    for (int label = 0; label < categories.size(); label++) {
+      List<RgbImage> waiting = new ArrayList<>();
+      for (Path file : categories.get(label).files) {
+        try {
+          waiting.add(ImageDecoder.decode(bytes(configuration, file)));
+        } catch (ImageRejectedException e) {
+          LOG.warn("Leaving out {}: {}", file, e.getMessage());
+          rejected++;
+        }
+        if (waiting.size() == batch) {
+          rank(embedder, waiting, classes, label, ranks);
+        }
+      }
+      rank(embedder, waiting, classes, label, ranks);
+    }
+    if (ranks.isEmpty()) {
+      throw new IOException(
+          "Cannot classify "
+              + settings.path()
+              + " because none of its "
+              + rejected
+              + " files is a readable image.");
+    }
+    return figures(
+        ranks.stream().mapToInt(Integer::intValue).toArray(), categories.size(), rejected);
+  }
+
+  static EvaluationResult.Classification figures(int[] ranks, int classes, int rejected) {
+    return new EvaluationResult.Classification(
+        within(ranks, 1),
+        within(ranks, 5),
+        1.0 / classes,
+        Math.min(1, 5.0 / classes),
+        ranks.length,
+        classes,
+        rejected);
+  }
+
+  private static double within(int[] ranks, int answers) {
+    return Arrays.stream(ranks).filter(rank -> rank < answers).count() / (double) ranks.length;
+  }
+
+  private static void rank(
+      Embedder embedder, List<RgbImage> waiting, float[] classes, int label, List<Integer> ranks) {
+    if (waiting.isEmpty()) {
+      return;
+    }
+    float[] images = embedder.images(waiting);
+    int[] labels = new int[waiting.size()];
+    Arrays.fill(labels, label);
+    for (int rank : Retrieval.imageRanks(images, classes, labels)) {
+      ranks.add(rank);
+    }
+    waiting.clear();
+  }
+
+  /** One unit vector for each class: classes &times; dimension. */
+  private static float[] classEmbeddings(
+      Embedder embedder, List<String> names, List<String> templates) {
+    List<String> prompts = new ArrayList<>();
+    for (String name : names) {
+      templates.forEach(template -> prompts.add(template.replace("{}", name)));
+    }
+    return averaged(embedder.captions(prompts), templates.size(), embedder.dimension());
+  }
+
+  /**
+   * Sums of {@code each} consecutive rows, scaled to unit length.
+   *
+   * @param rows unit vectors
+   */
+  static float[] averaged(float[] rows, int each, int dimension) {
+    float[] means = new float[rows.length / each];
+    for (int i = 0; i < rows.length; i++) {
+      int row = i / dimension;
+      means[row / each * dimension + i % dimension] += rows[i];
+    }
+    for (int from = 0; from < means.length; from += dimension) {
+      Embedder.normalise(means, from, dimension);
+    }
+    return means;
+  }
+
+  private static List<Category> categories(Settings.ZeroShot settings, Configuration configuration)
+      throws IOException {
+    Path root = Storage.path(settings.path(), configuration);
+    FileSystem files = Storage.of(configuration, root);
+    if (!files.exists(root)) {
+      throw new IOException(
+          "Cannot classify "
+              + settings.name()
+              + " because there is no such folder: "
+              + root
+              + ". Set the path of evaluate.zero-shot to a folder of class folders.");
+    }
+    List<Category> categories = new ArrayList<>();
+    for (FileStatus folder : sorted(files.listStatus(root))) {
+      if (folder.isDirectory() && !hidden(folder)) {
+        List<Path> images =
+            sorted(files.listStatus(folder.getPath())).stream()
+                .filter(file -> file.isFile() && !hidden(file))
+                .map(FileStatus::getPath)
+                .toList();
+        String name = folder.getPath().getName().replace('_', ' ').replace('-', ' ');
+        categories.add(new Category(name, images));
+      }
+    }
+    if (categories.size() < 2) {
+      throw new IOException(
+          "Cannot classify "
+              + settings.name()
+              + " because "
+              + root
+              + " has "
+              + categories.size()
+              + " folders. It needs one folder of images for each class, two at least.");
+    }
+    return categories;
+  }
+
+  private static boolean hidden(FileStatus file) {
+    return file.getPath().getName().startsWith(".");
+  }
+
+  private static List<FileStatus> sorted(FileStatus[] files) {
+    return Arrays.stream(files)
+        .sorted(Comparator.comparing(file -> file.getPath().getName()))
+        .toList();
+  }
+
+  private static byte[] bytes(Configuration configuration, Path file) throws IOException {
+    try (InputStream in = Storage.of(configuration, file).open(file)) {
+      return in.readAllBytes();
+    }
+  }
+}

@@ -1,0 +1,171 @@
+package io.github.kklip.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.data.Offset.offset;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.PairWriter;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import javax.imageio.ImageIO;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A model with random weights on coloured squares: every part runs, nothing is learned. */
+class EvaluationTest {
+  private static final Path MODEL = Path.of("src/test/resources/golden/export/clip");
+  private static final int IMAGES = 30;
+
+  private final Configuration configuration = new Configuration();
+  @TempDir Path root;
+
+  @BeforeEach
+  void makeDataset() throws IOException {
+    DatasetFolder folder = new DatasetFolder(root.toString(), configuration);
+    List<Pair> pairs = new ArrayList<>();
+    for (int image = 0; image < IMAGES; image++) {
+      byte[] png = square(0x080808 * image);
+      String id = Identity.ofImage(png);
+      for (String caption : List.of("grey <" + image + ">", "a square of level " + image)) {
+        pairs.add(new Pair(Identity.ofPair(id, caption), id, caption, png, 40, 30, "test"));
+      }
+    }
+    Shard shard = new Shard(Split.VALIDATION, 0, pairs.size(), "");
+    try (PairWriter writer = new PairWriter(configuration, folder.pairs(shard), 16)) {
+      for (Pair pair : pairs) {
+        writer.write(pair);
+      }
+      shard = new Shard(Split.VALIDATION, 0, pairs.size(), writer.commit());
+    }
+    DatasetManifest.Generation generation =
+        new DatasetManifest.Generation(
+            pairs.size(), pairs.size(), 0, 0, new TreeMap<>(), List.of(shard), List.of());
+    Json.write(
+        configuration,
+        folder.manifest(),
+        new DatasetManifest(
+            DatasetManifest.FORMAT, new ProcessingSettings(new TreeMap<>()), List.of(generation)));
+  }
+
+  private static byte[] square(int rgb) throws IOException {
+    BufferedImage image = new BufferedImage(40, 30, BufferedImage.TYPE_INT_RGB);
+    for (int x = 0; x < 40; x++) {
+      for (int y = 0; y < 30; y++) {
+        image.setRGB(x, y, rgb);
+      }
+    }
+    ByteArrayOutputStream png = new ByteArrayOutputStream();
+    ImageIO.write(image, "png", png);
+    return png.toByteArray();
+  }
+
+  private Settings settings(String... more) {
+    List<String> assignments =
+        new ArrayList<>(
+            List.of(
+                "dataset=" + root,
+                "threads=1",
+                "evaluate.batch=8",
+                "evaluate.examples=3",
+                "evaluate.model=" + MODEL.toAbsolutePath(),
+                "evaluate.report=" + root.resolve("report")));
+    assignments.addAll(List.of(more));
+    return Settings.load(List.of(), assignments);
+  }
+
+  @Test
+  void evaluatesAHuggingFaceFolder() throws IOException {
+    EvaluationResult result = Evaluation.run(settings(), configuration);
+    assertThat(result.images()).isEqualTo(IMAGES);
+    assertThat(result.captions()).isEqualTo(2 * IMAGES);
+    assertThat(result.textToImage().chance().r10()).isCloseTo(10.0 / IMAGES, offset(1e-12));
+    assertThat(result.imageToText().chance().r1()).isCloseTo(2.0 / (2 * IMAGES), offset(1e-12));
+    assertThat(result.textToImage().queries()).isEqualTo(2 * IMAGES);
+    assertThat(result.imageToText().queries()).isEqualTo(IMAGES);
+    assertThat(result.textToImage().recall().r10())
+        .isBetween(result.textToImage().recall().r1(), 1.0);
+    assertThat(Json.line(result.fields()))
+        .contains("\"retrieval\":{\"image_to_text\":{\"r1\":")
+        .contains("\"zero_shot\":{}");
+    String json = Files.readString(root.resolve("report/report.json"));
+    assertThat(Json.parse(json, EvaluationResult.class)).isEqualTo(result);
+    assertThat(Files.readString(root.resolve("report/report.html")))
+        .contains("30 images with 60 captions", "grey &lt;0&gt;", "data:image/jpeg;base64,")
+        .doesNotContain("grey <0>", "null", "src=\"\"", "http://localhost");
+  }
+
+  @Test
+  void theSameModelGivesTheSameFiguresInAnotherBatchSize() throws IOException {
+    EvaluationResult eight = Evaluation.run(settings(), configuration);
+    EvaluationResult seven = Evaluation.run(settings("evaluate.batch=7"), configuration);
+    assertThat(seven).isEqualTo(eight);
+  }
+
+  @Test
+  void takesTheFirstImagesAndSaysSo() throws IOException {
+    EvaluationResult result = Evaluation.run(settings("evaluate.max-images=12"), configuration);
+    assertThat(result.images()).isEqualTo(12);
+    assertThat(result.captions()).isEqualTo(24);
+    assertThat(result.skipped()).isEqualTo(18);
+    assertThat(Files.readString(root.resolve("report/report.html")))
+        .contains("18 further images are over evaluate.max-images");
+  }
+
+  @Test
+  void classifiesFoldersAndCountsWhatIsNoImage() throws IOException {
+    Path classes = root.resolve("classes");
+    for (String name : List.of("black_square", "white-square", "grey")) {
+      Files.createDirectories(classes.resolve(name));
+      Files.write(classes.resolve(name).resolve("0.png"), square(name.hashCode() & 0xffffff));
+    }
+    Files.writeString(classes.resolve("grey/broken.png"), "no image");
+    EvaluationResult result =
+        Evaluation.run(
+            settings(
+                "evaluate.zero-shot=[{name = squares, path = \""
+                    + classes
+                    + "\", templates = [\"a {}.\", \"the {}\"]}]"),
+            configuration);
+    EvaluationResult.Classification squares = result.zeroShot().get("squares");
+    assertThat(squares.images()).isEqualTo(3);
+    assertThat(squares.classes()).isEqualTo(3);
+    assertThat(squares.rejected()).isEqualTo(1);
+    assertThat(squares.chanceTop1()).isEqualTo(1 / 3.0);
+    assertThat(squares.top5()).isEqualTo(1);
+    assertThat(squares.top1()).isIn(0.0, 1 / 3.0, 2 / 3.0, 1.0);
+  }
+
+  @Test
+  void refusesWhatItCannotEvaluate() throws IOException {
+    assertThatThrownBy(
+            () -> Evaluation.run(settings("evaluate.model=" + root + "/none"), configuration))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("because there is no such folder. Set evaluate.model");
+    assertThatThrownBy(() -> Evaluation.run(settings("evaluate.model=" + root), configuration))
+        .hasMessageContaining("Cannot find a whole checkpoint in");
+    Path one = Files.createDirectories(root.resolve("one/class")).getParent();
+    assertThatThrownBy(
+            () ->
+                Evaluation.run(
+                    settings("evaluate.zero-shot=[{name = one, path = \"" + one + "\"}]"),
+                    configuration))
+        .hasMessageContaining("has 1 folders. It needs one folder of images for each class");
+  }
+}
