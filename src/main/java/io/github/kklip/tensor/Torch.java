@@ -263,6 +263,8 @@ public final class Torch {
 
   /** The number of elements between the start of {@code x}'s storage and its first element. */
   static long storageOffset(NDArray x) {
-    return (long) scalar(core().call(x.getManager(), "storage_offset", x));
+    try (NDArray offset = core().call(x.getManager(), "storage_offset", x)) {
+      return offset.toLongArray()[0];
+    }
   }
 }
