@@ -36,6 +36,7 @@ public final class BarrierLauncher {
 
   private final JavaSparkContext spark;
   private final Settings.Train train;
+  private final int ranks;
   private final int threads;
 
   /**
@@ -44,8 +45,13 @@ public final class BarrierLauncher {
    * @param settings for the ranks, their limits, port, restarts and native threads
    */
   public BarrierLauncher(JavaSparkContext spark, Settings settings) {
+    this(spark, settings, settings.train().ranks());
+  }
+
+  BarrierLauncher(JavaSparkContext spark, Settings settings, int ranks) {
     this.spark = spark;
     this.train = settings.train();
+    this.ranks = ranks;
     this.threads = settings.threads();
   }
 
@@ -66,7 +72,7 @@ public final class BarrierLauncher {
     int failures = 0;
     for (int submission = 1; ; submission++) {
       long before = mark.getAsLong();
-      Slots slots = Slots.await(spark.sc(), train.ranks(), train.rendezvousTimeout());
+      Slots slots = Slots.await(spark.sc(), ranks, train.rendezvousTimeout());
       try {
         return submit(name, submission, slots, progress, body);
       } catch (LaunchFailure e) {
@@ -101,8 +107,7 @@ public final class BarrierLauncher {
     StageWatch watch = new StageWatch(group, progress);
     spark.sc().addSparkListener(watch);
     // Interrupts, so that a rank in a wait of its own ends when another one fails.
-    spark.setJobGroup(
-        group, name + ", " + train.ranks() + " ranks, submission " + submission, true);
+    spark.setJobGroup(group, name + ", " + ranks + " ranks, submission " + submission, true);
     try {
       JavaFutureAction<List<RankTask.Result<R>>> job = barrierStage(slots, task).collectAsync();
       return await(job, name, watch).stream()
@@ -119,8 +124,7 @@ public final class BarrierLauncher {
   }
 
   private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {
-    List<Integer> ranks = IntStream.range(0, train.ranks()).boxed().toList();
-    JavaRDD<Integer> numbers = spark.parallelize(ranks, ranks.size());
+    JavaRDD<Integer> numbers = spark.parallelize(IntStream.range(0, ranks).boxed().toList(), ranks);
     if (slots.cpusPerRank() > 0) {
       numbers =
           numbers.withResources(
@@ -150,9 +154,9 @@ public final class BarrierLauncher {
           }
           // A barrier stage that lacks an executor waits for it without end.
           if (watch.waitingTime() > limit.toNanos()) {
-            Slots slots = Slots.now(spark.sc(), train.ranks());
+            Slots slots = Slots.now(spark.sc(), ranks);
             throw new IllegalStateException(
-                Slots.tooFew(slots, train.ranks(), limit)
+                Slots.tooFew(slots, ranks, limit)
                     + watch.failure().map(f -> " Before that failed " + f).orElse(""));
           }
         }

@@ -14,6 +14,7 @@ final class Jobs {
   private static final Map<String, Supplier<Job>> BY_NAME = new LinkedHashMap<>();
 
   static {
+    BY_NAME.put("doctor", DoctorJob::new);
     BY_NAME.put("ingest", IngestJob::new);
     BY_NAME.put("tokenizer", TokenizerJob::new);
     BY_NAME.put("embed", EmbedJob::new);
