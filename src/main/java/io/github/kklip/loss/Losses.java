@@ -213,4 +213,12 @@ public final class Losses {
     gradient.attach(manager);
     return gradient;
   }
+
+  /**
+   * The contrastive loss of a batch of {@code rows} when nothing is learned yet: what a run should
+   * start near.
+   */
+  public static double expectedFirstContrastive(int rows) {
+    return Math.log(rows);
+  }
 }
