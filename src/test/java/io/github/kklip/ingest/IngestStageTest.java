@@ -16,6 +16,7 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -34,6 +35,7 @@ import java.util.zip.GZIPOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -215,6 +217,68 @@ class IngestStageTest {
     assertThat(rejects().get(0).detail())
         .contains("[url, text]")
         .contains("filepath and title are needed");
+  }
+
+  @Test
+  void parquetFilesOfBothLayoutsGiveTheirRows() throws IOException {
+    for (String name : List.of("img2dataset", "huggingface")) {
+      try (InputStream golden =
+          IngestStageTest.class.getResourceAsStream("/golden/ingest/" + name + ".parquet")) {
+        file("in/" + name + ".parquet", golden.readAllBytes());
+      }
+    }
+    file("in/garbage.parquet", text("PAR1 and nothing else"));
+
+    IngestResult result = ingest(source("parquet", "in"));
+
+    assertThat(pairs())
+        .extracting(Pair::caption)
+        .containsExactlyInAnyOrder("a red square", "a green square", "red", "a red area", "green");
+    assertThat(result.reasons())
+        .isEqualTo(new TreeMap<>(Map.of("no-image", 2L, "no-caption", 1L, "unreadable", 1L)));
+    assertThat(rejects())
+        .extracting(Reject::key)
+        .contains("row group 0 row 2", "row group 1 row 0");
+  }
+
+  @Test
+  void parquetFilesWithoutTheColumnsAreRejectsThatNameThem() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    ingest(source("folder", "in"));
+
+    IngestResult result =
+        ingestTo("other", source("parquet", "data/pairs", "image-column = caption2"));
+
+    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("schema", 1L)));
+  }
+
+  @Test
+  void pairsOfADatasetAreASourceThemselves() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    ingest(source("folder", "in"));
+
+    IngestResult result = ingestTo("other", source("parquet", "data/pairs"));
+
+    assertThat(result.pairs()).isEqualTo(1);
+  }
+
+  @Test
+  void sparkReadsTheFiles() throws IOException {
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    file("in/b.png", png(2));
+    ingest(source("folder", "in"));
+
+    SparkSession session = SparkSession.builder().sparkContext(LocalSpark.get().sc()).getOrCreate();
+    var pairs = session.read().parquet(folder.resolve("data/pairs").toString());
+    assertThat(pairs.schema().simpleString())
+        .isEqualTo(
+            "struct<id:string,image_id:string,caption:string,image:binary,width:int,height:int,source:string>");
+    assertThat(pairs.collectAsList().get(0).getString(2)).isEqualTo("one");
+    var rejects = session.read().parquet(folder.resolve("data/rejects").toString());
+    assertThat(rejects.collectAsList().get(0).getString(2)).isEqualTo("no-caption");
   }
 
   @Test

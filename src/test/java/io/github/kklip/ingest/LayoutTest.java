@@ -1,0 +1,84 @@
+package io.github.kklip.ingest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class LayoutTest {
+  @Test
+  void shardsOfASplitAreAsFewAndAsEqualAsCanBe() {
+    assertThat(Layout.starts(10, 3, 4)).containsExactly(0, 3, 6, 10);
+    assertThat(Layout.starts(4, 0, 4)).containsExactly(0);
+    assertThat(Layout.starts(0, 5, 4)).containsExactly(0, 2);
+    assertThat(Layout.starts(0, 0, 4)).isEmpty();
+  }
+
+  @Test
+  void keysGoToTheShardWhoseRangeTheyAreIn() {
+    Layout layout = new Layout(4, 2, List.of("t2", "t5", "v1"));
+
+    assertThat(List.of(layout.part("t2"), layout.part("t4"), layout.part("t5"), layout.part("v0")))
+        .containsExactly(0, 0, 1, 1);
+    assertThat(List.of(layout.part("v1"), layout.part("v9"), layout.part("t0")))
+        .containsExactly(2, 2, 0);
+    assertThat(layout.split(1)).isEqualTo(Split.TRAIN);
+    assertThat(layout.split(2)).isEqualTo(Split.VALIDATION);
+    assertThat(layout.indices(List.of(new Shard(Split.TRAIN, 0, 1, "")))).containsExactly(1, 2, 0);
+    assertThat(new Layout(0, 0, List.of()).parts()).isEqualTo(1);
+  }
+
+  @Test
+  void theSplitHasItsShareAndIgnoresTheSeed() {
+    int validation = 0;
+    for (int i = 0; i < 10_000; i++) {
+      String id = Identity.ofPair("", "image " + i);
+      validation += Layout.split(id, 0.1) == Split.VALIDATION ? 1 : 0;
+      assertThat(Layout.split(id, 0)).isEqualTo(Split.TRAIN);
+      if (Layout.split(id, 0.05) == Split.VALIDATION) {
+        assertThat(Layout.split(id, 0.1)).isEqualTo(Split.VALIDATION);
+      }
+    }
+    // Binomial: 1,000 with standard deviation 30.
+    assertThat(validation).isBetween(880, 1120);
+  }
+
+  @Test
+  void rowKeysDependOnTheSeedAndSortTrainFirst() {
+    String id = Identity.ofPair("", "x");
+    assertThat(Layout.rowKey(Split.TRAIN, id, 1))
+        .hasSize(Layout.ROW_KEY_LENGTH)
+        .isNotEqualTo(Layout.rowKey(Split.TRAIN, id, 2))
+        .isLessThan(Layout.rowKey(Split.VALIDATION, id, 1));
+  }
+
+  @Test
+  void knownIdsAreThoseThatWereGiven() {
+    List<String> ids = new ArrayList<>();
+    for (int i = 0; i < 1000; i++) {
+      ids.add(Identity.ofPair("", "known " + i));
+    }
+    KnownIds known = new KnownIds(ids, ids.size());
+
+    assertThat(ids).allMatch(known::contains);
+    for (int i = 0; i < 1000; i++) {
+      assertThat(known.contains(Identity.ofPair("", "other " + i))).isFalse();
+    }
+    assertThat(new KnownIds(List.of(), 0).contains(ids.get(0))).isFalse();
+  }
+
+  @Test
+  void rangesOfNumbersBecomeAlternatives() {
+    assertThat(SourceFiles.ranges("s3a://b/{08..11}/x-{0..1}.tar"))
+        .isEqualTo("s3a://b/{08,09,10,11}/x-{0,1}.tar");
+    assertThatThrownBy(() -> SourceFiles.ranges("{9..1}.tar"))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("{9..1} is no range");
+  }
+}

@@ -1,0 +1,170 @@
+package io.github.kklip.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ManifestTest {
+  private static final ProcessingSettings SETTINGS =
+      new ProcessingSettings(new TreeMap<>(Map.of("b", "2", "a", "1")));
+
+  @TempDir Path folder;
+
+  @Test
+  void aManifestIsTheseBytes() throws IOException {
+    DatasetFolder dataset = new DatasetFolder(folder.toString(), new Configuration());
+    DatasetManifest manifest = manifest();
+    Json.write(dataset.configuration(), dataset.manifest(), manifest);
+
+    assertThat(folder.resolve("manifest.json"))
+        .hasContent(
+            """
+            {
+              "format": 1,
+              "settings": {
+                "a": "1",
+                "b": "2"
+              },
+              "generations": [ {
+                "input": 5,
+                "pairs": 3,
+                "rejects": 2,
+                "ignored": 7,
+                "reasons": {
+                  "duplicate": 2
+                },
+                "shards": [ {
+                  "split": "train",
+                  "index": 0,
+                  "rows": 2,
+                  "identity": "ab"
+                }, {
+                  "split": "validation",
+                  "index": 0,
+                  "rows": 1,
+                  "identity": "cd"
+                } ],
+                "rejectFiles": [ "00000-train-00000.parquet" ]
+              } ],
+              "totals": {
+                "input": 5,
+                "pairs": 3,
+                "train": 2,
+                "validation": 1,
+                "rejects": 2,
+                "ignored": 7,
+                "reasons": {
+                  "duplicate": 2
+                }
+              }
+            }
+            """);
+    assertThat(dataset.requireManifest()).isEqualTo(manifest);
+  }
+
+  @Test
+  void aMissingManifestSaysWhatToDo() {
+    DatasetFolder dataset = new DatasetFolder(folder.toString(), new Configuration());
+
+    assertThatThrownBy(dataset::requireManifest)
+        .isInstanceOf(IOException.class)
+        .hasMessageEndingWith("it has no manifest.json. Make it first, with the job ingest.");
+  }
+
+  @Test
+  void aDamagedManifestIsNamed() throws IOException {
+    byte[] bytes = Json.pretty(manifest());
+    Files.write(folder.resolve("manifest.json"), java.util.Arrays.copyOf(bytes, 100));
+    DatasetFolder dataset = new DatasetFolder(folder.toString(), new Configuration());
+
+    assertThatThrownBy(dataset::readManifest)
+        .hasMessageContaining("manifest.json because of ")
+        .hasMessageContaining("It is damaged or was written by another version.");
+    String unknown = new String(bytes, StandardCharsets.UTF_8).replace("\"format\"", "\"form\"");
+    Files.writeString(folder.resolve("manifest.json"), unknown);
+    assertThatThrownBy(dataset::readManifest).hasMessageContaining("property 'format'");
+  }
+
+  @Test
+  void countsThatDisagreeAreRefused() {
+    assertThatThrownBy(
+            () ->
+                new DatasetManifest.Generation(
+                    5, 3, 1, 0, new TreeMap<>(Map.of("x", 1L)), List.of(), List.of()))
+        .hasMessageContaining("its numbers disagree: input 5, pairs 3");
+  }
+
+  @Test
+  void teacherAndConceptManifestsComeBack() {
+    List<Shard> shards = manifest().shards();
+    TeacherManifest teacher =
+        new TeacherManifest(
+            1, SETTINGS, 2, VectorStorage.FLOAT16, shards, 2, List.of(0.1, -1 / 3.0));
+    ConceptManifest concept =
+        new ConceptManifest(
+            1,
+            SETTINGS,
+            "llama",
+            2,
+            2,
+            0.5,
+            1.5,
+            1,
+            0.97,
+            List.of(3.5, 2.25),
+            List.of(1L, 1L),
+            "x",
+            shards);
+
+    assertThat(Json.parse(Json.line(teacher), TeacherManifest.class)).isEqualTo(teacher);
+    assertThat(Json.line(teacher)).contains("\"storage\":\"float16\"");
+    assertThat(Json.parse(Json.line(concept), ConceptManifest.class)).isEqualTo(concept);
+  }
+
+  @Test
+  void differingSettingsAreNamed() {
+    ProcessingSettings other =
+        new ProcessingSettings(new TreeMap<>(Map.of("a", "1", "b", "3", "c", "4")));
+
+    assertThat(other.digest()).isNotEqualTo(SETTINGS.digest());
+    assertThatThrownBy(() -> other.requireSame(SETTINGS, "the dataset x"))
+        .hasMessageContaining("the dataset x because it was made with other settings: ")
+        .hasMessageContaining("b was 2 and is now 3; c was null and is now 4");
+  }
+
+  @Test
+  void identitiesAreTruncatedSha256() {
+    // echo -n abc | sha256sum begins with these digits.
+    assertThat(Identity.ofImage("abc".getBytes(StandardCharsets.UTF_8)))
+        .isEqualTo("ba7816bf8f01cfea414140de5dae2223");
+    assertThat(Identity.ofPair("ab", "c")).isEqualTo("ba7816bf8f01cfea414140de5dae2223");
+    assertThat(Identity.ofSettings(new TreeMap<>(Map.of("a", "bc"))))
+        .isNotEqualTo(Identity.ofSettings(new TreeMap<>(Map.of("ab", "c"))));
+  }
+
+  private static DatasetManifest manifest() {
+    return new DatasetManifest(
+        DatasetManifest.FORMAT,
+        SETTINGS,
+        List.of(
+            new DatasetManifest.Generation(
+                5,
+                3,
+                2,
+                7,
+                new TreeMap<>(Map.of("duplicate", 2L)),
+                List.of(
+                    new Shard(Split.TRAIN, 0, 2, "ab"), new Shard(Split.VALIDATION, 0, 1, "cd")),
+                List.of("00000-train-00000.parquet"))));
+  }
+}
