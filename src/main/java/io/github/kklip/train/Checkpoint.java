@@ -1,7 +1,6 @@
 package io.github.kklip.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.store.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -15,15 +14,24 @@ import java.util.stream.Stream;
  * from a remote file system.
  *
  * <p>The folder is a Hugging Face CLIP folder ({@code config.json}, {@code model.safetensors},
- * {@code tokenizer.json}) with KKLIP's heads in {@code heads.safetensors}, the moments in {@code
- * optimizer.safetensors} and the position in {@code state.json}.
+ * {@code tokenizer.json}) with KKLIP's heads in {@code kklip_heads.safetensors}, the moments in
+ * {@code optimizer.safetensors} and the position in {@code state.json}.
  */
 public final class Checkpoint implements AutoCloseable {
   static final String CONFIG = "config.json";
   static final String MODEL = "model.safetensors";
-  static final String HEADS = "heads.safetensors";
+  static final String HEADS = "kklip_heads.safetensors";
   static final String OPTIMIZER = "optimizer.safetensors";
-  static final String TOKENIZER = "tokenizer.json";
+
+  /** The files of a tokenizer's folder that come along. */
+  static final List<String> TOKENIZER_FILES =
+      List.of(
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "vocab.json",
+          "merges.txt");
+
   static final String STATE = "state.json";
 
   private final String location;
@@ -35,8 +43,7 @@ public final class Checkpoint implements AutoCloseable {
     this.location = location;
     this.folder = folder;
     this.fetched = fetched;
-    JsonNode json = new ObjectMapper().readTree(folder.resolve(STATE).toFile());
-    state = TrainState.parse(json, location);
+    state = Json.parse(Files.readString(folder.resolve(STATE)), TrainState.class);
   }
 
   /** Where it was found, for messages. */

@@ -1,12 +1,12 @@
 package io.github.kklip.train;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
@@ -18,13 +18,14 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -51,24 +52,24 @@ public final class CheckpointStore {
     void writeTo(OutputStream out) throws IOException;
   }
 
+  /** What {@code checkpoint.json} says. */
+  record Marker(SortedMap<String, FileEntry> files) {}
+
+  /** Size and hash of one file. */
+  record FileEntry(long bytes, String sha256) {}
+
   private final Path folder;
   private final FileSystem fileSystem;
 
   /** The checkpoints of the run in folder {@code output}. */
   CheckpointStore(String output, Configuration configuration) throws IOException {
-    folder = new Path(output, FOLDER);
-    fileSystem = fileSystem(folder, configuration);
+    folder = new Path(Storage.path(output, configuration), FOLDER);
+    fileSystem = Storage.of(configuration, folder);
   }
 
   private CheckpointStore(Path folder, FileSystem fileSystem) {
     this.folder = folder;
     this.fileSystem = fileSystem;
-  }
-
-  /** Without the checksum files that Hadoop puts beside local ones: the marker has hashes. */
-  private static FileSystem fileSystem(Path path, Configuration configuration) throws IOException {
-    FileSystem found = path.getFileSystem(configuration);
-    return found instanceof LocalFileSystem local ? local.getRawFileSystem() : found;
   }
 
   /**
@@ -78,8 +79,8 @@ public final class CheckpointStore {
    * @throws IOException when there is none that is whole
    */
   public static Checkpoint newest(String path, Configuration configuration) throws IOException {
-    Path given = new Path(path);
-    FileSystem fileSystem = fileSystem(given, configuration);
+    Path given = Storage.path(path, configuration);
+    FileSystem fileSystem = Storage.of(configuration, given);
     if (fileSystem.exists(new Path(given, MARKER))) {
       return new CheckpointStore(given, fileSystem).open(given, false);
     }
@@ -135,7 +136,7 @@ public final class CheckpointStore {
 
   /** Checks every file against the marker, fetching it on the way when it is remote. */
   private Checkpoint open(Path candidate, boolean withOptimizer) throws IOException {
-    JsonNode files = marker(candidate).path("files");
+    Marker marker = marker(candidate);
     boolean local = fileSystem.getUri().getScheme().equals("file");
     java.nio.file.Path target =
         local
@@ -143,7 +144,7 @@ public final class CheckpointStore {
             : Files.createTempDirectory("kklip-checkpoint-");
     boolean whole = false;
     try {
-      for (Map.Entry<String, JsonNode> file : files.properties()) {
+      for (Map.Entry<String, FileEntry> file : marker.files.entrySet()) {
         if (withOptimizer || !file.getKey().equals(Checkpoint.OPTIMIZER)) {
           check(candidate, file.getKey(), file.getValue(), local ? null : target);
         }
@@ -158,21 +159,17 @@ public final class CheckpointStore {
     }
   }
 
-  private JsonNode marker(Path candidate) throws IOException {
+  private Marker marker(Path candidate) throws IOException {
     try (InputStream in = fileSystem.open(new Path(candidate, MARKER))) {
-      JsonNode marker = new ObjectMapper().readTree(in.readAllBytes());
-      if (!marker.path("files").isObject()) {
-        throw new TornCheckpointException(candidate, MARKER + " lists no files");
-      }
-      return marker;
+      return Json.parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), Marker.class);
     } catch (FileNotFoundException e) {
-      throw new TornCheckpointException(candidate, "it was not written to its end");
-    } catch (com.fasterxml.jackson.core.JsonProcessingException e) {
-      throw new TornCheckpointException(candidate, MARKER + " is not JSON");
+      throw new TornCheckpointException(candidate, "it was not written to its end", e);
+    } catch (IllegalArgumentException e) {
+      throw new TornCheckpointException(candidate, MARKER + " is damaged", e);
     }
   }
 
-  private void check(Path candidate, String name, JsonNode listed, java.nio.file.Path target)
+  private void check(Path candidate, String name, FileEntry listed, java.nio.file.Path target)
       throws IOException {
     MessageDigest sha256 = sha256();
     long bytes = 0;
@@ -184,14 +181,14 @@ public final class CheckpointStore {
                 : Files.newOutputStream(target.resolve(name))) {
       bytes = in.transferTo(out);
     } catch (FileNotFoundException e) {
-      throw new TornCheckpointException(candidate, name + " is missing");
+      throw new TornCheckpointException(candidate, name + " is missing", e);
     }
-    if (bytes != listed.path("bytes").asLong(-1)) {
+    if (bytes != listed.bytes) {
       throw new TornCheckpointException(
-          candidate, name + " has " + bytes + " bytes instead of " + listed.path("bytes").asText());
+          candidate, name + " has " + bytes + " bytes instead of " + listed.bytes, null);
     }
-    if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.path("sha256").asText())) {
-      throw new TornCheckpointException(candidate, "the hash of " + name + " differs");
+    if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.sha256)) {
+      throw new TornCheckpointException(candidate, "the hash of " + name + " differs", null);
     }
   }
 
@@ -204,9 +201,7 @@ public final class CheckpointStore {
     String token = UUID.randomUUID().toString().substring(0, 8);
     Path target = new Path(folder, String.format("step-%09d.%s", step, token));
     fileSystem.mkdirs(target);
-    ObjectMapper mapper = new ObjectMapper();
-    ObjectNode marker = mapper.createObjectNode().put("format", 1).put("step", step);
-    ObjectNode listed = marker.putObject("files");
+    SortedMap<String, FileEntry> written = new TreeMap<>();
     for (Map.Entry<String, Content> file : files.entrySet()) {
       MessageDigest sha256 = sha256();
       Path path = new Path(target, file.getKey());
@@ -214,13 +209,13 @@ public final class CheckpointStore {
           new DigestOutputStream(fileSystem.create(path, false, 1 << 20), sha256)) {
         file.getValue().writeTo(out);
       }
-      listed
-          .putObject(file.getKey())
-          .put("bytes", fileSystem.getFileStatus(path).getLen())
-          .put("sha256", HexFormat.of().formatHex(sha256.digest()));
+      written.put(
+          file.getKey(),
+          new FileEntry(
+              fileSystem.getFileStatus(path).getLen(), HexFormat.of().formatHex(sha256.digest())));
     }
     try (OutputStream out = fileSystem.create(new Path(target, MARKER), false)) {
-      out.write(mapper.writerWithDefaultPrettyPrinter().writeValueAsBytes(marker));
+      out.write(Json.pretty(new Marker(written)));
     }
     retire(step, keep);
     return target.toString();
@@ -255,8 +250,8 @@ public final class CheckpointStore {
   private static final class TornCheckpointException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    TornCheckpointException(Path checkpoint, String reason) {
-      super("Cannot use the checkpoint " + checkpoint + " because " + reason + ".");
+    TornCheckpointException(Path checkpoint, String reason, Throwable cause) {
+      super("Cannot use the checkpoint " + checkpoint + " because " + reason + ".", cause);
     }
   }
 }

@@ -3,6 +3,7 @@ package io.github.kklip.train;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.SplitMix64;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -10,10 +11,10 @@ import java.util.stream.IntStream;
  * Which row every position of every batch holds: a function of seed and epoch alone, the same for
  * any number of ranks, computed without reading any data.
  *
- * <p>The rows of a shard are cut into blocks of {@code blockRows}: its row groups. An epoch lines
- * all blocks up in random order and the rows of each block in random order: the line, of T rows. Of
- * it S = floor(T / B) batches of B rows are made; the T - S B rows at the end of the line are the
- * epoch's remainder, which is left out.
+ * <p>The rows of a shard are cut into blocks of {@value #BLOCK_ROWS}: the most that its row groups
+ * have. An epoch lines all blocks up in random order and the rows of each block in random order:
+ * the line, of T rows. Of it S = floor(T / B) batches of B rows are made; the T - S B rows at the
+ * end of the line are the epoch's remainder, which is left out.
  *
  * <p>V virtual streams walk along the line at the same time, each over its own section. Stream v
  * fills the positions floor(v B / V) up to floor((v + 1) B / V) of every batch, c of them, and its
@@ -30,6 +31,7 @@ final class SampleOrder {
   /** The rows {@code start} to {@code start + rows} of a shard, read together. */
   record Block(int shard, int start, int rows) {}
 
+  static final int BLOCK_ROWS = 64;
   private static final int STREAMS = 32;
   private static final int ROWS_PER_STREAM = 32;
 
@@ -44,18 +46,17 @@ final class SampleOrder {
    * The order over shards of the given sizes.
    *
    * @param shardRows rows of each shard
-   * @param blockRows rows of one row group
    * @param batch rows of one step over all ranks
    */
-  SampleOrder(long seed, List<Long> shardRows, int blockRows, int batch) {
+  SampleOrder(long seed, List<Long> shardRows, int batch) {
     this.seed = seed;
     this.batch = batch;
     streams = Math.min(batch, Math.max(STREAMS, batch / ROWS_PER_STREAM));
     blocks = new ArrayList<>();
     for (int shard = 0; shard < shardRows.size(); shard++) {
       int count = Math.toIntExact(shardRows.get(shard));
-      for (int start = 0; start < count; start += blockRows) {
-        blocks.add(new Block(shard, start, Math.min(blockRows, count - start)));
+      for (int start = 0; start < count; start += BLOCK_ROWS) {
+        blocks.add(new Block(shard, start, Math.min(BLOCK_ROWS, count - start)));
       }
     }
     rows = blocks.stream().mapToLong(Block::rows).sum();
@@ -175,7 +176,7 @@ final class SampleOrder {
       }
 
       private int blockAt(long place) {
-        int found = java.util.Arrays.binarySearch(starts, place);
+        int found = Arrays.binarySearch(starts, place);
         return found >= 0 ? found : -found - 2;
       }
     }

@@ -1,11 +1,10 @@
 package io.github.kklip.train;
 
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.IOException;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.Shard;
+import java.io.Serializable;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -14,75 +13,44 @@ import java.util.TreeMap;
 /**
  * Where a run stands and what it is a run of.
  *
+ * @param format version of the checkpoint's layout
  * @param step batches consumed, the skipped ones included: the next step's number
  * @param updates steps that changed the weights: AdamW's count
  * @param skippedInRow steps skipped since the last update
+ * @param skipped steps skipped in all
  * @param complete whether the run has done all its steps
+ * @param last what the last step told
  * @param identity the settings and inputs that make the weights what they are, by key; a run goes
  *     on only from a checkpoint with the same
  * @param circumstances what a bitwise equal continuation also needs: ranks, threads, transport
- * @param shards index and rows of the training shards that the order of samples is made of
+ * @param shards the training shards that the order of samples is made of
  */
 public record TrainState(
+    int format,
     long step,
     long updates,
     int skippedInRow,
+    long skipped,
     boolean complete,
+    StepReport last,
     SortedMap<String, String> identity,
     SortedMap<String, String> circumstances,
-    List<ShardRows> shards) {
-  private static final int FORMAT = 1;
+    List<Shard> shards)
+    implements Serializable {
+  /** The layout that this program writes. */
+  public static final int FORMAT = 1;
 
-  /** A training shard and its rows. */
-  public record ShardRows(int index, long rows) {}
-
-  ObjectNode toJson() {
-    ObjectMapper mapper = new ObjectMapper();
-    ObjectNode json =
-        mapper
-            .createObjectNode()
-            .put("format", FORMAT)
-            .put("step", step)
-            .put("updates", updates)
-            .put("skipped-in-row", skippedInRow)
-            .put("complete", complete);
-    json.set("identity", mapper.valueToTree(identity));
-    json.set("circumstances", mapper.valueToTree(circumstances));
-    var list = json.putArray("shards");
-    shards.forEach(shard -> list.addArray().add(shard.index).add(shard.rows));
-    return json;
-  }
-
-  static TrainState parse(JsonNode json, String location) throws IOException {
-    if (json.path("format").asInt() != FORMAT) {
-      throw new IOException(
-          "Cannot read the checkpoint "
-              + location
-              + " because its state has format "
-              + json.path("format")
-              + " and this program reads "
-              + FORMAT
-              + ".");
-    }
-    ObjectMapper mapper = new ObjectMapper();
-    TypeReference<TreeMap<String, String>> texts = new TypeReference<>() {};
-    List<ShardRows> shards = new ArrayList<>();
-    json.path("shards")
-        .forEach(shard -> shards.add(new ShardRows(shard.get(0).asInt(), shard.get(1).asLong())));
-    return new TrainState(
-        json.path("step").asLong(),
-        json.path("updates").asLong(),
-        json.path("skipped-in-row").asInt(),
-        json.path("complete").asBoolean(),
-        mapper.convertValue(json.path("identity"), texts),
-        mapper.convertValue(json.path("circumstances"), texts),
-        shards);
+  public TrainState {
+    identity = Collections.unmodifiableSortedMap(new TreeMap<>(identity));
+    circumstances = Collections.unmodifiableSortedMap(new TreeMap<>(circumstances));
+    shards = List.copyOf(shards);
   }
 
   /**
    * Refuses to go on with other settings than the checkpoint's.
    *
    * @param now the identity of the run that wants to go on
+   * @throws SettingsException naming every setting that differs
    */
   void checkIdentity(Map<String, String> now, String location) {
     SortedMap<String, String> keys = new TreeMap<>(identity);
@@ -96,7 +64,7 @@ public record TrainState(
       }
     }
     if (!differences.isEmpty()) {
-      throw new IllegalStateException(
+      throw new SettingsException(
           "Cannot go on from the checkpoint "
               + location
               + " because it was made with other settings: "

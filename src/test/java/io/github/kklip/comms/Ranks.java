@@ -13,11 +13,11 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /** Ranks as threads of this JVM, with real sockets between them. */
-final class Ranks {
-  static final Limits LIMITS =
+public final class Ranks {
+  public static final Limits LIMITS =
       new Limits(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofSeconds(20));
 
-  interface Body<T> {
+  public interface Body<T> {
     T run(Collective collective) throws Exception;
   }
 
@@ -30,12 +30,13 @@ final class Ranks {
   }
 
   /** What every rank returned, in order of rank. */
-  static <T> List<T> run(int ranks, Body<T> body) throws Exception {
+  public static <T> List<T> run(int ranks, Body<T> body) throws Exception {
     return outcomes(ranks, LIMITS, body).stream().map(Ranks::value).toList();
   }
 
   /** The futures of all ranks, all done. */
-  static <T> List<Future<T>> outcomes(int ranks, Limits limits, Body<T> body) throws Exception {
+  public static <T> List<Future<T>> outcomes(int ranks, Limits limits, Body<T> body)
+      throws Exception {
     byte[] secret = secret();
     List<RingListener> listeners = new ArrayList<>();
     List<Peer> peers = new ArrayList<>();

@@ -3,7 +3,11 @@ package io.github.kklip.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,13 +32,17 @@ class CheckpointStoreTest {
 
   private static TrainState state(long step) {
     return new TrainState(
+        TrainState.FORMAT,
         step,
         step - 1,
         1,
+        1,
         false,
+        new StepReport(
+            step, 20, 0.5, 1.25, new TreeMap<>(Map.of("emb", 1.25)), 2.6, 1e-3, 3, 1, 99.5, 0.01),
         new TreeMap<>(Map.of("seed", "7", "train.lr", "0.001")),
         new TreeMap<>(Map.of("ranks", "2")),
-        List.of(new TrainState.ShardRows(0, 2048), new TrainState.ShardRows(4, 17)));
+        List.of(new Shard(Split.TRAIN, 0, 2048, "ab"), new Shard(Split.TRAIN, 4, 17, "cd")));
   }
 
   private String write(long step, int keep) throws IOException {
@@ -42,9 +50,13 @@ class CheckpointStoreTest {
     files.put(
         Checkpoint.MODEL, out -> out.write(("weights " + step).getBytes(StandardCharsets.UTF_8)));
     files.put(Checkpoint.OPTIMIZER, out -> out.write(new byte[100]));
-    byte[] json = state(step).toJson().toString().getBytes(StandardCharsets.UTF_8);
+    byte[] json = Json.pretty(state(step));
     files.put(Checkpoint.STATE, out -> out.write(json));
     return store.write(step, files, keep);
+  }
+
+  private static Path local(String location) {
+    return Path.of(URI.create(location));
   }
 
   private long newestStep() throws IOException {
@@ -70,7 +82,7 @@ class CheckpointStoreTest {
 
   @Test
   void theOldestGoAndTornOnesBelowThemToo() throws IOException {
-    Path torn = Path.of(write(1, 2));
+    Path torn = local(write(1, 2));
     Files.delete(torn.resolve(CheckpointStore.MARKER));
     write(2, 2);
     write(3, 2);
@@ -84,28 +96,28 @@ class CheckpointStoreTest {
   @Test
   void aTornCheckpointIsSkippedForTheOlderOne() throws IOException {
     write(1, 9);
-    Path noMarker = Path.of(write(2, 9));
+    Path noMarker = local(write(2, 9));
     Files.delete(noMarker.resolve(CheckpointStore.MARKER));
-    Path cut = Path.of(write(3, 9));
+    Path cut = local(write(3, 9));
     Files.write(cut.resolve(Checkpoint.OPTIMIZER), new byte[99]);
-    Path flipped = Path.of(write(4, 9));
+    Path flipped = local(write(4, 9));
     Files.writeString(flipped.resolve(Checkpoint.MODEL), "weightz 4");
-    Path missing = Path.of(write(5, 9));
+    Path missing = local(write(5, 9));
     Files.delete(missing.resolve(Checkpoint.STATE));
-    Path noJson = Path.of(write(6, 9));
+    Path noJson = local(write(6, 9));
     Files.writeString(noJson.resolve(CheckpointStore.MARKER), "{");
     assertThat(newestStep()).isEqualTo(1);
 
     assertThatThrownBy(() -> CheckpointStore.newest(flipped.toString(), new Configuration(false)))
         .hasMessage(
-            "Cannot use the checkpoint "
+            "Cannot use the checkpoint file:"
                 + flipped
                 + " because the hash of model.safetensors differs.");
   }
 
   @Test
   void readersOfTheModelNeedNoOptimizer() throws IOException {
-    Path folder = Path.of(write(3, 9));
+    Path folder = local(write(3, 9));
     Files.delete(folder.resolve(Checkpoint.OPTIMIZER));
     Configuration configuration = new Configuration(false);
     assertThat(store.newest(true)).isEmpty();

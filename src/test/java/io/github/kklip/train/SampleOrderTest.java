@@ -32,7 +32,7 @@ class SampleOrderTest {
   @Test
   void ordersDoNotDependOnTheNumberOfRanks() {
     for (int batch : new int[] {1, 5, 32, 100, 603}) {
-      SampleOrder order = new SampleOrder(3, SHARDS, 64, batch);
+      SampleOrder order = new SampleOrder(3, SHARDS, batch);
       List<SampleOrder.Row> one = whole(order, 0, 1);
       for (int ranks = 2; ranks <= Math.min(4, batch); ranks++) {
         assertThat(whole(order, 0, ranks)).isEqualTo(one);
@@ -43,7 +43,7 @@ class SampleOrderTest {
   @Test
   void everyRowOnceAnEpochButForTheRemainder() {
     for (int batch : new int[] {1, 5, 32, 100, 301, 603}) {
-      SampleOrder order = new SampleOrder(3, SHARDS, 64, batch);
+      SampleOrder order = new SampleOrder(3, SHARDS, batch);
       assertThat(order.stepsPerEpoch()).isEqualTo(603 / batch);
       assertThat(order.remainder()).isEqualTo(603 % batch);
       for (int epoch = 0; epoch < 3; epoch++) {
@@ -56,12 +56,12 @@ class SampleOrderTest {
 
   @Test
   void epochsAndSeedsDifferAndTheRemainderIsOfOtherRows() {
-    SampleOrder order = new SampleOrder(3, SHARDS, 64, 100);
+    SampleOrder order = new SampleOrder(3, SHARDS, 100);
     List<SampleOrder.Row> first = whole(order, 0, 1);
     List<SampleOrder.Row> second = whole(order, 1, 1);
     assertThat(second).isNotEqualTo(first);
-    assertThat(whole(new SampleOrder(4, SHARDS, 64, 100), 0, 1)).isNotEqualTo(first);
-    assertThat(whole(new SampleOrder(3, SHARDS, 64, 100), 0, 1)).isEqualTo(first);
+    assertThat(whole(new SampleOrder(4, SHARDS, 100), 0, 1)).isNotEqualTo(first);
+    assertThat(whole(new SampleOrder(3, SHARDS, 100), 0, 1)).isEqualTo(first);
     Set<SampleOrder.Row> left = new HashSet<>(second);
     left.removeAll(first);
     assertThat(left).isNotEmpty();
@@ -70,7 +70,7 @@ class SampleOrderTest {
   @Test
   void aRankReadsAboutItsShareOfTheBlocksAndHoldsOneBlockPerStream() {
     List<Long> shards = LongStream.generate(() -> 2048).limit(40).boxed().toList();
-    SampleOrder order = new SampleOrder(1, shards, 64, 256);
+    SampleOrder order = new SampleOrder(1, shards, 256);
     SampleOrder.Epoch epoch = order.epoch(0);
     int blocks = 40 * 2048 / 64;
     for (int ranks = 1; ranks <= 8; ranks++) {
@@ -110,7 +110,7 @@ class SampleOrderTest {
   @Test
   void aBatchMixesManyBlocks() {
     List<Long> shards = LongStream.generate(() -> 2048).limit(40).boxed().toList();
-    SampleOrder order = new SampleOrder(1, shards, 64, 64);
+    SampleOrder order = new SampleOrder(1, shards, 64);
     Map<Integer, Integer> shardsOfBatch = new HashMap<>();
     order
         .epoch(0)
@@ -121,7 +121,7 @@ class SampleOrderTest {
 
   @Test
   void fewerRowsThanABatchAreRefused() {
-    assertThatThrownBy(() -> new SampleOrder(0, SHARDS, 64, 604))
+    assertThatThrownBy(() -> new SampleOrder(0, SHARDS, 604))
         .hasMessage(
             "Cannot train with batches of 604 because the training split has only 603 pairs. Set"
                 + " train.batch to at most that, or ingest more.");

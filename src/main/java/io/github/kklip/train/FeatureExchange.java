@@ -1,0 +1,88 @@
+package io.github.kklip.train;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.kklip.comms.Collective;
+import io.github.kklip.comms.ElementType;
+import io.github.kklip.comms.Pending;
+import io.github.kklip.tensor.Torch;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * Rows of one kind of features over all ranks: gathers [b, P] of every rank to [B, P], and brings
+ * the gradients [B, P] that every rank has for all rows back as their sums, each rank its own [b,
+ * P].
+ */
+final class FeatureExchange {
+  private final Collective collective;
+  private final int[] counts;
+  private final int width;
+  private final int offset;
+  private final int rows;
+  private final int total;
+  private final ByteBuffer buffer;
+  private Pending pending;
+
+  /**
+   * @param rows of each rank
+   * @param width P
+   */
+  FeatureExchange(Collective collective, int[] rows, int width) {
+    this.collective = collective;
+    this.width = width;
+    this.rows = rows[collective.rank()];
+    offset = Arrays.stream(rows, 0, collective.rank()).sum();
+    total = Arrays.stream(rows).sum();
+    long bytes = (long) total * width * Float.BYTES;
+    if (bytes > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "Cannot gather the features of a batch of "
+              + total
+              + " rows because they take "
+              + bytes
+              + " bytes, over 2 GiB. Use a smaller train.batch.");
+    }
+    counts = Arrays.stream(rows).map(count -> count * width).toArray();
+    buffer = ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
+  }
+
+  /** Starts to gather this rank's features. */
+  void gather(NDArray features) {
+    Torch.read(features, local(), io.github.kklip.tensor.ElementType.FLOAT32);
+    pending = collective.allGather(buffer, ElementType.FLOAT32, counts);
+  }
+
+  /** The features of all ranks, in rank order, in an array of {@code manager}. */
+  NDArray gathered(NDManager manager) {
+    pending.await();
+    return array(manager, buffer, total);
+  }
+
+  /** Starts to sum the gradients of all rows. Overwrites what was gathered. */
+  void scatter(NDArray gradient) {
+    Torch.read(gradient, buffer.duplicate(), io.github.kklip.tensor.ElementType.FLOAT32);
+    pending = collective.reduceScatter(buffer, ElementType.FLOAT32, counts);
+  }
+
+  /** The summed gradient of this rank's rows. */
+  NDArray scattered(NDManager manager) {
+    pending.await();
+    return array(manager, local(), rows);
+  }
+
+  private ByteBuffer local() {
+    int row = width * Float.BYTES;
+    return buffer.slice(offset * row, rows * row).order(ByteOrder.nativeOrder());
+  }
+
+  /** A copy on the manager's device: the buffer is used again while the array lives. */
+  private NDArray array(NDManager manager, ByteBuffer bytes, int count) {
+    NDArray view =
+        Torch.wrap(
+            manager, bytes, new Shape(count, width), io.github.kklip.tensor.ElementType.FLOAT32);
+    return manager.getDevice().isGpu() ? Torch.toDevice(manager, view) : Torch.clone(manager, view);
+  }
+}

@@ -1,0 +1,91 @@
+package io.github.kklip.train;
+
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Publication;
+import io.github.kklip.store.Storage;
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * {@code metrics.jsonl}: one line of JSON for each logged step. Object stores cannot append, so the
+ * lines are held and the whole file is published anew, at most every ten seconds and at the end.
+ * Lines of steps that a resumed run does over again are dropped.
+ */
+final class MetricsLog implements AutoCloseable {
+  static final String FILE = "metrics.jsonl";
+  private static final long INTERVAL = Duration.ofSeconds(10).toNanos();
+
+  private final Configuration configuration;
+  private final Path path;
+  private final ByteArrayOutputStream lines = new ByteArrayOutputStream();
+  private long published = System.nanoTime();
+  private boolean changed;
+
+  private MetricsLog(Configuration configuration, Path path) {
+    this.configuration = configuration;
+    this.path = path;
+  }
+
+  /**
+   * Goes on with the lines of the run in folder {@code output}.
+   *
+   * @param steps lines of later steps are dropped
+   */
+  static MetricsLog open(String output, Configuration configuration, long steps)
+      throws IOException {
+    Path path = new Path(Storage.path(output, configuration), FILE);
+    MetricsLog log = new MetricsLog(configuration, path);
+    try (BufferedReader reader =
+        new BufferedReader(
+            new InputStreamReader(
+                Storage.of(configuration, path).open(path), StandardCharsets.UTF_8))) {
+      for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+        if (Json.parse(line, StepReport.class).step() <= steps) {
+          log.append(line);
+        }
+      }
+    } catch (FileNotFoundException e) {
+      // The run's first attempt.
+    }
+    return log;
+  }
+
+  /** Adds a line. */
+  void add(StepReport report) throws IOException {
+    append(Json.line(report));
+    if (System.nanoTime() - published > INTERVAL) {
+      publish();
+    }
+  }
+
+  private void append(String line) {
+    lines.writeBytes((line + "\n").getBytes(StandardCharsets.UTF_8));
+    changed = true;
+  }
+
+  private void publish() throws IOException {
+    try (Publication publication = Publication.of(configuration, path)) {
+      try (OutputStream out = publication.create()) {
+        lines.writeTo(out);
+      }
+      publication.commit();
+    }
+    published = System.nanoTime();
+    changed = false;
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (changed) {
+      publish();
+    }
+  }
+}

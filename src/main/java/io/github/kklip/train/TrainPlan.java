@@ -1,0 +1,247 @@
+package io.github.kklip.train;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.model.ClipConfig;
+import io.github.kklip.model.ClipModel;
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Postprocessing;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.text.StudentTokenizer;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+
+/**
+ * What a run is to do, checked once and then shipped to every rank, so that all ranks see the same
+ * manifests.
+ *
+ * @param dataset the dataset's folder
+ * @param shards the training shards
+ * @param tokenizer the folder of the student's tokenizer
+ * @param student the student's {@code config.json}
+ * @param teacher the teacher's embeddings; null when their loss has weight 0
+ * @param concepts the concept labels; null when their loss has weight 0
+ * @param identity what makes the weights what they are ({@link TrainState#identity})
+ */
+public record TrainPlan(
+    Settings settings,
+    String dataset,
+    List<Shard> shards,
+    String tokenizer,
+    String student,
+    Teacher teacher,
+    Concepts concepts,
+    SortedMap<String, String> identity)
+    implements Serializable {
+
+  /** Embeddings to read. */
+  public record Teacher(
+      String name, ProcessingSettings settings, int dimension, Postprocessing postprocessing)
+      implements Serializable {}
+
+  /** Labels to read. */
+  public record Concepts(String name, ProcessingSettings settings, int k) implements Serializable {}
+
+  /**
+   * Reads the manifests and checks that all that the losses need is there.
+   *
+   * @throws SettingsException when a loss has weight and its data is missing or incomplete
+   */
+  public static TrainPlan of(Settings settings, Configuration configuration) throws IOException {
+    Settings.required(settings.train().output(), "train.output");
+    String dataset = Settings.required(settings.dataset(), "dataset");
+    DatasetFolder folder = new DatasetFolder(dataset, configuration);
+    DatasetManifest manifest = folder.requireManifest();
+    List<Shard> shards = manifest.shards(Split.TRAIN);
+    Settings.LossWeights loss = settings.train().loss();
+    Teacher teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
+    Concepts concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
+    String tokenizer =
+        settings.student().tokenizer().isEmpty()
+            ? folder.tokenizer().toString()
+            : settings.student().tokenizer();
+    String student;
+    String words;
+    try (StudentTokenizer loaded = StudentTokenizer.load(tokenizer, configuration)) {
+      ClipConfig shape = shape(settings.student(), loaded);
+      loaded.checkFits(shape.text().vocabulary(), shape.text().endId());
+      student = shape.json();
+      words = loaded.vocabSize() + " words";
+    }
+    TrainPlan plan =
+        new TrainPlan(
+            settings,
+            dataset,
+            shards,
+            tokenizer,
+            student,
+            teacher,
+            concepts,
+            identity(settings, manifest, student, words, teacher, concepts));
+    plan.order(shards);
+    return plan;
+  }
+
+  private static ClipConfig shape(Settings.Student student, StudentTokenizer tokenizer) {
+    if (!student.init().isEmpty()) {
+      return ClipConfig.read(student.init());
+    }
+    ClipConfig shape = ClipConfig.read(student.config());
+    return ClipConfig.BUILT_IN.contains(student.config())
+        ? shape.withVocabulary(tokenizer.vocabSize())
+        : shape;
+  }
+
+  private static Teacher teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
+      throws IOException {
+    String name = settings.teacher().name();
+    TeacherManifest manifest =
+        folder
+            .readTeacherManifest(name)
+            .orElseThrow(() -> missing("emb", "embeddings", name, folder, "embed"));
+    checkWhole("embeddings", folder.teacher(name).toString(), manifest.shards(), shards, "embed");
+    return new Teacher(
+        name,
+        manifest.settings(),
+        manifest.dimension(),
+        Postprocessing.of(settings.teacher().postprocess(), manifest));
+  }
+
+  private static Concepts concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
+      throws IOException {
+    String name = settings.concepts().name();
+    ConceptManifest manifest =
+        folder
+            .readConceptManifest(name)
+            .orElseThrow(() -> missing("concept", "labels", name, folder, "cluster"));
+    checkWhole("labels", folder.concepts(name).toString(), manifest.shards(), shards, "cluster");
+    return new Concepts(name, manifest.settings(), manifest.k());
+  }
+
+  private static SettingsException missing(
+      String loss, String what, String name, DatasetFolder folder, String job) {
+    return new SettingsException(
+        "Cannot train with the loss "
+            + loss
+            + " because the dataset "
+            + folder.root()
+            + " has no "
+            + what
+            + " called "
+            + name
+            + ". Run `"
+            + job
+            + "`, or set train.loss."
+            + loss
+            + " = 0.");
+  }
+
+  private static void checkWhole(
+      String what, String where, List<Shard> there, List<Shard> wanted, String job) {
+    Set<Shard> missing = new HashSet<>(wanted);
+    there.forEach(missing::remove);
+    if (!missing.isEmpty()) {
+      throw new SettingsException(
+          "Cannot train because the "
+              + what
+              + " in "
+              + where
+              + " lack "
+              + missing.size()
+              + " of "
+              + wanted.size()
+              + " training shards. Run `"
+              + job
+              + "` again, which does what is missing.");
+    }
+  }
+
+  private static SortedMap<String, String> identity(
+      Settings settings,
+      DatasetManifest manifest,
+      String student,
+      String words,
+      Teacher teacher,
+      Concepts concepts) {
+    Settings.Train train = settings.train();
+    SortedMap<String, String> identity = new TreeMap<>();
+    identity.put("seed", Long.toString(settings.seed()));
+    identity.put("dataset", manifest.settings().digest());
+    identity.put("student", Identity.ofSettings(new TreeMap<>(java.util.Map.of("json", student))));
+    identity.put("student.init", settings.student().init());
+    identity.put("tokenizer", words);
+    identity.put("train.batch", Integer.toString(train.batch()));
+    identity.put("train.epochs", Integer.toString(train.epochs()));
+    identity.put("train.steps", Integer.toString(train.steps()));
+    identity.put("train.precision", train.precision().name().toLowerCase(Locale.ROOT));
+    identity.put("train.lr", Double.toString(train.lr()));
+    identity.put("train.warmup-steps", Integer.toString(train.warmupSteps()));
+    identity.put("train.weight-decay", Double.toString(train.weightDecay()));
+    identity.put("train.beta1", Double.toString(train.beta1()));
+    identity.put("train.beta2", Double.toString(train.beta2()));
+    identity.put("train.eps", Double.toString(train.eps()));
+    identity.put("train.clip-norm", Double.toString(train.clipNorm()));
+    identity.put("train.loss.emb", Double.toString(train.loss().emb()));
+    identity.put("train.loss.concept", Double.toString(train.loss().concept()));
+    identity.put("train.loss.contrastive", Double.toString(train.loss().contrastive()));
+    identity.put("train.augment-min-scale", Double.toString(train.augmentMinScale()));
+    if (teacher != null) {
+      identity.put("teacher", teacher.name() + " " + teacher.settings().digest());
+      identity.put(
+          "teacher.postprocess", teacher.postprocessing().kind().name().toLowerCase(Locale.ROOT));
+    }
+    if (concepts != null) {
+      identity.put("concepts", concepts.name() + " " + concepts.settings().digest());
+      identity.put("train.shared-classifier", Boolean.toString(train.sharedClassifier()));
+    }
+    return identity;
+  }
+
+  /** The order of samples over these shards. */
+  SampleOrder order(List<Shard> over) {
+    return new SampleOrder(
+        settings.seed(), over.stream().map(Shard::rows).toList(), settings.train().batch());
+  }
+
+  /** Steps of the whole run over these shards. */
+  long steps(SampleOrder order) {
+    return settings.train().steps() > 0
+        ? settings.train().steps()
+        : settings.train().epochs() * order.stepsPerEpoch();
+  }
+
+  /** Steps of the whole run, unless a checkpoint names other shards. */
+  public long steps() {
+    return steps(order(shards));
+  }
+
+  /** Pairs that every epoch leaves out because they fill no batch. */
+  public long remainder() {
+    return order(shards).remainder();
+  }
+
+  ClipConfig shape() {
+    return ClipConfig.parse(student, "the plan of the run");
+  }
+
+  /** The heads that the losses train. */
+  ClipModel.Heads heads() {
+    return new ClipModel.Heads(
+        teacher == null ? 0 : teacher.dimension(),
+        concepts == null ? 0 : concepts.k(),
+        settings.train().sharedClassifier());
+  }
+}

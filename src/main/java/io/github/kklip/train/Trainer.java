@@ -1,0 +1,461 @@
+package io.github.kklip.train;
+
+import ai.djl.ndarray.NDManager;
+import io.github.kklip.comms.Collective;
+import io.github.kklip.config.Settings;
+import io.github.kklip.loss.Losses;
+import io.github.kklip.optim.Clip;
+import io.github.kklip.optim.Schedule;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Storage;
+import io.github.kklip.tensor.Torch;
+import io.github.kklip.text.StudentTokenizer;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Trains the student: the loop of one rank. All ranks run it at the same time with the same plan,
+ * each with its own part of every batch, and hold the same weights after every step.
+ *
+ * <p>It goes on from the newest whole checkpoint in {@code train.output}, and returns at once when
+ * that is the final one. A step with a loss or gradient that is not finite on any rank changes
+ * nothing on all of them; {@code train.max-skipped-steps} of them in a row end the run.
+ */
+public final class Trainer {
+  private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
+
+  private final TrainPlan plan;
+  private final Settings.Train settings;
+  private final Rank rank;
+  private final Collective collective;
+  private final Configuration configuration;
+  private final TrainProgress progress;
+  private final BooleanSupplier stop;
+
+  private Trainer(
+      TrainPlan plan,
+      Rank rank,
+      Configuration configuration,
+      TrainProgress progress,
+      BooleanSupplier stop) {
+    this.plan = plan;
+    this.settings = plan.settings().train();
+    this.rank = rank;
+    this.collective = rank.collective();
+    this.configuration = configuration;
+    this.progress = progress;
+    this.stop = stop;
+  }
+
+  /**
+   * Trains until all steps are done or any rank is told to stop. Then a checkpoint is written.
+   *
+   * @param progress is told by rank 0
+   * @param stop asked once a step; true on any rank: finish the step, write a checkpoint and return
+   * @throws IOException when data, checkpoints or metrics cannot be read or written; every failure
+   *     is told to the other ranks before it is thrown
+   */
+  public static TrainResult run(
+      TrainPlan plan,
+      Rank rank,
+      Configuration configuration,
+      TrainProgress progress,
+      BooleanSupplier stop)
+      throws IOException {
+    try {
+      Torch.start(rank.threads());
+      return new Trainer(plan, rank, configuration, progress, stop).run();
+    } catch (IOException | RuntimeException | Error e) {
+      rank.collective().abort(e);
+      throw e;
+    }
+  }
+
+  private boolean first() {
+    return collective.rank() == 0;
+  }
+
+  private TrainResult run() throws IOException {
+    CheckpointStore store = new CheckpointStore(settings.output(), configuration);
+    try (Checkpoint checkpoint = first() ? newest(store).orElse(null) : null) {
+      TrainState state = agree(checkpoint == null ? null : checkpoint.state());
+      String location = checkpoint == null ? "" : checkpoint.location();
+      if (state != null && state.complete()) {
+        LOG.info("All {} steps are done: {}", state.step(), location);
+        return new TrainResult(state.last(), true, state.step(), location);
+      }
+      try (NDManager manager = Torch.manager(rank.device());
+          Student student = new Student(manager, plan)) {
+        if (checkpoint != null) {
+          LOG.info("Going on after step {} from {}", state.step(), location);
+          student.restore(checkpoint);
+        } else if (first()) {
+          student.initialise(plan.settings());
+        }
+        student.share(collective, state == null ? 0 : state.updates());
+        return train(manager, student, store, state);
+      }
+    }
+  }
+
+  private Optional<Checkpoint> newest(CheckpointStore store) throws IOException {
+    Optional<Checkpoint> found = store.newest(true);
+    if (found.isPresent()) {
+      Checkpoint checkpoint = found.get();
+      try {
+        checkpoint.state().checkIdentity(plan.identity(), checkpoint.location());
+      } catch (RuntimeException e) {
+        checkpoint.close();
+        throw e;
+      }
+    }
+    return found;
+  }
+
+  /** Gives every rank the state that rank 0 goes on from; null: from the start. */
+  private TrainState agree(TrainState own) {
+    if (collective.size() == 1) {
+      return own;
+    }
+    byte[] json = own == null ? new byte[0] : Json.pretty(own);
+    int length = (int) collective.sum(first() ? json.length : 0)[0];
+    if (length == 0) {
+      return null;
+    }
+    ByteBuffer buffer = ByteBuffer.allocateDirect(length).order(ByteOrder.nativeOrder());
+    if (first()) {
+      buffer.put(0, json);
+    }
+    collective.broadcast(buffer, 0).await();
+    byte[] received = new byte[length];
+    buffer.get(0, received);
+    return Json.parse(new String(received, StandardCharsets.UTF_8), TrainState.class);
+  }
+
+  /** The shards of the checkpoint, which must still be those of the dataset. */
+  private List<Shard> shards(TrainState state) {
+    if (state == null) {
+      return plan.shards();
+    }
+    for (Shard shard : state.shards()) {
+      if (!plan.shards().contains(shard)) {
+        throw new IllegalStateException(
+            "Cannot go on from the checkpoint because the dataset "
+                + plan.dataset()
+                + " no longer has the shard that it was trained on: "
+                + shard
+                + ". Bring the dataset back, or use another train.output.");
+      }
+    }
+    if (state.shards().size() < plan.shards().size() && first()) {
+      LOG.info(
+          "The run keeps to the {} shards that it began with; the dataset has {} now",
+          state.shards().size(),
+          plan.shards().size());
+    }
+    return state.shards();
+  }
+
+  private TrainResult train(
+      NDManager manager, Student student, CheckpointStore store, TrainState state)
+      throws IOException {
+    List<Shard> shards = shards(state);
+    SampleOrder order = plan.order(shards);
+    long steps = plan.steps(order);
+    long firstStep = state == null ? 0 : state.step();
+    SortedMap<String, String> circumstances = circumstances();
+    if (first()) {
+      announce(order, steps, firstStep, state, circumstances);
+    }
+    PairLoader.Options options =
+        new PairLoader.Options(
+            settings.loaderThreads(), settings.prefetch(), settings.stepTimeout());
+    try (StudentTokenizer tokenizer = StudentTokenizer.load(plan.tokenizer(), configuration);
+        GradientStep gradient = new GradientStep(student, collective, settings);
+        PairLoader loader =
+            new PairLoader(
+                plan,
+                configuration,
+                shards,
+                order,
+                gradient.from(),
+                gradient.to(),
+                firstStep,
+                steps,
+                tokenizer,
+                new TrainImages(plan),
+                options);
+        CheckpointWriter writer =
+            first()
+                ? new CheckpointWriter(
+                    store,
+                    student.model(),
+                    student.optimizer(),
+                    tokenizerFiles(),
+                    settings.checkpoint().keep(),
+                    settings.stepTimeout())
+                : null;
+        MetricsLog metrics =
+            first() ? MetricsLog.open(settings.output(), configuration, firstStep) : null) {
+      Loop loop = new Loop(student, gradient, loader, order, steps, writer, metrics);
+      TrainResult result = loop.run(manager, state, shards, circumstances);
+      // The others end with rank 0's checkpoint written, or with its failure.
+      collective.barrier().await();
+      return result;
+    }
+  }
+
+  private SortedMap<String, String> circumstances() {
+    SortedMap<String, String> circumstances = new TreeMap<>();
+    circumstances.put("ranks", Integer.toString(collective.size()));
+    circumstances.put("threads", Integer.toString(Torch.threads()));
+    circumstances.put("transport", collective.getClass().getSimpleName());
+    circumstances.put("device", rank.device().getDeviceType());
+    circumstances.put("libtorch", Torch.version());
+    circumstances.put("micro-batch", Integer.toString(settings.microBatch()));
+    return circumstances;
+  }
+
+  private void announce(
+      SampleOrder order,
+      long steps,
+      long firstStep,
+      TrainState state,
+      SortedMap<String, String> circumstances) {
+    LOG.info(
+        "{} steps of {} pairs, {} for each epoch; {} pairs that fill no batch are left out of each"
+            + " epoch",
+        steps,
+        order.batch(),
+        order.stepsPerEpoch(),
+        order.remainder());
+    if (settings.loss().contrastive() > 0) {
+      LOG.info(
+          "The contrastive loss of untrained weights is about ln({}) = {}",
+          order.batch(),
+          String.format(Locale.ROOT, "%.3f", Losses.expectedFirstContrastive(order.batch())));
+    }
+    if (state != null && !state.circumstances().equals(circumstances)) {
+      LOG.info(
+          "Not bitwise the run that was interrupted, but equal within rounding: it ran with {}, and"
+              + " goes on with {}",
+          state.circumstances(),
+          circumstances);
+    }
+    progress.started(firstStep, steps, Losses.expectedFirstContrastive(order.batch()));
+  }
+
+  /** The files of the tokenizer's folder, so that a checkpoint is whole in itself. */
+  private Map<String, byte[]> tokenizerFiles() throws IOException {
+    Map<String, byte[]> files = new LinkedHashMap<>();
+    for (String name : Checkpoint.TOKENIZER_FILES) {
+      Path path = new Path(Storage.path(plan.tokenizer(), configuration), name);
+      try (InputStream in = Storage.of(configuration, path).open(path)) {
+        files.put(name, in.readAllBytes());
+      } catch (FileNotFoundException e) {
+        // tokenizer.json was loaded; the others are not always there.
+        LOG.debug("The tokenizer has no {}", path);
+      }
+    }
+    return files;
+  }
+
+  /** The steps of one attempt. */
+  private final class Loop {
+    private final Student student;
+    private final GradientStep gradient;
+    private final PairLoader loader;
+    private final SampleOrder order;
+    private final long steps;
+    private final CheckpointWriter writer;
+    private final MetricsLog metrics;
+    private final Schedule schedule;
+    private final Clip clip = new Clip(settings.clipNorm());
+    private long step;
+    private int skippedInRow;
+    private long skipped;
+    private String checkpoint = "";
+
+    // Since the last report.
+    private long reportedStep;
+    private long reportedTime;
+    private double waited;
+
+    Loop(
+        Student student,
+        GradientStep gradient,
+        PairLoader loader,
+        SampleOrder order,
+        long steps,
+        CheckpointWriter writer,
+        MetricsLog metrics) {
+      this.student = student;
+      this.gradient = gradient;
+      this.loader = loader;
+      this.order = order;
+      this.steps = steps;
+      this.writer = writer;
+      this.metrics = metrics;
+      schedule = new Schedule(settings.lr(), Math.min(settings.warmupSteps(), steps), steps);
+    }
+
+    TrainResult run(
+        NDManager manager,
+        TrainState from,
+        List<Shard> shards,
+        SortedMap<String, String> circumstances)
+        throws IOException {
+      step = from == null ? 0 : from.step();
+      skippedInRow = from == null ? 0 : from.skippedInRow();
+      skipped = from == null ? 0 : from.skipped();
+      long firstStep = step;
+      reportedStep = step;
+      reportedTime = System.nanoTime();
+      StepReport last = from == null ? null : from.last();
+      boolean stopped = false;
+      while (step < steps && !stopped) {
+        long waitedBefore = loader.waited();
+        Batch batch = loader.next();
+        double waitedNow = (loader.waited() - waitedBefore) / 1e9;
+        double lr = schedule.at(step);
+        GradientStep.Sums sums;
+        try (NDManager scope = manager.newSubManager()) {
+          sums = gradient.compute(scope, batch, stop.getAsBoolean() ? 1 : 0, waitedNow);
+        }
+        loader.recycle(batch);
+        double norm = update(sums, lr);
+        step++;
+        stopped = sums.extra()[0] > 0;
+        waited += sums.extra()[1];
+        boolean end = step == steps || stopped;
+        boolean due =
+            settings.checkpoint().everySteps() > 0
+                && step % settings.checkpoint().everySteps() == 0;
+        if (end || due || step % settings.logEverySteps() == 0) {
+          last = report(sums, lr, norm);
+          if (first()) {
+            metrics.add(last);
+            progress.step(last);
+          }
+        }
+        if (first()) {
+          if (writer.isDone()) {
+            written();
+          }
+          if (end || due) {
+            written();
+            writer.start(
+                new TrainState(
+                    TrainState.FORMAT,
+                    step,
+                    student.optimizer().steps(),
+                    skippedInRow,
+                    skipped,
+                    step == steps,
+                    last,
+                    plan.identity(),
+                    circumstances,
+                    shards));
+          }
+        }
+      }
+      if (first()) {
+        written();
+      }
+      return new TrainResult(last, step == steps, firstStep, checkpoint);
+    }
+
+    private void written() {
+      writer
+          .await()
+          .ifPresent(
+              location -> {
+                checkpoint = location;
+                progress.checkpoint(step, location);
+              });
+    }
+
+    /**
+     * Takes the step, or skips it on every rank: all have the same sums and the same gradient.
+     *
+     * @return norm of the gradient
+     */
+    private double update(GradientStep.Sums sums, double lr) {
+      double norm = Clip.norm(student.model().parameters().gradient());
+      double loss = sums.losses().get(Losses.TOTAL);
+      if (Double.isFinite(loss) && Double.isFinite(norm)) {
+        student.optimizer().step(lr, clip.divisor(norm));
+        student.clampLogitScale();
+        skippedInRow = 0;
+      } else {
+        skippedInRow++;
+        skipped++;
+        String what = Double.isFinite(loss) ? "the gradient's norm is " + norm : notFinite(sums);
+        LOG.warn("Skipped step {} because {}", step, what);
+        if (skippedInRow >= settings.maxSkippedSteps()) {
+          throw new IllegalStateException(
+              "Cannot go on training because "
+                  + skippedInRow
+                  + " steps in a row had no finite loss and gradient: in step "
+                  + step
+                  + " "
+                  + what
+                  + ". Lower train.lr, lengthen train.warmup-steps, or use train.precision ="
+                  + " float32.");
+        }
+      }
+      student.model().parameters().zeroGradients();
+      return norm;
+    }
+
+    private String notFinite(GradientStep.Sums sums) {
+      for (Map.Entry<String, Double> part : sums.losses().entrySet()) {
+        if (!Double.isFinite(part.getValue()) && !part.getKey().equals(Losses.TOTAL)) {
+          return "the loss " + part.getKey() + " is " + part.getValue();
+        }
+      }
+      return "the loss is " + sums.losses().get(Losses.TOTAL);
+    }
+
+    private StepReport report(GradientStep.Sums sums, double lr, double norm) {
+      long now = System.nanoTime();
+      double seconds = Math.max(1e-9, (now - reportedTime) / 1e9);
+      SortedMap<String, Double> parts = new TreeMap<>(sums.losses());
+      double loss = parts.remove(Losses.TOTAL);
+      StepReport report =
+          new StepReport(
+              step,
+              steps,
+              (double) step / order.stepsPerEpoch(),
+              loss,
+              parts,
+              student.logitScale(),
+              lr,
+              norm,
+              skipped,
+              (step - reportedStep) * order.batch() / seconds,
+              waited / (seconds * collective.size()));
+      reportedStep = step;
+      reportedTime = now;
+      waited = 0;
+      return report;
+    }
+  }
+}

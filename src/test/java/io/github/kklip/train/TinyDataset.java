@@ -1,0 +1,251 @@
+package io.github.kklip.train;
+
+import io.github.kklip.comms.Collective;
+import io.github.kklip.comms.Ranks;
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SplitMix64;
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Json;
+import io.github.kklip.store.LabelWriter;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.PairWriter;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.VectorStorage;
+import io.github.kklip.store.VectorWriter;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
+import javax.imageio.ImageIO;
+import org.apache.hadoop.conf.Configuration;
+
+/** A dataset of small coloured pictures, two captions each, with embeddings and labels. */
+final class TinyDataset {
+  static final Configuration CONFIGURATION = new Configuration(false);
+  static final int DIMENSION = 6;
+  static final int CONCEPTS = 5;
+  private static final ProcessingSettings MADE =
+      new ProcessingSettings(new TreeMap<>(Map.of("made", "for tests")));
+  private static final String[] COLOURS = {"red", "green", "blue", "yellow", "black", "white"};
+
+  private final Path folder;
+  private final DatasetFolder dataset;
+  private final List<Shard> shards = new ArrayList<>();
+
+  private TinyDataset(Path folder) {
+    this.folder = folder;
+    dataset = new DatasetFolder(folder.toString(), CONFIGURATION);
+  }
+
+  /** Only pairs and tokenizer: enough for plain CLIP. */
+  static TinyDataset pairs(Path folder, int... shardRows) throws IOException {
+    TinyDataset made = new TinyDataset(folder);
+    for (int rows : shardRows) {
+      made.writePairs(rows);
+    }
+    long all = Arrays.stream(shardRows).sum();
+    DatasetManifest.Generation generation =
+        new DatasetManifest.Generation(all, all, 0, 0, new TreeMap<>(), made.shards, List.of());
+    Json.write(
+        CONFIGURATION,
+        made.dataset.manifest(),
+        new DatasetManifest(DatasetManifest.FORMAT, MADE, List.of(generation)));
+    Files.createDirectories(folder.resolve("tokenizer"));
+    try (InputStream in =
+        TinyDataset.class.getResourceAsStream("/golden/text/clip/tokenizer.json")) {
+      Files.copy(in, folder.resolve("tokenizer").resolve("tokenizer.json"));
+    }
+    return made;
+  }
+
+  /** With embeddings and labels; the embedding of row {@code notANumber} of shard 0 is NaN. */
+  static TinyDataset whole(Path folder, int notANumber, int... shardRows) throws IOException {
+    TinyDataset made = pairs(folder, shardRows);
+    for (Shard shard : made.shards) {
+      made.writeTeacher(shard, notANumber);
+      made.writeLabels(shard);
+    }
+    Json.write(
+        CONFIGURATION,
+        made.dataset.teacherManifest("llama"),
+        new TeacherManifest(
+            TeacherManifest.FORMAT,
+            MADE,
+            DIMENSION,
+            VectorStorage.FLOAT32,
+            made.shards,
+            10,
+            List.of(0.1, 0.1, 0.1, 0.1, 0.1, 0.1)));
+    Json.write(
+        CONFIGURATION,
+        made.dataset.conceptManifest("concepts"),
+        new ConceptManifest(
+            ConceptManifest.FORMAT,
+            MADE,
+            "llama",
+            CONCEPTS,
+            DIMENSION,
+            1,
+            2,
+            2,
+            0.9,
+            List.of(1.0),
+            List.of(1L),
+            "",
+            made.shards));
+    return made;
+  }
+
+  private void writePairs(int rows) throws IOException {
+    Shard shard = new Shard(Split.TRAIN, shards.size(), rows, "");
+    SplitMix64 random = new SplitMix64(shard.index());
+    try (PairWriter writer = new PairWriter(CONFIGURATION, dataset.pairs(shard), 16)) {
+      byte[] image = {};
+      int colour = 0;
+      for (int row = 0; row < rows; row++) {
+        if (row % 2 == 0) {
+          colour = random.nextInt(COLOURS.length);
+          image = png(colour, random);
+        }
+        String caption = "a " + COLOURS[colour] + " square, " + "row ".repeat(row % 4) + row;
+        String imageId = Identity.ofImage(image);
+        writer.write(
+            new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test"));
+      }
+      shards.add(new Shard(Split.TRAIN, shard.index(), rows, writer.commit()));
+    }
+  }
+
+  private static byte[] png(int colour, SplitMix64 random) throws IOException {
+    BufferedImage picture = new BufferedImage(20, 18, BufferedImage.TYPE_INT_RGB);
+    for (int y = 0; y < 18; y++) {
+      for (int x = 0; x < 20; x++) {
+        int noise = random.nextInt(60);
+        int red = (colour & 1) * 180 + noise;
+        int green = (colour >> 1 & 1) * 180 + noise;
+        int blue = (colour >> 2 & 1) * 180 + noise;
+        picture.setRGB(x, y, red << 16 | green << 8 | blue);
+      }
+    }
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    ImageIO.write(picture, "png", bytes);
+    return bytes.toByteArray();
+  }
+
+  private void writeTeacher(Shard shard, int notANumber) throws IOException {
+    SplitMix64 random = new SplitMix64(100 + shard.index());
+    try (VectorWriter writer =
+        new VectorWriter(
+            CONFIGURATION,
+            dataset.teacher("llama", shard),
+            shard,
+            MADE,
+            DIMENSION,
+            VectorStorage.FLOAT32,
+            16)) {
+      int row = 0;
+      for (String id : ids(shard)) {
+        float[] values = new float[DIMENSION];
+        for (int i = 0; i < DIMENSION; i++) {
+          values[i] = (float) random.nextGaussian();
+        }
+        if (shard.index() == 0 && row++ == notANumber) {
+          values[3] = Float.NaN;
+        }
+        writer.write(id, values);
+      }
+      writer.commit();
+    }
+  }
+
+  void writeLabels(Shard shard) throws IOException {
+    SplitMix64 random = new SplitMix64(200 + shard.index());
+    try (LabelWriter writer =
+        new LabelWriter(CONFIGURATION, dataset.concepts("concepts", shard), shard, MADE, 16)) {
+      for (String id : ids(shard)) {
+        int first = random.nextInt(CONCEPTS);
+        if (random.nextInt(2) == 0) {
+          writer.write(id, new int[] {first}, new float[] {1});
+        } else {
+          writer.write(id, new int[] {first, (first + 1) % CONCEPTS}, new float[] {0.75f, 0.25f});
+        }
+      }
+      writer.commit();
+    }
+  }
+
+  private List<String> ids(Shard shard) throws IOException {
+    List<String> ids = new ArrayList<>();
+    try (var reader = io.github.kklip.store.PairReader.open(CONFIGURATION, dataset.pairs(shard))) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        reader.readGroup(group).forEach(pair -> ids.add(pair.id()));
+      }
+    }
+    return ids;
+  }
+
+  DatasetFolder dataset() {
+    return dataset;
+  }
+
+  List<Shard> shards() {
+    return shards;
+  }
+
+  /** The plan of a run that writes to {@code output}. */
+  TrainPlan plan(Path output, String... assignments) throws IOException {
+    Path student = folder.resolve("student.json");
+    Files.writeString(
+        student,
+        """
+        {"model_type": "clip", "projection_dim": 8,
+         "text_config": {"vocab_size": 555, "max_position_embeddings": 24, "hidden_size": 16,
+           "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+           "bos_token_id": 553, "eos_token_id": 554, "pad_token_id": 554},
+         "vision_config": {"image_size": 16, "patch_size": 8, "hidden_size": 16,
+           "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}}
+        """);
+    List<String> all =
+        new ArrayList<>(
+            List.of(
+                "dataset=" + folder,
+                "student.config=" + student,
+                "train.output=" + output,
+                "train.batch=10",
+                "train.lr=1e-3",
+                "train.warmup-steps=5",
+                "train.log-every-steps=1",
+                "train.step-timeout=1 minute"));
+    all.addAll(List.of(assignments));
+    return TrainPlan.of(Settings.load(List.of(), all), CONFIGURATION);
+  }
+
+  /** Trains on ranks with real sockets between them; what rank 0 returned. */
+  static TrainResult train(TrainPlan plan, int ranks, BooleanSupplier stop) throws Exception {
+    return Ranks.run(ranks, collective -> train(plan, collective, stop)).get(0);
+  }
+
+  static TrainResult train(TrainPlan plan, int ranks) throws Exception {
+    return train(plan, ranks, () -> false);
+  }
+
+  static TrainResult train(TrainPlan plan, Collective collective, BooleanSupplier stop)
+      throws IOException {
+    Rank rank = new Rank(collective, ai.djl.Device.cpu(), 1);
+    return Trainer.run(plan, rank, CONFIGURATION, TrainProgress.SILENT, stop);
+  }
+}
