@@ -56,7 +56,11 @@ final class DemoJob implements Job {
       String[] common = {
         "train.output=" + runs + "/" + name,
         "evaluate.report=" + report + "/" + name,
-        "evaluate.zero-shot=[{ name = shapes, path = \"" + classes + "\", templates = " + TEMPLATES + " }]"
+        "evaluate.zero-shot=[{ name = shapes, path = \""
+            + classes
+            + "\", templates = "
+            + TEMPLATES
+            + " }]"
       };
       JobContext run = context.with(concat(common, variant.getValue()));
       RunJob.runStage("train", run);
@@ -88,9 +92,16 @@ final class DemoJob implements Job {
       return;
     }
     Set<String> words = new TreeSet<>();
-    String pairs = new DatasetFolder(context.settings().dataset(), context.hadoop()).pairs().toString();
+    String pairs =
+        new DatasetFolder(context.settings().dataset(), context.hadoop()).pairs().toString();
     for (String caption :
-        context.spark().read().parquet(pairs).select("caption").as(Encoders.STRING()).collectAsList()) {
+        context
+            .spark()
+            .read()
+            .parquet(pairs)
+            .select("caption")
+            .as(Encoders.STRING())
+            .collectAsList()) {
       words.addAll(Arrays.asList(caption.toLowerCase(Locale.ROOT).split("[^\\p{L}-]+")));
     }
     words.remove("");

@@ -22,6 +22,7 @@ final class Jobs {
     BY_NAME.put("evaluate", EvaluateJob::new);
     BY_NAME.put("export", ExportJob::new);
     BY_NAME.put("run", RunJob::new);
+    BY_NAME.put("demo", DemoJob::new);
     BY_NAME.put("settings", SettingsJob::new);
   }
 
