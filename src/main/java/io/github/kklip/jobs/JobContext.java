@@ -13,23 +13,26 @@ final class JobContext implements AutoCloseable {
   private final Arguments arguments;
   private final Settings settings;
   private final boolean ownsSession;
+  private final StopSignal stop;
   private SparkSession session;
 
   /** A job of its own: it opens a session when it needs one, and closes it. */
-  JobContext(Arguments arguments) {
-    this(arguments, null, !SparkSessions.shared());
+  JobContext(Arguments arguments, StopSignal stop) {
+    this(arguments, null, !SparkSessions.shared(), stop);
   }
 
   /** A job within the session of somebody else. */
-  JobContext(Arguments arguments, SparkSession session) {
-    this(arguments, session, false);
+  JobContext(Arguments arguments, SparkSession session, StopSignal stop) {
+    this(arguments, session, false, stop);
   }
 
-  private JobContext(Arguments arguments, SparkSession session, boolean ownsSession) {
+  private JobContext(
+      Arguments arguments, SparkSession session, boolean ownsSession, StopSignal stop) {
     this.arguments = arguments;
     this.settings = Settings.load(arguments.files(), arguments.assignments());
     this.session = session;
     this.ownsSession = ownsSession;
+    this.stop = stop;
   }
 
   /**
@@ -39,11 +42,16 @@ final class JobContext implements AutoCloseable {
    * @param assignments {@code KEY=VALUE}; they win over what the user gave
    */
   JobContext with(String... assignments) {
-    return new JobContext(arguments.with(List.of(assignments)), spark());
+    return new JobContext(arguments.with(List.of(assignments)), spark(), stop);
   }
 
   Settings settings() {
     return settings;
+  }
+
+  /** SIGTERM, for the jobs that can end in good order before their end. */
+  StopSignal stop() {
+    return stop;
   }
 
   SparkSession spark() {

@@ -19,6 +19,7 @@ final class Jobs {
     BY_NAME.put("tokenizer", TokenizerJob::new);
     BY_NAME.put("embed", EmbedJob::new);
     BY_NAME.put("cluster", ClusterJob::new);
+    BY_NAME.put("train", TrainJob::new);
     BY_NAME.put("evaluate", EvaluateJob::new);
     BY_NAME.put("export", ExportJob::new);
     BY_NAME.put("run", RunJob::new);

@@ -28,6 +28,9 @@ import org.slf4j.LoggerFactory;
 public final class Main {
   private static final Logger LOG = LoggerFactory.getLogger(Main.class);
 
+  /** What a process that SIGTERM ended has for its status. */
+  private static final int STOPPED = 143;
+
   private Main() {}
 
   public static void main(String[] words) {
@@ -53,11 +56,19 @@ public final class Main {
    */
   public static Map<String, Object> run(SparkSession session, String... words) throws Exception {
     Arguments arguments = Arguments.parse(Arrays.asList(words));
-    return Jobs.make(arguments.job()).run(new JobContext(arguments, session));
+    try (StopSignal stop = new StopSignal()) {
+      return Jobs.make(arguments.job()).run(new JobContext(arguments, session, stop));
+    }
   }
 
   /** Runs the job and returns the exit status. */
   static int run(List<String> words, PrintStream out) {
+    try (StopSignal stop = new StopSignal()) {
+      return run(words, out, stop);
+    }
+  }
+
+  private static int run(List<String> words, PrintStream out, StopSignal stop) {
     long start = System.nanoTime();
     Map<String, Object> result = new LinkedHashMap<>();
     result.put("job", words.isEmpty() ? "" : words.get(0));
@@ -67,7 +78,7 @@ public final class Main {
       Arguments arguments = Arguments.parse(words);
       file = arguments.result();
       Job job = Jobs.make(arguments.job());
-      try (JobContext context = new JobContext(arguments)) {
+      try (JobContext context = new JobContext(arguments, stop)) {
         result.putAll(job.run(context));
       }
       status = 0;
@@ -75,6 +86,10 @@ public final class Main {
       LOG.error("{}", e.getMessage());
       result.put("error", e.getMessage());
       status = 2;
+    } catch (StoppedException e) {
+      LOG.warn("{}", e.getMessage());
+      result.put("error", e.getMessage());
+      status = STOPPED;
     } catch (Exception | LinkageError e) {
       LOG.error("The job failed.", e);
       result.put("error", String.valueOf(e.getMessage()));

@@ -110,6 +110,20 @@ public final class CheckpointStore {
     return Optional.empty();
   }
 
+  /**
+   * The step of the newest checkpoint that was written to its end, without reading it; -1 when
+   * there is none.
+   */
+  public static long newestStep(String output, Configuration configuration) throws IOException {
+    CheckpointStore store = new CheckpointStore(output, configuration);
+    for (Path candidate : store.candidates()) {
+      if (store.fileSystem.exists(new Path(candidate, MARKER))) {
+        return step(candidate);
+      }
+    }
+    return -1;
+  }
+
   /** Folders that may be checkpoints, the newest first. */
   private List<Path> candidates() throws IOException {
     FileStatus[] found;

@@ -1,0 +1,153 @@
+package io.github.kklip.cluster;
+
+import io.github.kklip.comms.Collective;
+import io.github.kklip.config.Settings;
+import io.github.kklip.store.Lease;
+import io.github.kklip.store.PortableConfiguration;
+import io.github.kklip.store.Storage;
+import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.CheckpointStore;
+import io.github.kklip.train.Rank;
+import io.github.kklip.train.StepReport;
+import io.github.kklip.train.TrainPlan;
+import io.github.kklip.train.TrainProgress;
+import io.github.kklip.train.TrainResult;
+import io.github.kklip.train.Trainer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Trains the student on the ranks of a cluster: one run of {@code train}. */
+public final class TrainStage {
+  private static final Logger LOG = LoggerFactory.getLogger(TrainStage.class);
+
+  private TrainStage() {}
+
+  /**
+   * Trains, going on from the newest checkpoint in {@code train.output}, until all steps are done
+   * or {@code stop} is completed.
+   *
+   * @param stop completed: the ranks finish their step, write a checkpoint and end
+   * @throws io.github.kklip.config.SettingsException when settings, data and cluster do not fit
+   * @throws IllegalStateException when the ranks failed more often than {@code train.restarts}
+   *     allows
+   * @throws io.github.kklip.store.LeaseHeldException when another job trains into that folder
+   */
+  public static TrainResult run(
+      JavaSparkContext spark, Settings settings, CompletableFuture<Void> stop) throws IOException {
+    Configuration configuration = spark.hadoopConfiguration();
+    TrainPlan plan = TrainPlan.of(settings, configuration);
+    String output = settings.train().output();
+    Path folder = Storage.path(output, configuration);
+    try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
+        StopFile stopFile = new StopFile(folder, new PortableConfiguration(configuration))) {
+      var unused = stop.thenRun(stopFile::write);
+      TrainResult result =
+          new BarrierLauncher(spark, settings)
+              .run(
+                  "kklip train " + folder.getName(),
+                  line -> LOG.info("{}", line),
+                  () -> newestStep(output, configuration),
+                  body(plan, stopFile))
+              .get(0);
+      lease.check();
+      return result;
+    }
+  }
+
+  /** Apart, so that it takes along only what travels. */
+  private static RankBody<TrainResult> body(TrainPlan plan, StopFile stopFile) {
+    return (scope, collective) -> train(plan, stopFile, scope, collective);
+  }
+
+  private static TrainResult train(
+      TrainPlan plan, StopFile stopFile, RankScope scope, Collective collective)
+      throws IOException {
+    TaskPlace place = scope.place();
+    Torch.start(place.threads());
+    Rank rank = new Rank(collective, Torch.device(place.device()), place.threads());
+    // Rank 0 looks for the file and tells the others within the step's own reduction.
+    try (StopFile.Poll poll = stopFile.poll(scope.rank() == 0)) {
+      return Trainer.run(
+          plan,
+          rank,
+          stopFile.configuration(),
+          new Progress(plan.settings().train().batch(), scope.progress()),
+          poll::isAsked);
+    }
+  }
+
+  private static long newestStep(String output, Configuration configuration) {
+    try {
+      return CheckpointStore.newestStep(output, configuration);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Makes lines of what rank 0 tells. */
+  static final class Progress implements TrainProgress {
+    private final int batch;
+    private final Consumer<String> lines;
+
+    Progress(int batch, Consumer<String> lines) {
+      this.batch = batch;
+      this.lines = lines;
+    }
+
+    @Override
+    public void started(long firstStep, long steps, double expectedContrastiveLoss) {
+      say(String.format(Locale.ROOT, "training begins at step %d of %d", firstStep, steps));
+    }
+
+    @Override
+    public void step(StepReport report) {
+      String parts =
+          report.losses().entrySet().stream()
+              .map(Progress::part)
+              .collect(Collectors.joining(", "));
+      long left =
+          Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
+      say(
+          String.format(
+              Locale.ROOT,
+              "step %d of %d, epoch %.2f, loss %.4f (%s), logit scale %.3f, %.1f pairs/s, "
+                  + "waiting for data %.1f %%, %d:%02d:%02d to go%s",
+              report.step(),
+              report.steps(),
+              report.epoch(),
+              report.loss(),
+              parts,
+              report.logitScale(),
+              report.samplesPerSecond(),
+              100 * report.dataWait(),
+              left / 3600,
+              left / 60 % 60,
+              left % 60,
+              report.skipped() > 0 ? ", " + report.skipped() + " steps skipped" : ""));
+    }
+
+    @Override
+    public void checkpoint(long step, String location) {
+      say("checkpoint of step " + step + ": " + location);
+    }
+
+    private static String part(Map.Entry<String, Double> part) {
+      return String.format(Locale.ROOT, "%s %.4f", part.getKey(), part.getValue());
+    }
+
+    private void say(String line) {
+      LOG.info("{}", line);
+      lines.accept(line);
+    }
+  }
+}
