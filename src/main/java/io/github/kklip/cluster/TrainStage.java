@@ -112,11 +112,8 @@ public final class TrainStage {
     @Override
     public void step(StepReport report) {
       String parts =
-          report.losses().entrySet().stream()
-              .map(Progress::part)
-              .collect(Collectors.joining(", "));
-      long left =
-          Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
+          report.losses().entrySet().stream().map(Progress::part).collect(Collectors.joining(", "));
+      long left = Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
       say(
           String.format(
               Locale.ROOT,
