@@ -19,20 +19,20 @@ import java.util.Arrays;
  * <p>Instances keep scratch memory: one for each thread.
  */
 final class Bicubic {
+  private static final long TWO_HALVES = Taps.HALF | (long) Taps.HALF << 32;
+
   private long[] pair = new long[0];
   private int[][] ring = new int[0][];
   private int[] sums = new int[0];
   private float[] line = new float[0];
 
   /**
-   * Writes {@code 3 * window * window} floats from {@code at}: planes R, G, B of rows.
+   * Writes three floats for each pixel of the window from {@code at}: planes R, G, B of rows.
    *
    * @param box part of the image that is resized; pixels outside it have no influence
    * @param width of the whole result
    * @param height of the whole result
-   * @param left of the window in the result
-   * @param top of the window in the result
-   * @param window width and height of the window
+   * @param window part of the result that is made
    * @param values float of each of 256 levels, for each of three channels
    */
   void resize(
@@ -40,98 +40,84 @@ final class Bicubic {
       CropBox box,
       int width,
       int height,
-      int left,
-      int top,
-      int window,
+      CropBox window,
       float[][] values,
       FloatBuffer out,
       int at) {
-    Taps across = Taps.of(box.width(), width, left, window);
-    Taps down = Taps.of(box.height(), height, top, window);
-    prepare(across, down, window);
+    Taps across = Taps.of(box.width(), width, window.left(), window.width());
+    Taps down = Taps.of(box.height(), height, window.top(), window.height());
+    int columns = window.width();
+    prepare(across, down, columns);
     int done = down.first()[0];
-    for (int y = 0; y < window; y++) {
-      while (done < down.last(y)) {
+    for (int y = 0; y < window.height(); y++) {
+      for (; done < down.last(y); done += 2) {
         // The last row of an odd number of rows is its own partner.
         int partner = Math.min(done + 1, box.height() - 1);
-        horizontal(image, box, across, done, partner, window);
-        done += 2;
+        unpack(image, box, done, partner, across.first()[0], across.last(columns - 1));
+        horizontal(across, ring[done % ring.length], ring[(done + 1) % ring.length]);
       }
-      vertical(down, y, 3 * window);
+      vertical(down, y);
       for (int c = 0; c < 3; c++) {
-        float[] value = values[c];
-        for (int x = 0; x < window; x++) {
-          line[x] = value[Math.max(0, Math.min(255, sums[c * window + x] >> Taps.BITS))];
-        }
-        out.put(at + (c * window + y) * window, line, 0, window);
+        normalise(values[c], c * columns);
+        out.put(at + (c * window.height() + y) * columns, line, 0, columns);
       }
     }
   }
 
-  private void prepare(Taps across, Taps down, int window) {
-    int columns = across.last(window - 1) - across.first()[0];
-    if (pair.length < 3 * columns) {
-      pair = new long[3 * columns];
+  private void prepare(Taps across, Taps down, int columns) {
+    int samples = 3 * (across.last(columns - 1) - across.first()[0]);
+    if (pair.length < samples) {
+      pair = new long[samples];
     }
-    if (ring.length < down.stride() + 2 || ring[0].length != 3 * window) {
-      ring = new int[down.stride() + 2][3 * window];
-      sums = new int[3 * window];
-      line = new float[window];
-    }
-  }
-
-  /** Rows a and b of the box to their places in the ring, rounded to 0 to 255. */
-  private void horizontal(RgbImage image, CropBox box, Taps across, int a, int b, int window) {
-    int begin = across.first()[0];
-    int columns = across.last(window - 1) - begin;
-    unpack(
-        image.rgb(),
-        3 * ((box.top() + a) * image.width() + box.left() + begin),
-        3 * ((box.top() + b) * image.width() + box.left() + begin),
-        pair,
-        columns);
-    int[] upper = ring[a % ring.length];
-    int[] lower = ring[(a + 1) % ring.length];
-    filter(across, begin, window, upper, lower);
-  }
-
-  /** Samples r g b of two rows as (r, g), (b, r'), (g', b'). */
-  private static void unpack(byte[] rgb, int a, int b, long[] pair, int columns) {
-    for (int x = 0, i = 0; x < columns; x++, i += 3) {
-      pair[i] = (rgb[a + i] & 0xff) | (rgb[a + i + 1] & 0xffL) << 32;
-      pair[i + 1] = (rgb[a + i + 2] & 0xff) | (rgb[b + i] & 0xffL) << 32;
-      pair[i + 2] = (rgb[b + i + 1] & 0xff) | (rgb[b + i + 2] & 0xffL) << 32;
+    if (ring.length < down.stride() + 2 || line.length != columns) {
+      ring = new int[down.stride() + 2][3 * columns];
+      sums = new int[3 * columns];
+      line = new float[columns];
     }
   }
 
-  private void filter(Taps across, int begin, int window, int[] upper, int[] lower) {
+  /** Samples r g b of columns [from, to) of rows a and b, as (r, g), (b, r'), (g', b'). */
+  private void unpack(RgbImage image, CropBox box, int a, int b, int from, int to) {
+    byte[] rgb = image.rgb();
+    long[] packed = pair;
+    int upper = 3 * ((box.top() + a) * image.width() + box.left() + from);
+    int lower = 3 * ((box.top() + b) * image.width() + box.left() + from);
+    for (int i = 0; i < 3 * (to - from); i += 3) {
+      packed[i] = (rgb[upper + i] & 0xff) | (rgb[upper + i + 1] & 0xffL) << 32;
+      packed[i + 1] = (rgb[upper + i + 2] & 0xff) | (rgb[lower + i] & 0xffL) << 32;
+      packed[i + 2] = (rgb[lower + i + 1] & 0xff) | (rgb[lower + i + 2] & 0xffL) << 32;
+    }
+  }
+
+  /** The two unpacked rows to two rows of planes r g b, rounded to 0 to 255. */
+  private void horizontal(Taps across, int[] upper, int[] lower) {
     long[] samples = pair;
     int[] weights = across.weights();
     int[] first = across.first();
     int[] count = across.count();
-    int stride = across.stride();
-    for (int x = 0; x < window; x++) {
+    int columns = first.length;
+    for (int x = 0; x < columns; x++) {
       long rg = TWO_HALVES;
       long br = TWO_HALVES;
       long gb = TWO_HALVES;
-      int w = x * stride;
+      int w = x * across.stride();
       int end = w + count[x];
-      for (int i = 3 * (first[x] - begin); w < end; w++, i += 3) {
+      for (int i = 3 * (first[x] - first[0]); w < end; w++, i += 3) {
         long weight = weights[w];
         rg += weight * samples[i];
         br += weight * samples[i + 1];
         gb += weight * samples[i + 2];
       }
       upper[x] = level((int) rg);
-      upper[window + x] = level(high(rg));
-      upper[2 * window + x] = level((int) br);
+      upper[columns + x] = level(high(rg));
+      upper[2 * columns + x] = level((int) br);
       lower[x] = level(high(br));
-      lower[window + x] = level((int) gb);
-      lower[2 * window + x] = level(high(gb));
+      lower[columns + x] = level((int) gb);
+      lower[2 * columns + x] = level(high(gb));
     }
   }
 
-  private void vertical(Taps down, int y, int length) {
+  private void vertical(Taps down, int y) {
     int[] weights = down.weights();
     int at = y * down.stride();
     int row = down.first()[y];
@@ -148,28 +134,31 @@ final class Bicubic {
           weights[at + k],
           weights[at + k + 1],
           weights[at + k + 2],
-          weights[at + k + 3],
-          length);
+          weights[at + k + 3]);
     }
     for (; k < count; k++) {
-      add(sums, ring[(row + k) % ring.length], weights[at + k], length);
+      add(sums, ring[(row + k) % ring.length], weights[at + k]);
     }
   }
 
   private static void add4(
-      int[] sums, int[] a, int[] b, int[] c, int[] d, int wa, int wb, int wc, int wd, int length) {
-    for (int i = 0; i < length; i++) {
+      int[] sums, int[] a, int[] b, int[] c, int[] d, int wa, int wb, int wc, int wd) {
+    for (int i = 0; i < sums.length; i++) {
       sums[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
     }
   }
 
-  private static void add(int[] sums, int[] row, int weight, int length) {
-    for (int i = 0; i < length; i++) {
+  private static void add(int[] sums, int[] row, int weight) {
+    for (int i = 0; i < sums.length; i++) {
       sums[i] += weight * row[i];
     }
   }
 
-  private static final long TWO_HALVES = Taps.HALF | (long) Taps.HALF << 32;
+  private void normalise(float[] value, int from) {
+    for (int x = 0; x < line.length; x++) {
+      line[x] = value[level(sums[from + x])];
+    }
+  }
 
   /** The upper sum of two: a negative lower one has borrowed from it. */
   private static int high(long sums) {

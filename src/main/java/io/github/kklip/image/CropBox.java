@@ -2,6 +2,10 @@ package io.github.kklip.image;
 
 /** A part of an image, in pixels from its upper left corner. */
 public record CropBox(int left, int top, int width, int height) {
+  static CropBox whole(int width, int height) {
+    return new CropBox(0, 0, width, height);
+  }
+
   void checkInside(RgbImage image) {
     if (left < 0
         || top < 0

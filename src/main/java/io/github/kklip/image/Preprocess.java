@@ -49,12 +49,10 @@ public final class Preprocess {
     int height = resized(image.height(), shorter);
     bicubic.resize(
         image,
-        new CropBox(0, 0, image.width(), image.height()),
+        CropBox.whole(image.width(), image.height()),
         width,
         height,
-        (width - size) / 2,
-        (height - size) / 2,
-        size,
+        new CropBox((width - size) / 2, (height - size) / 2, size, size),
         NORMALISED,
         out,
         at);
@@ -63,7 +61,7 @@ public final class Preprocess {
   /** One box of the image, seen whole: resized to the square whatever its aspect. */
   public void apply(RgbImage image, CropBox box, FloatBuffer out, int at) {
     box.checkInside(image);
-    bicubic.resize(image, box, size, size, 0, 0, size, NORMALISED, out, at);
+    bicubic.resize(image, box, size, size, CropBox.whole(size, size), NORMALISED, out, at);
   }
 
   private int resized(int side, int shorter) {
