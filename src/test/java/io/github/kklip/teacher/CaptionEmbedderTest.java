@@ -119,6 +119,23 @@ class CaptionEmbedderTest {
         .hasMessageContaining("neither tokenizer.json nor tokenizer.model");
   }
 
+  @Test
+  void tasksOfAProcessShareOneTeacher() throws IOException {
+    RandomLlama.write(folder, 1, WORDS, 32, 1);
+    Configuration configuration = new Configuration();
+    Settings.Teacher one = settings("path=" + folder);
+    Settings.Teacher other = settings("path=" + folder, "pooling=last");
+    try (SharedEmbedder second = SharedEmbedder.acquire(configuration, one, "x", "cpu")) {
+      try (SharedEmbedder first = SharedEmbedder.acquire(configuration, one, "x", "cpu");
+          SharedEmbedder third = SharedEmbedder.acquire(configuration, other, "x", "cpu")) {
+        assertThat(second.embedder()).isSameAs(first.embedder());
+        assertThat(third.embedder()).isNotSameAs(first.embedder());
+      }
+      // Open as long as one task has it.
+      assertThat(second.embedder().embed(List.of("a red square"))).hasSize(1);
+    }
+  }
+
   /** Trained weights: another caption of the same scene is nearer than one of another. */
   @Test
   void trainedWeightsKnowParaphrases() throws IOException {
