@@ -48,6 +48,7 @@ class TrainStageFaultsIT {
             .set("spark.ui.enabled", "false")
             .set("spark.barrier.sync.timeout", "60")
             .set("spark.network.timeout", "20s")
+            .set("spark.network.timeoutInterval", "5s")
             .set("spark.task.reaper.enabled", "true")
             .set("spark.task.reaper.killTimeout", "20s");
     spark = new JavaSparkContext(conf);
