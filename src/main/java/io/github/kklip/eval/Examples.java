@@ -1,5 +1,6 @@
 package io.github.kklip.eval;
 
+import io.github.kklip.image.Thumbnail;
 import io.github.kklip.store.DatasetFolder;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -18,6 +19,9 @@ import java.util.TreeSet;
 record Examples(
     List<Images> textToImage, List<Captions> imageToText, Map<Integer, String> pictures) {
   private static final int ANSWERS = 5;
+
+  /** Longest side in pixels: the page shows the middle of a picture, 120 pixels wide. */
+  private static final int PICTURE_SIDE = 192;
 
   /**
    * The images found for a caption.
@@ -63,7 +67,7 @@ record Examples(
     }
     Map<Integer, String> pictures = new HashMap<>();
     for (Map.Entry<Integer, byte[]> stored : split.stored(dataset, shown).entrySet()) {
-      pictures.put(stored.getKey(), Thumbnail.dataUri(stored.getValue()));
+      pictures.put(stored.getKey(), Thumbnail.dataUri(stored.getValue(), PICTURE_SIDE));
     }
     return new Examples(textToImage, imageToText, pictures);
   }

@@ -7,21 +7,19 @@ import java.util.Arrays;
  * Antialiased bicubic resize of a box of an image to a window of the result, straight to normalised
  * floats; bit for bit what Pillow's two 8-bit passes give.
  *
- * <p>Only the columns and rows of the window are computed. Rows pass through a ring just long
- * enough for the vertical filter, so that the memory at work is a few rows whatever the image's
- * size.
- *
- * <p>The horizontal pass handles two image rows at a time, six samples, in three 64-bit
- * accumulators: two 32-bit sums side by side, of which the lower one's sign is taken out of the
- * upper one at the end. That halves the multiplications, and needs nothing of the compiler. The
- * vertical pass is plain loops over {@code int[]}, which the compiler vectorises.
+ * <p>Only the columns and rows of the window are computed. Both passes are one operation, a
+ * weighted sum of lines of {@code int} (columns of a block of image rows, then rows), in plain
+ * loops that the compiler vectorises; so a block of rows is laid out by columns before the
+ * horizontal pass. Its results stay in a ring of rows, just long enough for the vertical pass: the
+ * memory at work does not grow with the image's height.
  *
  * <p>Instances keep scratch memory: one for each thread.
  */
 final class Bicubic {
-  private static final long TWO_HALVES = Taps.HALF | (long) Taps.HALF << 32;
+  /** Image rows that the horizontal pass takes at once: long loops, and still in the cache. */
+  private static final int BLOCK_ROWS = 64;
 
-  private long[] pair = new long[0];
+  private int[][] block = new int[0][];
   private int[][] ring = new int[0][];
   private int[] sums = new int[0];
   private float[] line = new float[0];
@@ -47,125 +45,116 @@ final class Bicubic {
     Taps across = Taps.of(box.width(), width, window.left(), window.width());
     Taps down = Taps.of(box.height(), height, window.top(), window.height());
     int columns = window.width();
-    prepare(across, down, columns);
+    int ringRows = down.stride() + BLOCK_ROWS;
+    prepare(across, columns, ringRows);
+    int end = down.last(window.height() - 1);
     int done = down.first()[0];
     for (int y = 0; y < window.height(); y++) {
-      for (; done < down.last(y); done += 2) {
-        // The last row of an odd number of rows is its own partner.
-        int partner = Math.min(done + 1, box.height() - 1);
-        unpack(image, box, done, partner, across.first()[0], across.last(columns - 1));
-        horizontal(across, ring[done % ring.length], ring[(done + 1) % ring.length]);
+      while (done < down.last(y)) {
+        int rows = Math.min(BLOCK_ROWS, end - done);
+        unpack(image, box, done, rows, across);
+        horizontal(across, done, rows);
+        done += rows;
       }
-      vertical(down, y);
+      weightedSum(down, y, down.first()[y], ring, 3 * columns);
       for (int c = 0; c < 3; c++) {
-        normalise(values[c], c * columns);
+        float[] value = values[c];
+        for (int x = 0; x < columns; x++) {
+          line[x] = value[sums[c * columns + x]];
+        }
         out.put(at + (c * window.height() + y) * columns, line, 0, columns);
       }
     }
   }
 
-  private void prepare(Taps across, Taps down, int columns) {
-    int samples = 3 * (across.last(columns - 1) - across.first()[0]);
-    if (pair.length < samples) {
-      pair = new long[samples];
-    }
-    if (ring.length < down.stride() + 2 || line.length != columns) {
-      ring = new int[down.stride() + 2][3 * columns];
-      sums = new int[3 * columns];
-      line = new float[columns];
-    }
+  private void prepare(Taps across, int columns, int ringRows) {
+    block = atLeast(block, across.samples(), 3 * BLOCK_ROWS);
+    ring = atLeast(ring, ringRows, 3 * columns);
+    sums = sums.length < 3 * columns ? new int[3 * Math.max(columns, BLOCK_ROWS)] : sums;
+    line = line.length < columns ? new float[columns] : line;
   }
 
-  /** Samples r g b of columns [from, to) of rows a and b, as (r, g), (b, r'), (g', b'). */
-  private void unpack(RgbImage image, CropBox box, int a, int b, int from, int to) {
+  private static int[][] atLeast(int[][] lines, int count, int length) {
+    return lines.length < count || lines[0].length < length ? new int[count][length] : lines;
+  }
+
+  /** Rows of interleaved bytes to columns of three channels of {@code rows} samples. */
+  private void unpack(RgbImage image, CropBox box, int top, int rows, Taps across) {
     byte[] rgb = image.rgb();
-    long[] packed = pair;
-    int upper = 3 * ((box.top() + a) * image.width() + box.left() + from);
-    int lower = 3 * ((box.top() + b) * image.width() + box.left() + from);
-    for (int i = 0; i < 3 * (to - from); i += 3) {
-      packed[i] = (rgb[upper + i] & 0xff) | (rgb[upper + i + 1] & 0xffL) << 32;
-      packed[i + 1] = (rgb[upper + i + 2] & 0xff) | (rgb[lower + i] & 0xffL) << 32;
-      packed[i + 2] = (rgb[lower + i + 1] & 0xff) | (rgb[lower + i + 2] & 0xffL) << 32;
-    }
-  }
-
-  /** The two unpacked rows to two rows of planes r g b, rounded to 0 to 255. */
-  private void horizontal(Taps across, int[] upper, int[] lower) {
-    long[] samples = pair;
-    int[] weights = across.weights();
-    int[] first = across.first();
-    int[] count = across.count();
-    int columns = first.length;
-    for (int x = 0; x < columns; x++) {
-      long rg = TWO_HALVES;
-      long br = TWO_HALVES;
-      long gb = TWO_HALVES;
-      int w = x * across.stride();
-      int end = w + count[x];
-      for (int i = 3 * (first[x] - first[0]); w < end; w++, i += 3) {
-        long weight = weights[w];
-        rg += weight * samples[i];
-        br += weight * samples[i + 1];
-        gb += weight * samples[i + 2];
+    int step = 3 * image.width();
+    int start = (box.top() + top) * step + 3 * (box.left() + across.first()[0]);
+    int samples = across.samples();
+    for (int x = 0; x < samples; x++) {
+      int[] column = block[x];
+      for (int row = 0, from = start + 3 * x; row < rows; row++, from += step) {
+        column[row] = rgb[from] & 0xff;
+        column[rows + row] = rgb[from + 1] & 0xff;
+        column[2 * rows + row] = rgb[from + 2] & 0xff;
       }
-      upper[x] = level((int) rg);
-      upper[columns + x] = level(high(rg));
-      upper[2 * columns + x] = level((int) br);
-      lower[x] = level(high(br));
-      lower[columns + x] = level((int) gb);
-      lower[2 * columns + x] = level(high(gb));
     }
   }
 
-  private void vertical(Taps down, int y) {
-    int[] weights = down.weights();
-    int at = y * down.stride();
-    int row = down.first()[y];
-    int count = down.count()[y];
-    Arrays.fill(sums, Taps.HALF);
-    int k = 0;
-    for (; k + 4 <= count; k += 4) {
-      add4(
+  /** The unpacked block to rows of three planes in the ring. */
+  private void horizontal(Taps across, int top, int rows) {
+    int columns = across.first().length;
+    int[][] to = new int[rows][];
+    Arrays.setAll(to, row -> ring[(top + row) % ring.length]);
+    for (int x = 0; x < columns; x++) {
+      weightedSum(across, x, across.first()[x] - across.first()[0], block, 3 * rows);
+      for (int row = 0; row < rows; row++) {
+        to[row][x] = sums[row];
+        to[row][columns + x] = sums[rows + row];
+        to[row][2 * columns + x] = sums[2 * rows + row];
+      }
+    }
+  }
+
+  /**
+   * The levels of output i: the weighted sum of its lines of samples, rounded to 0 to 255.
+   *
+   * @param first line of the first tap; line n is {@code lines[n % lines.length]}
+   */
+  private void weightedSum(Taps taps, int i, int first, int[][] lines, int length) {
+    int[] weights = taps.weights();
+    int at = i * taps.stride();
+    int last = first + taps.count()[i] - 1;
+    Arrays.fill(sums, 0, length, Taps.HALF);
+    for (int n = first; n <= last; n += 4, at += 4) {
+      // Weights beyond the last tap are 0, whatever line they meet.
+      addFour(
           sums,
-          ring[(row + k) % ring.length],
-          ring[(row + k + 1) % ring.length],
-          ring[(row + k + 2) % ring.length],
-          ring[(row + k + 3) % ring.length],
-          weights[at + k],
-          weights[at + k + 1],
-          weights[at + k + 2],
-          weights[at + k + 3]);
+          lines[n % lines.length],
+          lines[Math.min(n + 1, last) % lines.length],
+          lines[Math.min(n + 2, last) % lines.length],
+          lines[Math.min(n + 3, last) % lines.length],
+          weights[at],
+          weights[at + 1],
+          weights[at + 2],
+          weights[at + 3],
+          length);
     }
-    for (; k < count; k++) {
-      add(sums, ring[(row + k) % ring.length], weights[at + k]);
-    }
+    round(sums, length);
   }
 
-  private static void add4(
-      int[] sums, int[] a, int[] b, int[] c, int[] d, int wa, int wb, int wc, int wd) {
-    for (int i = 0; i < sums.length; i++) {
-      sums[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i];
-    }
-  }
-
-  private static void add(int[] sums, int[] row, int weight) {
-    for (int i = 0; i < sums.length; i++) {
-      sums[i] += weight * row[i];
-    }
-  }
-
-  private void normalise(float[] value, int from) {
-    for (int x = 0; x < line.length; x++) {
-      line[x] = value[level(sums[from + x])];
+  private static void addFour(
+      int[] sums,
+      int[] a,
+      int[] b,
+      int[] c,
+      int[] d,
+      int weightA,
+      int weightB,
+      int weightC,
+      int weightD,
+      int length) {
+    for (int i = 0; i < length; i++) {
+      sums[i] += weightA * a[i] + weightB * b[i] + weightC * c[i] + weightD * d[i];
     }
   }
 
-  /** The upper sum of two: a negative lower one has borrowed from it. */
-  private static int high(long sums) {
-    return (int) ((sums - (int) sums) >> 32);
-  }
-
-  private static int level(int sum) {
-    return Math.max(0, Math.min(255, sum >> Taps.BITS));
+  private static void round(int[] sums, int length) {
+    for (int i = 0; i < length; i++) {
+      sums[i] = Math.max(0, Math.min(255, sums[i] >> Taps.BITS));
+    }
   }
 }

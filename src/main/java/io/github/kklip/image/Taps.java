@@ -11,7 +11,7 @@ package io.github.kklip.image;
  *
  * @param first first input sample of each output sample
  * @param count number of input samples of each output sample
- * @param stride weights stored for each output sample, the largest count
+ * @param stride weights stored for each output sample: a multiple of 4, at least its count
  * @param weights of output sample i from {@code i * stride}; those beyond its count are 0
  */
 record Taps(int[] first, int[] count, int stride, int[] weights) {
@@ -27,11 +27,12 @@ record Taps(int[] first, int[] count, int stride, int[] weights) {
     double scale = (double) input / output;
     double filterScale = Math.max(scale, 1);
     double support = SUPPORT * filterScale;
-    int stride = Math.min(input, (int) Math.ceil(support) * 2 + 1);
+    int most = Math.min(input, (int) Math.ceil(support) * 2 + 1);
+    int stride = (most + 3) / 4 * 4;
     int[] first = new int[length];
     int[] count = new int[length];
     int[] weights = new int[Math.multiplyExact(length, stride)];
-    double[] exact = new double[stride];
+    double[] exact = new double[most];
     for (int i = 0; i < length; i++) {
       double centre = (from + i + 0.5) * scale;
       first[i] = Math.max(0, (int) (centre - support + 0.5));
@@ -51,6 +52,11 @@ record Taps(int[] first, int[] count, int stride, int[] weights) {
 
   int last(int i) {
     return first[i] + count[i];
+  }
+
+  /** Input samples from the first of the first output to the last of the last. */
+  int samples() {
+    return last(first.length - 1) - first[0];
   }
 
   private static double cubic(double x) {

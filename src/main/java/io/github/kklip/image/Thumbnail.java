@@ -16,6 +16,15 @@ public final class Thumbnail {
 
   private Thumbnail() {}
 
+  /** {@link #dataUri(RgbImage, int)} of a stored image; empty if it cannot be decoded. */
+  public static String dataUri(byte[] stored, int side) {
+    try {
+      return dataUri(ImageDecoder.decode(stored), side);
+    } catch (ImageRejectedException notShown) {
+      return "";
+    }
+  }
+
   /**
    * A JPEG of the image as a {@code data:} address, for the {@code src} of an {@code img}.
    *
