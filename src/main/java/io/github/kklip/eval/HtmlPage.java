@@ -47,7 +47,7 @@ public final class HtmlPage {
       ol, ul { margin: 0; padding-left: 20px; }
       li { margin: 2px 0; overflow-wrap: anywhere; }
       li.hit { color: var(--c); font-weight: 600; }
-      .concepts { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(310px, 1fr)); }
+      .concepts { display: grid; gap: 10px; align-items: start; grid-template-columns: repeat(auto-fill, minmax(310px, 1fr)); }
       .concepts .card { font-size: 13px; }
       .concepts b { font-size: 14px; }
       .size { float: right; color: var(--soft); }
