@@ -98,9 +98,9 @@ class HuggingFaceExportTest {
     write(ClipWeights.heads(model), checkpoint.resolve("heads.safetensors"));
     Files.writeString(
         checkpoint.resolve("state.json"),
-        "{\"format\": 1, \"step\": 3, \"updates\": 3, \"skipped-in-row\": 0, \"complete\": true,"
+        "{\"format\": 1, \"step\": 3, \"updates\": 3, \"skipped-in-row\": 0, \"skipped\": 0, \"complete\": true,"
             + " \"identity\": {}, \"circumstances\": {}, \"shards\": []}");
-    ObjectNode marker = JSON.createObjectNode().put("format", 1).put("step", 3);
+    ObjectNode marker = JSON.createObjectNode();
     ObjectNode listed = marker.putObject("files");
     for (Map.Entry<String, byte[]> file : files(checkpoint).entrySet()) {
       listed
