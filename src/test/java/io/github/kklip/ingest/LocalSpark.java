@@ -2,12 +2,12 @@ package io.github.kklip.ingest;
 
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.junit.jupiter.api.extension.AfterAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
 
-/** The one Spark context of the tests of this package. */
-final class LocalSpark {
+/** A Spark context for one class of tests: a virtual machine has one at a time. */
+final class LocalSpark implements AfterAllCallback {
   private static JavaSparkContext context;
-
-  private LocalSpark() {}
 
   static synchronized JavaSparkContext get() {
     if (context == null) {
@@ -21,5 +21,17 @@ final class LocalSpark {
                   .set("spark.driver.bindAddress", "127.0.0.1"));
     }
     return context;
+  }
+
+  @Override
+  public void afterAll(ExtensionContext ignored) {
+    stop();
+  }
+
+  private static synchronized void stop() {
+    if (context != null) {
+      context.stop();
+      context = null;
+    }
   }
 }
