@@ -32,6 +32,10 @@ final class StageWatch extends SparkListener {
   private long shown;
   private String failure = "";
   private boolean failureIsSecondary;
+
+  /** The failure is of an attempt before the one that runs: it counts until that one fails. */
+  private boolean failureIsOld;
+
   private boolean useless;
 
   StageWatch(String group, Consumer<String> progress) {
@@ -48,7 +52,7 @@ final class StageWatch extends SparkListener {
       shown = 0;
       if (attempt > 0) {
         LOG.warn("Spark starts the ranks again (attempt {}). Before: {}", attempt, failure);
-        failure = "";
+        failureIsOld = true;
       }
     }
   }
@@ -65,6 +69,9 @@ final class StageWatch extends SparkListener {
         || event.reason() instanceof TaskKilled) {
       return;
     }
+    if (useless) {
+      return; // What follows a refusal says less than the refusal.
+    }
     String text =
         "rank "
             + event.taskInfo().index()
@@ -78,12 +85,13 @@ final class StageWatch extends SparkListener {
       text += exception.description();
       // The cause of a failure is worth more than its shadow on another rank.
       secondary = exception.description().contains("This failure here is secondary");
-      useless |= exception.className().equals(SettingsException.class.getName());
+      useless = exception.className().equals(SettingsException.class.getName());
     } else {
       text += reason.toErrorString();
     }
-    if (failure.isEmpty() || (failureIsSecondary && !secondary)) {
+    if (failure.isEmpty() || failureIsOld || (failureIsSecondary && !secondary)) {
       failure = text;
+      failureIsOld = false;
       failureIsSecondary = secondary;
     }
   }

@@ -19,7 +19,9 @@ import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.ClipWeights;
 import io.github.kklip.model.Tokens;
 import io.github.kklip.store.Safetensors;
+import io.github.kklip.store.Json;
 import io.github.kklip.store.SafetensorsWriter;
+import io.github.kklip.train.TrainState;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
@@ -96,10 +98,10 @@ class HuggingFaceExportTest {
     Files.copy(CLIP.resolve("tokenizer.json"), checkpoint.resolve("tokenizer.json"));
     write(ClipWeights.model(model), checkpoint.resolve("model.safetensors"));
     write(ClipWeights.heads(model), checkpoint.resolve("heads.safetensors"));
-    Files.writeString(
-        checkpoint.resolve("state.json"),
-        "{\"format\": 1, \"step\": 3, \"updates\": 3, \"skipped-in-row\": 0, \"skipped\": 0, \"complete\": true,"
-            + " \"identity\": {}, \"circumstances\": {}, \"shards\": []}");
+    TrainState state =
+        new TrainState(
+            TrainState.FORMAT, 3, 3, 0, 0, true, null, new TreeMap<>(), new TreeMap<>(), List.of());
+    Files.write(checkpoint.resolve("state.json"), Json.pretty(state));
     ObjectNode marker = JSON.createObjectNode();
     ObjectNode listed = marker.putObject("files");
     for (Map.Entry<String, byte[]> file : files(checkpoint).entrySet()) {
