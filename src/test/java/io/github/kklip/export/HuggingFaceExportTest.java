@@ -206,7 +206,7 @@ class HuggingFaceExportTest {
     Path first = folder.resolve("first");
     HuggingFaceExport.Result result = export(checkpoint, first);
 
-    assertThat(result.source()).isEqualTo(checkpoint.toString());
+    assertThat(result.source()).isEqualTo("file:" + checkpoint);
     assertThat(result.heads())
         .containsExactly(
             ClipModel.CONCEPT_HEAD, ClipModel.EMBEDDING_HEAD, ClipModel.IMAGE_CONCEPT_HEAD);
