@@ -97,7 +97,7 @@ class HuggingFaceExportTest {
     Files.writeString(checkpoint.resolve("config.json"), model.config().json());
     Files.copy(CLIP.resolve("tokenizer.json"), checkpoint.resolve("tokenizer.json"));
     write(ClipWeights.model(model), checkpoint.resolve("model.safetensors"));
-    write(ClipWeights.heads(model), checkpoint.resolve("heads.safetensors"));
+    write(ClipWeights.heads(model), checkpoint.resolve("kklip_heads.safetensors"));
     TrainState state =
         new TrainState(
             TrainState.FORMAT, 3, 3, 0, 0, true, null, new TreeMap<>(), new TreeMap<>(), List.of());
@@ -213,7 +213,7 @@ class HuggingFaceExportTest {
     assertThat(result.parameters())
         .isEqualTo(Safetensors.open(first.resolve("model.safetensors")).size() / 4);
     assertThat(first.resolve("kklip_heads.safetensors"))
-        .hasSameBinaryContentAs(checkpoint.resolve("heads.safetensors"));
+        .hasSameBinaryContentAs(checkpoint.resolve("kklip_heads.safetensors"));
     JsonNode heads = JSON.readTree(first.resolve("kklip_heads.json").toFile()).get("heads");
     assertThat(heads.get(1).get("tensor").asText()).isEqualTo(ClipModel.EMBEDDING_HEAD);
     assertThat(heads.get(1).get("symbol").asText()).isEqualTo("W_e");
