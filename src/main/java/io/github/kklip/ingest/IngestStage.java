@@ -18,7 +18,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -171,17 +170,16 @@ public final class IngestStage {
     List<String> paths =
         older.shards().stream().map(shard -> folder.pairs(shard).toString()).toList();
     PortableConfiguration hadoop = configuration;
-    List<String> ids =
+    return new KnownIds(
         paths.isEmpty()
             ? List.of()
             : spark
                 .parallelize(paths, slices(paths.size()))
-                .flatMap(path -> ids(hadoop.get(), path))
-                .collect();
-    return new KnownIds(ids, ids.size());
+                .map(path -> KnownIds.pack(ids(hadoop.get(), path)))
+                .collect());
   }
 
-  private static Iterator<String> ids(Configuration configuration, String path) throws IOException {
+  private static List<String> ids(Configuration configuration, String path) throws IOException {
     List<String> ids = new ArrayList<>();
     try (PairReader reader =
         PairReader.open(configuration, new Path(path), PairReader.Columns.IDS)) {
@@ -189,7 +187,7 @@ public final class IngestStage {
         reader.readGroup(group).forEach(pair -> ids.add(pair.id()));
       }
     }
-    return ids.iterator();
+    return ids;
   }
 
   /** Every candidate under its sort key and order. */

@@ -17,8 +17,11 @@ import org.apache.hadoop.security.AccessControlException;
  * archive.
  */
 final class RawInput extends FilterInputStream {
-  private RawInput(InputStream in) {
+  private final Path path;
+
+  private RawInput(InputStream in, Path path) {
     super(in);
+    this.path = path;
   }
 
   /**
@@ -31,7 +34,7 @@ final class RawInput extends FilterInputStream {
       if (from > 0) {
         in.seek(from);
       }
-      return new RawInput(in);
+      return new RawInput(in, path);
     } catch (FileNotFoundException e) {
       // A local file without permission is reported so too, in brackets after its name.
       String reason =
@@ -47,7 +50,7 @@ final class RawInput extends FilterInputStream {
     try {
       return super.read();
     } catch (IOException e) {
-      throw new Failure(e);
+      throw new Failure(path, e);
     }
   }
 
@@ -56,7 +59,7 @@ final class RawInput extends FilterInputStream {
     try {
       return super.read(bytes, offset, length);
     } catch (IOException e) {
-      throw new Failure(e);
+      throw new Failure(path, e);
     }
   }
 
@@ -64,8 +67,9 @@ final class RawInput extends FilterInputStream {
   static final class Failure extends UncheckedIOException {
     private static final long serialVersionUID = 1L;
 
-    Failure(IOException cause) {
-      super(cause);
+    Failure(Path path, IOException cause) {
+      super(
+          "Cannot read " + path + " because the file system failed: " + cause.getMessage(), cause);
     }
   }
 

@@ -3,6 +3,7 @@ package io.github.kklip.ingest;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Storage;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,17 +38,8 @@ final class SourceFiles {
     if (source.format() == Settings.SourceFormat.SYNTHETIC) {
       return List.of(Unit.whole(index, "synthetic"));
     }
-    Path pattern = Storage.path(ranges(source.path()), configuration);
-    FileSystem fileSystem = Storage.of(configuration, pattern);
-    FileStatus[] found;
-    try {
-      found = fileSystem.globStatus(pattern);
-    } catch (IOException e) {
-      throw refused(index, source, e.getMessage());
-    }
-    if (found == null || found.length == 0) {
-      throw refused(index, source, "there is no such file or folder");
-    }
+    FileStatus[] found = found(configuration, index, source);
+    FileSystem fileSystem = Storage.of(configuration, found[0].getPath());
     List<String> files = new ArrayList<>();
     for (FileStatus status : found) {
       if (status.isFile() || source.format() == Settings.SourceFormat.FOLDER) {
@@ -61,6 +53,22 @@ final class SourceFiles {
           index, source, "the folder holds no file that ends in " + endings(source.format()));
     }
     return files.stream().sorted().map(file -> Unit.whole(index, file)).toList();
+  }
+
+  private static FileStatus[] found(Configuration configuration, int index, Settings.Source source)
+      throws IOException {
+    try {
+      Path path = Storage.path(source.path(), configuration);
+      // A name with brackets in it is a name first.
+      return new FileStatus[] {Storage.of(configuration, path).getFileStatus(path)};
+    } catch (FileNotFoundException | IllegalArgumentException e) {
+      Path pattern = Storage.path(ranges(source.path()), configuration);
+      FileStatus[] found = Storage.of(configuration, pattern).globStatus(pattern);
+      if (found == null || found.length == 0) {
+        throw refused(index, source, "there is no such file or folder");
+      }
+      return found;
+    }
   }
 
   static SettingsException refused(int index, Settings.Source source, String why) {

@@ -8,6 +8,7 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Lease;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.PairReader;
 import io.github.kklip.store.Reject;
@@ -18,6 +19,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -35,6 +37,9 @@ import java.util.zip.GZIPOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FSInputStream;
+import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -406,18 +411,103 @@ class IngestStageTest {
   }
 
   @Test
-  void whatAnInterruptedRunLeftIsRemoved() throws IOException {
-    file("in/a.png", png(1));
-    file("in/a.txt", text("one"));
-    file("data/pairs/train-00007.parquet", text("half"));
+  void aRunThatWasKilledIsDoneAgainAndEndsTheSame() throws IOException {
+    String synthetic = "ingest.sources=[{format = synthetic, pairs = 20}]";
+    ingestTo("whole", synthetic);
+    // What a run leaves that is killed before its manifest: whole files, stray ones, half ones.
+    file("data/pairs/train-00000.parquet", text("of other sources"));
+    file("data/pairs/train-00007.parquet", text("of more sources"));
     file("data/pairs/.train-00000.parquet.1.unfinished", text("half"));
+    file("data/rejects/00000-train-00003.parquet", text("stray"));
     file("data/pairs/notes.txt", text("of a person"));
 
-    ingest(source("folder", "in"));
+    ingest(synthetic);
 
-    try (Stream<Path> left = Files.list(folder.resolve("data/pairs"))) {
-      assertThat(left.map(path -> path.getFileName().toString()))
-          .containsExactlyInAnyOrder("train-00000.parquet", "notes.txt");
+    Map<String, byte[]> redone = files("data");
+    assertThat(redone.remove("pairs/notes.txt")).isNotNull();
+    Map<String, byte[]> whole = files("whole");
+    assertThat(redone.keySet()).isEqualTo(whole.keySet());
+    whole.forEach((name, bytes) -> assertThat(redone.get(name)).as(name).isEqualTo(bytes));
+  }
+
+  @Test
+  void aDatasetThatAnotherJobWritesIsRefused() throws IOException {
+    org.apache.hadoop.fs.Path root = dataset().root();
+    try (Lease lease =
+        Lease.acquire(new Configuration(), root, "embed", java.time.Duration.ofMinutes(1))) {
+      lease.check();
+      assertThatThrownBy(() -> ingest("ingest.sources=[{format = synthetic, pairs = 20}]"))
+          .hasMessageContaining("because the job embed on ");
+    }
+    assertThat(folder.resolve("data")).isEmptyDirectory();
+  }
+
+  @Test
+  void aFileSystemThatFailsIsAnErrorAndNoReject() throws IOException {
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    FailingStore.failing = true;
+    LocalSpark.get()
+        .hadoopConfiguration()
+        .setClass("fs.gs.impl", FailingStore.class, RawLocalFileSystem.class);
+    String source =
+        "ingest.sources=[{format = webdataset, path = \"gs://b"
+            + folder.resolve("in/a.tar")
+            + "\"}]";
+
+    assertThatThrownBy(() -> ingest(source))
+        .hasStackTraceContaining("a.tar because the file system failed: the store is away");
+    assertThat(folder.resolve("data/manifest.json")).doesNotExist();
+
+    FailingStore.failing = false;
+    assertThat(ingest(source).pairs()).isEqualTo(1);
+  }
+
+  /** A store that lists its files and, for a time, fails to give their bytes. */
+  public static final class FailingStore extends RawLocalFileSystem {
+    static volatile boolean failing;
+
+    @Override
+    public URI getUri() {
+      return URI.create("gs://b");
+    }
+
+    @Override
+    public FSDataInputStream open(org.apache.hadoop.fs.Path path, int bufferSize)
+        throws IOException {
+      byte[] bytes = Files.readAllBytes(Path.of(path.toUri().getPath()));
+      return new FSDataInputStream(new Broken(bytes));
+    }
+  }
+
+  private static final class Broken extends FSInputStream {
+    private final byte[] bytes;
+    private int position;
+
+    Broken(byte[] bytes) {
+      this.bytes = bytes;
+    }
+
+    @Override
+    public int read() throws IOException {
+      if (FailingStore.failing && position > 600) {
+        throw new IOException("the store is away");
+      }
+      return position < bytes.length ? bytes[position++] & 0xFF : -1;
+    }
+
+    @Override
+    public void seek(long to) {
+      position = (int) to;
+    }
+
+    @Override
+    public long getPos() {
+      return position;
+    }
+
+    @Override
+    public boolean seekToNewSource(long target) {
+      return false;
     }
   }
 

@@ -64,13 +64,15 @@ class LayoutTest {
     for (int i = 0; i < 1000; i++) {
       ids.add(Identity.ofPair("", "known " + i));
     }
-    KnownIds known = new KnownIds(ids, ids.size());
+    KnownIds known =
+        new KnownIds(
+            List.of(KnownIds.pack(ids.subList(0, 300)), KnownIds.pack(ids.subList(300, 1000))));
 
     assertThat(ids).allMatch(known::contains);
     for (int i = 0; i < 1000; i++) {
       assertThat(known.contains(Identity.ofPair("", "other " + i))).isFalse();
     }
-    assertThat(new KnownIds(List.of(), 0).contains(ids.get(0))).isFalse();
+    assertThat(new KnownIds(List.of()).contains(ids.get(0))).isFalse();
   }
 
   @Test
