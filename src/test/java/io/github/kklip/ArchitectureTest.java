@@ -2,6 +2,8 @@ package io.github.kklip;
 
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
+import ai.djl.ndarray.NDArray;
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
@@ -94,5 +96,24 @@ class ArchitectureTest {
         }
       }
     }
+  }
+
+  /**
+   * DJL's {@code mul(Number)} and its like make a tensor over a Java buffer and forget the buffer:
+   * when autograd saves that tensor, a garbage collection between forward and backward leaves a
+   * wrong gradient behind. Numbers go through TorchScript, which owns them.
+   */
+  @Test
+  void numbersComeToTensorsThroughTorchScript() {
+    noClasses()
+        .should()
+        .callMethodWhere(
+            DescribedPredicate.describe(
+                "an arithmetic method of NDArray takes a Number",
+                call ->
+                    call.getTargetOwner().isAssignableTo(NDArray.class)
+                        && call.getTarget().getRawParameterTypes().stream()
+                            .anyMatch(type -> type.isEquivalentTo(Number.class))))
+        .check(CLASSES);
   }
 }

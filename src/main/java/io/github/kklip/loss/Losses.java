@@ -179,7 +179,8 @@ public final class Losses {
         double value = Torch.scalar(loss.getValue());
         parts.put(loss.getKey(), value);
         sum += factor * value;
-        NDArray weighted = loss.getValue().mul(factor);
+        // Not NDArray.mul: the collector may free its factor's buffer before the backward pass.
+        NDArray weighted = methods.call(scope, "weighted", loss.getValue(), factor);
         total = total == null ? weighted : total.add(weighted);
       }
       parts.put(TOTAL, sum);

@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -45,7 +46,10 @@ final class CheckpointWriter implements AutoCloseable {
             worker.setDaemon(true);
             return worker;
           });
-  private Future<String> running;
+  private Future<Written> running;
+
+  /** A checkpoint that is whole. */
+  record Written(long step, String location) {}
 
   /**
    * @param tokenizer the tokenizer's files by name, written into every checkpoint
@@ -93,7 +97,7 @@ final class CheckpointWriter implements AutoCloseable {
     return flat.getDevice().isGpu() ? Torch.toDevice(manager, flat) : Torch.clone(manager, flat);
   }
 
-  private String write(
+  private Written write(
       NDManager manager, TrainState state, NDArray parameters, NDArray first, NDArray second)
       throws IOException {
     SafetensorsWriter weights = tensors(manager, parameters, "", name -> !ClipModel.isHead(name));
@@ -108,7 +112,7 @@ final class CheckpointWriter implements AutoCloseable {
     files.put(Checkpoint.HEADS, heads::writeTo);
     files.put(Checkpoint.OPTIMIZER, moments::writeTo);
     files.put(Checkpoint.STATE, out -> out.write(Json.pretty(state)));
-    return store.write(state.step(), files, keep);
+    return new Written(state.step(), store.write(state.step(), files, keep));
   }
 
   private SafetensorsWriter tensors(
@@ -145,16 +149,16 @@ final class CheckpointWriter implements AutoCloseable {
   /**
    * Waits for the checkpoint that is being written.
    *
-   * @return its folder; empty when none was started since the last call
+   * @return what was written; empty when none was started since the last call
    */
-  java.util.Optional<String> await() {
+  Optional<Written> await() {
     if (running == null) {
-      return java.util.Optional.empty();
+      return Optional.empty();
     }
-    Future<String> writing = running;
+    Future<Written> writing = running;
     running = null;
     try {
-      return java.util.Optional.of(writing.get(timeout.toMillis(), TimeUnit.MILLISECONDS));
+      return Optional.of(writing.get(timeout.toMillis(), TimeUnit.MILLISECONDS));
     } catch (ExecutionException e) {
       throw failure(e.getCause().toString(), e.getCause());
     } catch (TimeoutException e) {

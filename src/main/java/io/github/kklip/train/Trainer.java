@@ -386,9 +386,9 @@ public final class Trainer {
       writer
           .await()
           .ifPresent(
-              location -> {
-                checkpoint = location;
-                progress.checkpoint(step, location);
+              written -> {
+                checkpoint = written.location();
+                progress.checkpoint(written.step(), written.location());
               });
     }
 

@@ -489,10 +489,22 @@ class IngestStageTest {
 
     @Override
     public int read() throws IOException {
-      if (FailingStore.failing && position > 600) {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
+    }
+
+    @Override
+    public int read(byte[] into, int offset, int length) throws IOException {
+      if (FailingStore.failing && position + length > 600) {
         throw new IOException("the store is away");
       }
-      return position < bytes.length ? bytes[position++] & 0xFF : -1;
+      int count = Math.min(length, bytes.length - position);
+      if (count <= 0) {
+        return length == 0 ? 0 : -1;
+      }
+      System.arraycopy(bytes, position, into, offset, count);
+      position += count;
+      return count;
     }
 
     @Override

@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -229,6 +230,46 @@ class TrainerTest {
             "Cannot go on training because 3 steps in a row had no finite loss and gradient: in step"
                 + " 2 the loss emb is NaN. Lower train.lr, lengthen train.warmup-steps, or use"
                 + " train.precision = float32.");
+  }
+
+  @Test
+  void rankZeroTellsHowItGoes() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 30);
+    List<String> told = new ArrayList<>();
+    TrainProgress progress =
+        new TrainProgress() {
+          @Override
+          public void started(long firstStep, long steps, double expectedContrastiveLoss) {
+            told.add("started " + firstStep + " " + steps);
+            assertThat(expectedContrastiveLoss).isEqualTo(Math.log(10));
+          }
+
+          @Override
+          public void step(StepReport report) {
+            told.add("step " + report.step());
+          }
+
+          @Override
+          public void checkpoint(long step, String location) {
+            told.add("checkpoint " + step);
+            assertThat(location).contains(String.format("step-%09d", step));
+          }
+        };
+    Trainer.run(
+        data.plan(
+            output("run"),
+            "train.epochs=2",
+            "train.log-every-steps=4",
+            "train.checkpoint.every-steps=3"),
+        new Rank(new SoloCollective(), Device.cpu(), 1),
+        TinyDataset.CONFIGURATION,
+        progress,
+        () -> false);
+    assertThat(told)
+        .startsWith("started 0 6", "step 3")
+        .containsSubsequence("step 3", "step 4", "step 6", "checkpoint 6")
+        .containsSubsequence("checkpoint 3", "checkpoint 6")
+        .hasSize(6);
   }
 
   @Test
