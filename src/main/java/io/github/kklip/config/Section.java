@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.OptionalDouble;
 import java.util.function.Function;
 
@@ -128,7 +127,7 @@ final class Section {
   <E extends Enum<E>> E choice(String key, Class<E> type) {
     String value = text(key);
     for (E constant : type.getEnumConstants()) {
-      if (keyword(constant).equals(value)) {
+      if (Settings.keyword(constant).equals(value)) {
         return constant;
       }
     }
@@ -137,7 +136,7 @@ final class Section {
         value,
         "one of "
             + String.join(
-                ", ", Arrays.stream(type.getEnumConstants()).map(Section::keyword).toList()));
+                ", ", Arrays.stream(type.getEnumConstants()).map(Settings::keyword).toList()));
   }
 
   SettingsException invalid(String key, Object value, String allowed) {
@@ -149,11 +148,6 @@ final class Section {
     if (!valid) {
       throw invalid(key, value, allowed);
     }
-  }
-
-  /** The name of an enum's constant in a configuration: {@code CENTRE_L2} is {@code centre-l2}. */
-  static String keyword(Enum<?> constant) {
-    return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static String bound(long max) {

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -97,7 +98,7 @@ public record Settings(
           "path",
           source.path,
           format == SourceFormat.SYNTHETIC || !source.path.isEmpty(),
-          "the path of the " + Section.keyword(format) + " data");
+          "the path of the " + keyword(format) + " data");
       s.check("separator", source.separator, source.separator.length() <= 1, "one character");
       return source;
     }
@@ -460,6 +461,11 @@ public record Settings(
             "Cannot use the setting " + key + ": every key stands inside kklip { }.");
       }
     }
+  }
+
+  /** The name of an enum's constant in a configuration: {@code CENTRE_L2} is {@code centre-l2}. */
+  public static String keyword(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static Config assign(String assignment, int equals) {

@@ -21,7 +21,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /** Embeds captions and images with a trained student: projected embeddings of unit length. */
-final class Embedder implements AutoCloseable {
+public final class Embedder implements AutoCloseable {
   private final NDManager manager;
   private final ClipModel model;
   private final StudentTokenizer tokenizer;
@@ -35,7 +35,8 @@ final class Embedder implements AutoCloseable {
    * @param batch rows of one forward pass
    * @param threads native threads
    */
-  Embedder(Path folder, StudentTokenizer tokenizer, int batch, int threads) throws IOException {
+  public Embedder(Path folder, StudentTokenizer tokenizer, int batch, int threads)
+      throws IOException {
     Torch.start(threads);
     this.tokenizer = tokenizer;
     this.batch = batch;
@@ -56,12 +57,12 @@ final class Embedder implements AutoCloseable {
     }
   }
 
-  int dimension() {
+  public int dimension() {
     return model.config().projection();
   }
 
   /** Embeddings of captions, captions &times; dimension. */
-  float[] captions(List<String> captions) {
+  public float[] captions(List<String> captions) {
     ClipConfig.Text text = model.config().text();
     List<int[]> tokens =
         captions.stream().map(caption -> tokenizer.encode(caption, text.context())).toList();
@@ -83,7 +84,7 @@ final class Embedder implements AutoCloseable {
   }
 
   /** Embeddings of images, images &times; dimension. */
-  float[] images(List<RgbImage> images) {
+  public float[] images(List<RgbImage> images) {
     float[] all = new float[images.size() * dimension()];
     for (int first = 0; first < images.size(); first += batch) {
       int end = Math.min(images.size(), first + batch);

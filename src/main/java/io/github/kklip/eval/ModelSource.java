@@ -21,10 +21,10 @@ import org.apache.hadoop.fs.Path;
  * @param location where the model is, for people
  * @param folder local folder with {@code config.json} and weights
  */
-record ModelSource(String location, java.nio.file.Path folder, Closeable fetched)
+public record ModelSource(String location, java.nio.file.Path folder, Closeable fetched)
     implements Closeable {
 
-  static ModelSource open(String model, Configuration configuration) throws IOException {
+  public static ModelSource open(String model, Configuration configuration) throws IOException {
     Path path = Storage.path(model, configuration);
     FileSystem files = Storage.of(configuration, path);
     if (!files.exists(path)) {

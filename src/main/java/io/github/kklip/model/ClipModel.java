@@ -453,7 +453,10 @@ public final class ClipModel implements AutoCloseable {
 
   /**
    * Seeded random weights with the deviations of CLIP (and of Hugging Face's CLIPModel); biases 0,
-   * norms 1. Heads: N(0, 1 / projection).
+   * norms 1. Classifiers: N(0, 1 / projection), so that features of unit variance give logits of
+   * unit variance. The head of the teacher's embedding: N(0, 1 / (projection * teacher)), so that
+   * its first answers have the length of what they imitate, 1; with the classifiers' deviation
+   * their squared length, the teacher's width, would drown the other losses for the first steps.
    */
   public void initialise(long seed) {
     ClipConfig.Text t = config.text();
@@ -482,7 +485,9 @@ public final class ClipModel implements AutoCloseable {
   private double deviation(String name, int width, int layers, double range) {
     double factor = config.initializerFactor();
     double residual = Math.sqrt(1.0 / width) * Math.sqrt(1.0 / (2.0 * layers));
-    if (name.endsWith("_head.weight")) {
+    if (name.equals(EMBEDDING_HEAD)) {
+      return Math.sqrt(1.0 / ((double) config.projection() * heads.teacher()));
+    } else if (isHead(name)) {
       return Math.sqrt(1.0 / config.projection());
     } else if (name.contains(".q_proj.")
         || name.contains(".k_proj.")

@@ -223,6 +223,8 @@ class ClipModelTest {
             "text_projection.weight",
             1 / 8.0,
             ClipModel.EMBEDDING_HEAD,
+            1 / 8.0 / 4,
+            ClipModel.CONCEPT_HEAD,
             1 / 8.0);
     expected.forEach(
         (name, deviation) -> {
