@@ -314,7 +314,7 @@ public final class IngestStage {
         result.reasons(),
         result.ignored());
     if (result.pairs() == 0) {
-      LOG.warn("Nothing new in the sources: the dataset stays as it is");
+      LOG.warn("No new pairs: {} candidates, rejected for {}", result.input(), result.reasons());
     }
   }
 
