@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import java.io.Serializable;
+import java.util.Arrays;
 
 /** Rows assigned to their nearest centres, and summed by centre. */
 final class Assignment implements Serializable {
@@ -12,9 +13,6 @@ final class Assignment implements Serializable {
   /** Sum of the rows of each centre, k &times; dimension. */
   private final double[] sums;
 
-  /** Sum of the squared norms of all rows. */
-  private double squares;
-
   private Assignment(int k, int dimension) {
     sizes = new long[k];
     sums = new double[k * dimension];
@@ -24,18 +22,23 @@ final class Assignment implements Serializable {
     return sizes;
   }
 
+  long rows() {
+    return Arrays.stream(sizes).sum();
+  }
+
   /** Assigns all rows and sums them by centre. */
   static Assignment of(Rows rows, Totals totals, Centres centres) {
-    return rows.fold(
-        centres, new Pass(centres.k(), totals.coordinates(), totals.squares(), totals.dimension()));
+    return rows.fold(centres, new Pass(centres.k(), totals.coordinates(), totals.dimension()));
   }
 
   /**
    * The sum of squared distances, from the sums alone: &Sigma;||x||&sup2; - 2 &Sigma; c&middot;sum
    * + &Sigma; size ||c||&sup2;.
+   *
+   * @param sumOfSquares the first sum, over the same rows
    */
-  double inertia(Centres centres) {
-    double inertia = squares;
+  double inertia(Centres centres, double sumOfSquares) {
+    double inertia = sumOfSquares;
     int dimension = centres.dimension();
     for (int c = 0; c < centres.k(); c++) {
       double product = 0;
@@ -64,8 +67,25 @@ final class Assignment implements Serializable {
     return new Centres(before.k(), dimension, values);
   }
 
-  private record Pass(int k, Grid coordinates, Grid squares, int dimension)
-      implements Fold<Assignment> {
+  /**
+   * Centres as running means over mini-batches: of the rows that {@code before} is the mean of and
+   * of these. A centre without any rows stays where it is.
+   *
+   * @param counted rows of each centre before; those of this assignment are added
+   */
+  Centres runningMeans(Centres before, long[] counted) {
+    float[] values = before.values().clone();
+    int dimension = before.dimension();
+    for (int c = 0; c < sizes.length; c++) {
+      counted[c] += sizes[c];
+      for (int j = c * dimension; sizes[c] > 0 && j < (c + 1) * dimension; j++) {
+        values[j] += (float) ((sums[j] - sizes[c] * (double) values[j]) / counted[c]);
+      }
+    }
+    return new Centres(before.k(), dimension, values);
+  }
+
+  private record Pass(int k, Grid coordinates, int dimension) implements Fold<Assignment> {
     @Override
     public Assignment zero() {
       return new Assignment(k, dimension);
@@ -73,25 +93,21 @@ final class Assignment implements Serializable {
 
     @Override
     public Assignment add(Assignment sofar, Block block, Distances distances) {
-      int[] nearest = distances.nearest(block).centres();
-      for (int row = 0; row < nearest.length; row++) {
-        int centre = nearest[row];
+      int[] nearest = distances.assign(block);
+      double shift = coordinates.shift();
+      float[] values = block.values();
+      double[] sums = sofar.sums;
+      int from = 0;
+      for (int centre : nearest) {
         sofar.sizes[centre]++;
-        sofar.squares += addRow(sofar.sums, centre * dimension, block.values(), row * dimension);
+        int to = centre * dimension;
+        for (int j = 0; j < dimension; j++) {
+          // On the grid, see Grid: the sum is exact.
+          sums[to + j] += (values[from + j] + shift) - shift;
+        }
+        from += dimension;
       }
       return sofar;
-    }
-
-    /** Adds a row to a sum, and returns its squared norm, on the grid. */
-    private double addRow(double[] sums, int to, float[] values, int from) {
-      double shift = coordinates.shift();
-      double norm = 0;
-      for (int j = 0; j < dimension; j++) {
-        double value = values[from + j];
-        sums[to + j] += (value + shift) - shift;
-        norm += value * value;
-      }
-      return squares.round(norm);
     }
 
     @Override
@@ -102,7 +118,6 @@ final class Assignment implements Serializable {
       for (int j = 0; j < left.sums.length; j++) {
         left.sums[j] += right.sums[j];
       }
-      left.squares += right.squares;
       return left;
     }
   }

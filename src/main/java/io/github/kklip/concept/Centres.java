@@ -22,6 +22,26 @@ record Centres(int k, int dimension, float[] values) implements Serializable {
     return new Centres(rows.size(), dimension, values);
   }
 
+  /** Every centre scaled to length 1; one that is 0 stays. */
+  Centres unitLength() {
+    float[] scaled = values.clone();
+    for (int c = 0; c < k; c++) {
+      toUnitLength(scaled, c * dimension, dimension);
+    }
+    return new Centres(k, dimension, scaled);
+  }
+
+  static void toUnitLength(float[] values, int from, int length) {
+    double squared = 0;
+    for (int j = from; j < from + length; j++) {
+      squared += (double) values[j] * values[j];
+    }
+    double norm = Math.sqrt(squared);
+    for (int j = from; norm > 0 && j < from + length; j++) {
+      values[j] = (float) (values[j] / norm);
+    }
+  }
+
   /** The largest Euclidean distance between a centre and the one of the same number. */
   double largestMove(Centres other) {
     double largest = 0;

@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.Settings.KMeansMetric;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -26,6 +27,8 @@ record Clustering(
     int topK,
     double topMass,
     List<List<NearestRows.Member>> members,
+    PerplexityHistogram perplexities,
+    Silhouette silhouette,
     double secondsPerIteration) {
   private static final Logger log = LoggerFactory.getLogger(Clustering.class);
 
@@ -47,15 +50,26 @@ record Clustering(
               + totals.rows()
               + " training rows. Set concepts.k to at most that.");
     }
-    Centres start = ParallelStart.centres(rows, totals, settings.k(), settings.initSteps(), seed);
+    boolean cosine = settings.metric() == KMeansMetric.COSINE;
+    Centres start =
+        switch (settings.start()) {
+          case PARALLEL ->
+              ParallelStart.centres(rows, totals, settings.k(), settings.initSteps(), seed);
+          case SAMPLE -> ParallelStart.onSample(rows, totals, settings.k(), seed);
+        };
+    Lloyd.Engine step = engine.make(rows, totals);
     Lloyd.Result lloyd =
-        Lloyd.run(engine.make(rows, totals), start, settings.iterations(), settings.tolerance());
+        Lloyd.run(
+            cosine ? Lloyd.spherical(step) : step,
+            start,
+            settings.iterations(),
+            settings.tolerance());
     Centres centres = lloyd.centres();
     Assignment last = Assignment.of(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
-    inertia.add(last.inertia(centres));
+    inertia.add(last.inertia(centres, totals.sumOfSquares()));
 
-    double meanSquare = last.inertia(centres) / totals.rows();
+    double meanSquare = last.inertia(centres, totals.sumOfSquares()) / totals.rows();
     Temperature.Found found = temperature(rows, totals, centres, settings, meanSquare);
     double[] ranked = RankedMass.of(rows, totals.rows(), centres, found.temperature());
     int topK = settings.fixedTopK().orElseGet(() -> TopK.reaching(settings.topMass(), ranked));
@@ -76,6 +90,8 @@ record Clustering(
         topK,
         topMass,
         rows.fold(centres, new NearestRows(centres.k(), MEMBERS)),
+        PerplexityHistogram.of(rows, centres, found.temperature()),
+        Silhouette.of(rows, totals, centres, seed),
         lloyd.secondsPerIteration());
   }
 

@@ -21,18 +21,22 @@ final class ConceptPage {
   private ConceptPage() {}
 
   static void write(
-      DatasetFolder folder, String name, ConceptManifest manifest, List<List<String>> captions)
+      DatasetFolder folder,
+      String name,
+      ConceptManifest manifest,
+      Quality quality,
+      List<List<String>> captions)
       throws IOException {
     Path path = new Path(folder.concepts(name), FILE);
     try (Publication publication = Publication.of(folder.configuration(), path)) {
       try (OutputStream out = publication.create()) {
-        out.write(html(manifest, captions).getBytes(StandardCharsets.UTF_8));
+        out.write(html(manifest, quality, captions).getBytes(StandardCharsets.UTF_8));
       }
       publication.commit();
     }
   }
 
-  static String html(ConceptManifest manifest, List<List<String>> captions) {
+  static String html(ConceptManifest manifest, Quality quality, List<List<String>> captions) {
     long rows = manifest.sizes().stream().mapToLong(Long::longValue).sum();
     return new HtmlPage(
             manifest.k() + " concepts",
@@ -40,14 +44,15 @@ final class ConceptPage {
                 + manifest.teacher()
                 + " embeddings of "
                 + rows
-                + " training captions. Each concept is shown by the captions nearest to its centre.")
-        .section("Summary", summary(manifest, rows))
-        .section("Progress and sizes", charts(manifest))
+                + " training captions. Each concept is shown by the captions nearest to its"
+                + " centre.")
+        .section("Summary", summary(manifest, quality, rows))
+        .section("Progress and sizes", charts(manifest, quality))
         .section("Concepts, largest first", concepts(manifest, captions))
         .html();
   }
 
-  private static String summary(ConceptManifest manifest, long rows) {
+  private static String summary(ConceptManifest manifest, Quality quality, long rows) {
     int last = manifest.inertia().size() - 1;
     long empty = manifest.sizes().stream().filter(size -> size == 0).count();
     return HtmlPage.table(
@@ -62,10 +67,16 @@ final class ConceptPage {
             List.of("Perplexity of the soft labels", number(manifest.perplexity())),
             List.of("Concepts kept in a label", Integer.toString(manifest.topK())),
             List.of("Mean mass that they hold", number(manifest.topMass())),
-            List.of("Concepts without captions of their own", Long.toString(empty))));
+            List.of("Concepts without captions of their own", Long.toString(empty)),
+            List.of(
+                "Mean silhouette of " + quality.silhouetteRows() + " captions",
+                number(quality.silhouette())),
+            List.of("Pairs of captions of one image", Long.toString(quality.sameImagePairs())),
+            List.of("Of these with the same first concept", number(quality.sameConcept())),
+            List.of("The same of captions of any images", number(quality.sameConceptByChance()))));
   }
 
-  private static String charts(ConceptManifest manifest) {
+  private static String charts(ConceptManifest manifest, Quality quality) {
     double[] inertia = manifest.inertia().stream().mapToDouble(Double::doubleValue).toArray();
     double[] sizes =
         manifest.sizes().stream()
@@ -81,6 +92,17 @@ final class ConceptPage {
             "Captions of each concept, largest first",
             "concept",
             List.of(new Chart.Line("captions", counting(sizes.length), sizes)))
+        + Chart.lines(
+            "Captions by the perplexity of their soft label",
+            "perplexity (lower edge of a bin)",
+            List.of(
+                new Chart.Line(
+                    "captions",
+                    quality.perplexityEdges().stream()
+                        .limit(quality.perplexityRows().size())
+                        .mapToDouble(Double::doubleValue)
+                        .toArray(),
+                    quality.perplexityRows().stream().mapToDouble(Long::doubleValue).toArray())))
         + "</div>";
   }
 

@@ -1,5 +1,6 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.ConceptManifest;
@@ -15,6 +16,7 @@ import io.github.kklip.store.Storage;
 import io.github.kklip.store.TeacherManifest;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -37,6 +39,9 @@ import org.slf4j.LoggerFactory;
  * centroids that exist, and a folder made with other settings is refused.
  */
 public final class ConceptStage {
+  /** Embeddings of one part of the rows. */
+  private static final long PART_BYTES = 64L << 20;
+
   private static final Logger log = LoggerFactory.getLogger(ConceptStage.class);
 
   private final JavaSparkContext spark;
@@ -65,7 +70,13 @@ public final class ConceptStage {
                             + " because it has no embeddings called "
                             + teacherName
                             + ". Make them first, with the job embed."));
-    this.source = VectorSource.of(folder, teacherName, teacher, settings.teacher().postprocess());
+    this.source =
+        VectorSource.of(
+            folder,
+            teacherName,
+            teacher,
+            settings.teacher().postprocess(),
+            settings.concepts().metric());
   }
 
   /**
@@ -101,10 +112,11 @@ public final class ConceptStage {
       Optional<ConceptManifest> existing = folder.readConceptManifest(name);
       double secondsPerIteration = 0;
       ConceptManifest manifest;
-      if (existing.isPresent()) {
+      if (existing.isPresent() && !isToBeMadeAnew(existing.get(), dataset)) {
         manifest = existing.get();
         processing().requireSame(manifest.settings(), "the concepts " + output);
       } else {
+        withdraw();
         Clustering clustering = cluster(dataset.shards(Split.TRAIN));
         lease.check();
         manifest = publish(clustering);
@@ -120,6 +132,18 @@ public final class ConceptStage {
       log.info("Concepts in {}: {} shards labelled now", output, missing.size());
       return result(manifest, secondsPerIteration, missing.size());
     }
+  }
+
+  private boolean isToBeMadeAnew(ConceptManifest manifest, DatasetManifest dataset) {
+    return settings.concepts().recluster()
+        && !(manifest.settings().equals(processing())
+            && dataset.shards().equals(manifest.shards()));
+  }
+
+  /** Without the manifest, labels are orphans; so nobody takes old labels for new ones. */
+  private void withdraw() throws IOException {
+    Storage.of(folder.configuration(), folder.conceptManifest(name))
+        .delete(folder.conceptManifest(name), false);
   }
 
   private Result result(ConceptManifest manifest, double secondsPerIteration, int labelled) {
@@ -171,6 +195,9 @@ public final class ConceptStage {
     values.put("teacher.postprocess", keyword(settings.teacher().postprocess()));
     values.put("k", Integer.toString(concepts.k()));
     values.put("engine", keyword(concepts.engine()));
+    values.put("metric", keyword(concepts.metric()));
+    values.put("start", keyword(concepts.start()));
+    values.put("batch-rows", Long.toString(concepts.batchRows()));
     values.put("iterations", Integer.toString(concepts.iterations()));
     values.put("tolerance", Double.toString(concepts.tolerance()));
     values.put("init-steps", Integer.toString(concepts.initSteps()));
@@ -195,18 +222,52 @@ public final class ConceptStage {
 
   private Clustering cluster(List<Shard> train) throws IOException {
     removeOrphans();
-    int partitions = Math.max(1, spark.defaultParallelism());
+    Settings.Concepts concepts = settings.concepts();
+    int partitions = partitions(train);
+    if (concepts.batchRows() > 0) {
+      try (SparkRows rows =
+          SparkRows.passing(spark, source, train, settings.threads(), partitions)) {
+        return Clustering.of(
+            rows,
+            concepts,
+            settings.seed(),
+            (all, totals) -> new MiniBatch(i -> batch(train, i), totals, concepts.k()));
+      }
+    }
     try (SparkRows rows = SparkRows.of(spark, source, train, settings.threads(), partitions)) {
-      return switch (settings.concepts().engine()) {
-        case GEMM -> Clustering.of(rows, settings.concepts(), settings.seed(), Lloyd::gemm);
+      return switch (concepts.engine()) {
+        case GEMM -> Clustering.of(rows, concepts, settings.seed(), Lloyd::gemm);
         case MLLIB -> {
           try (MLlibEngine mllib = new MLlibEngine(rows)) {
-            yield Clustering.of(
-                rows, settings.concepts(), settings.seed(), (same, totals) -> mllib);
+            yield Clustering.of(rows, concepts, settings.seed(), (same, totals) -> mllib);
           }
         }
       };
     }
+  }
+
+  /** Parts that spill one by one when memory is short, and at least one for every core. */
+  private int partitions(List<Shard> train) {
+    long rows = train.stream().mapToLong(Shard::rows).sum();
+    long bytes = rows * teacher.dimension() * Float.BYTES;
+    return (int) Math.max(Math.max(1, spark.defaultParallelism()), bytes / PART_BYTES);
+  }
+
+  /** The shards of one mini-batch: rows are in random order over them since ingest. */
+  private SparkRows batch(List<Shard> train, int iteration) {
+    long seed = Seeds.derive(settings.seed(), "k-means batch", iteration);
+    List<Shard> shuffled = new ArrayList<>(train);
+    shuffled.sort(Comparator.comparingLong(shard -> Seeds.derive(seed, "shard", shard.index())));
+    List<Shard> drawn = new ArrayList<>();
+    long rows = 0;
+    for (Shard shard : shuffled) {
+      if (rows < settings.concepts().batchRows()) {
+        drawn.add(shard);
+        rows += shard.rows();
+      }
+    }
+    return SparkRows.of(
+        spark, source, drawn, settings.threads(), Math.max(1, spark.defaultParallelism()));
   }
 
   /** Labels without a manifest belong to centroids that are gone. */
@@ -237,9 +298,20 @@ public final class ConceptStage {
             clustering.sizes(),
             digest,
             List.of());
-    List<List<String>> captions =
-        Captions.of(spark, source, folder.requireManifest(), clustering.members());
-    ConceptPage.write(folder, name, manifest, captions);
+    DatasetManifest dataset = folder.requireManifest();
+    Quality quality =
+        Quality.of(
+            clustering,
+            ImageAgreement.of(
+                spark,
+                source,
+                dataset.shards(Split.TRAIN),
+                clustering.centres(),
+                clustering.sizes(),
+                settings.threads()));
+    Json.write(folder.configuration(), new Path(folder.concepts(name), Quality.FILE), quality);
+    List<List<String>> captions = Captions.of(spark, source, dataset, clustering.members());
+    ConceptPage.write(folder, name, manifest, quality, captions);
     Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
     return manifest;
   }

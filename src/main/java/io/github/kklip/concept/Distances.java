@@ -19,17 +19,29 @@ final class Distances implements AutoCloseable {
   private final TorchModule methods;
   private final NDArray centres;
   private final NDArray half;
+  private final NDArray order;
   private ByteBuffer rows = ByteBuffer.allocateDirect(0);
+
+  /** On the CPU. */
+  Distances(Centres centres, int threads) {
+    this(centres, threads, "cpu");
+  }
 
   /**
    * @param threads native threads of one product
+   * @param device {@code cpu} or {@code cuda:N}
    */
-  Distances(Centres centres, int threads) {
+  Distances(Centres centres, int threads, String device) {
     Torch.start(threads);
     methods = Torch.module("concept/kmeans");
-    manager = Torch.manager();
+    manager = Torch.manager(Torch.device(device));
     this.centres = manager.create(centres.values(), new Shape(centres.k(), centres.dimension()));
     half = manager.create(halfNorms(centres));
+    float[] numbers = new float[centres.k()];
+    for (int c = 0; c < numbers.length; c++) {
+      numbers[c] = c;
+    }
+    order = manager.create(numbers);
   }
 
   private static float[] halfNorms(Centres centres) {
@@ -56,6 +68,21 @@ final class Distances implements AutoCloseable {
     try (NDManager scope = manager.newSubManager()) {
       NDList result = methods.callAll(scope, "nearest", upload(scope, block), centres, half);
       return new Nearest(result.get(0).toIntArray(), result.get(1).toFloatArray());
+    }
+  }
+
+  /** The number of the nearest centre of each row; the first of those that are equally near. */
+  int[] assign(Block block) {
+    try (NDManager scope = manager.newSubManager()) {
+      return methods.call(scope, "assign", upload(scope, block), centres, half, order).toIntArray();
+    }
+  }
+
+  /** Squared distance of each row to each centre: rows &times; k. */
+  float[] squared(Block block) {
+    try (NDManager scope = manager.newSubManager()) {
+      NDArray x = upload(scope, block);
+      return methods.call(scope, "squared", x, centres, half).toFloatArray();
     }
   }
 
@@ -108,7 +135,9 @@ final class Distances implements AutoCloseable {
     }
     rows.clear().limit(bytes);
     rows.asFloatBuffer().put(block.values());
-    return Torch.wrap(scope, rows, new Shape(block.rows(), block.dimension()), ElementType.FLOAT32);
+    NDArray wrapped =
+        Torch.wrap(scope, rows, new Shape(block.rows(), block.dimension()), ElementType.FLOAT32);
+    return scope.getDevice().isGpu() ? Torch.toDevice(scope, wrapped) : wrapped;
   }
 
   @Override

@@ -33,7 +33,8 @@ record Labeller(
     try (VectorReader vectors = source.open(shard);
         LabelWriter labels =
             new LabelWriter(configuration, path, shard, settings, vectors.rows(0));
-        Distances distances = new Distances(centres, SparkRows.threads(threads))) {
+        Distances distances =
+            new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
       source.visit(vectors, shard, chunk -> write(labels, chunk, distances));
       labels.commit();
     }

@@ -60,11 +60,20 @@ final class Lloyd {
       Assignment assignment = Assignment.of(rows, totals, centres);
       Centres moved = assignment.means(centres);
       reseed(rows, centres, assignment.sizes(), moved);
-      return new Step(assignment.inertia(centres), moved);
+      return new Step(assignment.inertia(centres, totals.sumOfSquares()), moved);
     };
   }
 
-  private static void reseed(Rows rows, Centres centres, long[] sizes, Centres moved) {
+  /** The same with centres of unit length: on rows of unit length, k-means by cosine. */
+  static Engine spherical(Engine engine) {
+    return centres -> {
+      Step step = engine.step(centres);
+      return new Step(step.inertia, step.centres.unitLength());
+    };
+  }
+
+  /** Puts centres without rows onto the rows that are farthest from theirs. */
+  static void reseed(Rows rows, Centres centres, long[] sizes, Centres moved) {
     List<Integer> empty = new ArrayList<>();
     for (int c = 0; c < sizes.length; c++) {
       if (sizes[c] == 0) {

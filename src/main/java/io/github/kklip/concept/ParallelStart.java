@@ -20,6 +20,8 @@ import org.slf4j.LoggerFactory;
 final class ParallelStart {
   private static final Logger log = LoggerFactory.getLogger(ParallelStart.class);
 
+  private static final int SAMPLE = 16;
+
   private ParallelStart() {}
 
   static Centres centres(Rows rows, Totals totals, int k, int passes, long seed) {
@@ -42,6 +44,24 @@ final class ParallelStart {
     long[] weights = rows.fold(all, new Count(all.k()));
     log.info("k-means start: {} of {} candidates", k, all.k());
     return plusPlus(all, weights, k, Seeds.derive(seed, "k-means++"));
+  }
+
+  /**
+   * k-means++ (Arthur and Vassilvitskii, SODA 2007) on a sample of about {@value #SAMPLE} rows for
+   * each centre, drawn by a hash of (seed, pair id).
+   */
+  static Centres onSample(Rows rows, Totals totals, int k, long seed) {
+    List<Row> sample =
+        Sample.of(rows, totals, (long) SAMPLE * k, Seeds.derive(seed, "k-means sample"));
+    List<float[]> distinct = distinct(sample.stream().map(Row::values).toList());
+    if (distinct.isEmpty()) {
+      distinct.add(first(rows, seed));
+    }
+    fillUp(rows, k, distinct);
+    log.info("k-means start: {} of a sample of {} rows", k, distinct.size());
+    long[] weights = new long[distinct.size()];
+    Arrays.fill(weights, 1);
+    return plusPlus(Centres.of(distinct), weights, k, Seeds.derive(seed, "k-means++"));
   }
 
   private static float[] first(Rows rows, long seed) {

@@ -7,6 +7,7 @@ import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.resource.ResourceInformation;
 import org.apache.spark.storage.StorageLevel;
 
 /** Rows that the executors of a cluster keep: read once, in memory, on disk where that is full. */
@@ -31,13 +32,30 @@ final class SparkRows implements Rows {
       List<Shard> shards,
       int threads,
       int partitions) {
-    JavaRDD<Block> blocks =
-        spark
-            .parallelize(shards, Math.min(partitions, shards.size()))
-            .flatMap(shard -> source.blocks(shard).iterator())
-            .setName("k-means rows")
-            .persist(StorageLevel.MEMORY_AND_DISK());
-    return new SparkRows(spark, blocks, threads);
+    return of(spark, read(spark, source, shards, partitions), threads);
+  }
+
+  /** Rows that are kept nowhere: every pass reads the shards. */
+  static SparkRows passing(
+      JavaSparkContext spark,
+      VectorSource source,
+      List<Shard> shards,
+      int threads,
+      int partitions) {
+    return new SparkRows(spark, read(spark, source, shards, partitions), threads);
+  }
+
+  private static JavaRDD<Block> read(
+      JavaSparkContext spark, VectorSource source, List<Shard> shards, int partitions) {
+    return spark
+        .parallelize(shards, Math.min(partitions, shards.size()))
+        .flatMap(shard -> source.blocks(shard).iterator());
+  }
+
+  /** Blocks from wherever they come. */
+  static SparkRows of(JavaSparkContext spark, JavaRDD<Block> blocks, int threads) {
+    return new SparkRows(
+        spark, blocks.setName("k-means rows").persist(StorageLevel.MEMORY_AND_DISK()), threads);
   }
 
   JavaRDD<Block> blocks() {
@@ -61,10 +79,16 @@ final class SparkRows implements Rows {
     }
   }
 
+  /** {@code cpu}, or {@code cuda:N} where Spark assigned a GPU to the task. */
+  static String device() {
+    ResourceInformation gpu = TaskContext.get().resourcesJMap().get("gpu");
+    return gpu == null || gpu.addresses().length == 0 ? "cpu" : "cuda:" + gpu.addresses()[0];
+  }
+
   private static <A> A foldPart(
       Iterator<Block> blocks, Centres centres, Fold<A> fold, int threads) {
     A part = fold.zero();
-    try (Distances distances = new Distances(centres, threads(threads))) {
+    try (Distances distances = new Distances(centres, threads(threads), device())) {
       while (blocks.hasNext()) {
         part = fold.add(part, blocks.next(), distances);
       }

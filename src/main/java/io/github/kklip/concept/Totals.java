@@ -7,13 +7,25 @@ import java.io.Serializable;
  *
  * @param largest the largest absolute coordinate
  * @param largestSquare the largest squared norm
+ * @param sumOfSquares the sum of the squared norms, on the grid
  */
-record Totals(long rows, int dimension, double largest, double largestSquare)
+record Totals(long rows, int dimension, double largest, double largestSquare, double sumOfSquares)
     implements Serializable {
 
-  /** Looks at all rows once; a row with NaN or infinity is refused. */
+  /** Looks at all rows twice; a row with NaN or infinity is refused. */
   static Totals of(Rows rows) {
-    return rows.fold(Centres.NONE, new Pass());
+    Totals bounds = rows.fold(Centres.NONE, new Pass());
+    return new Totals(
+        bounds.rows,
+        bounds.dimension,
+        bounds.largest,
+        bounds.largestSquare,
+        bounds.sumOfSquares(rows));
+  }
+
+  /** The sum of the squared norms of some rows, exact on the grid of these totals. */
+  double sumOfSquares(Rows some) {
+    return some.fold(Centres.NONE, new Squares(squares()));
   }
 
   /** The grid for sums of coordinates. */
@@ -31,7 +43,7 @@ record Totals(long rows, int dimension, double largest, double largestSquare)
 
     @Override
     public Totals zero() {
-      return new Totals(0, 0, 0, 0);
+      return new Totals(0, 0, 0, 0, 0);
     }
 
     @Override
@@ -56,7 +68,7 @@ record Totals(long rows, int dimension, double largest, double largestSquare)
         }
         largestSquare = Math.max(largestSquare, square);
       }
-      return merge(sofar, new Totals(block.rows(), dimension, largest, largestSquare));
+      return merge(sofar, new Totals(block.rows(), dimension, largest, largestSquare, 0));
     }
 
     @Override
@@ -65,7 +77,35 @@ record Totals(long rows, int dimension, double largest, double largestSquare)
           left.rows + right.rows,
           Math.max(left.dimension, right.dimension),
           Math.max(left.largest, right.largest),
-          Math.max(left.largestSquare, right.largestSquare));
+          Math.max(left.largestSquare, right.largestSquare),
+          0);
+    }
+  }
+
+  private record Squares(Grid grid) implements Fold<Double> {
+    @Override
+    public Double zero() {
+      return 0.0;
+    }
+
+    @Override
+    public Double add(Double sofar, Block block, Distances distances) {
+      double sum = sofar;
+      int dimension = block.dimension();
+      for (int row = 0; row < block.rows(); row++) {
+        double square = 0;
+        for (int j = row * dimension; j < (row + 1) * dimension; j++) {
+          double value = block.values()[j];
+          square += value * value;
+        }
+        sum += grid.round(square);
+      }
+      return sum;
+    }
+
+    @Override
+    public Double merge(Double left, Double right) {
+      return left + right;
     }
   }
 }

@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import io.github.kklip.config.Seeds;
+import io.github.kklip.config.Settings.KMeansMetric;
 import io.github.kklip.config.Settings.Postprocess;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.PortableConfiguration;
@@ -23,6 +24,7 @@ import org.apache.hadoop.fs.Path;
  * Distances} loses the distances; so rows are moved by the training mean, and centres with them.
  * Moving all points changes no distance.
  *
+ * @param unitLength whether rows are scaled to length 1, for the cosine metric
  * @param origin what is subtracted from every row
  */
 record VectorSource(
@@ -31,14 +33,20 @@ record VectorSource(
     String teacher,
     ProcessingSettings settings,
     Postprocessing postprocessing,
+    boolean unitLength,
     float[] origin)
     implements Serializable {
 
   static VectorSource of(
-      DatasetFolder folder, String teacher, TeacherManifest manifest, Postprocess postprocess) {
+      DatasetFolder folder,
+      String teacher,
+      TeacherManifest manifest,
+      Postprocess postprocess,
+      KMeansMetric metric) {
+    boolean unitLength = metric == KMeansMetric.COSINE;
     Postprocessing postprocessing = Postprocessing.of(postprocess, manifest);
     float[] origin = new float[manifest.dimension()];
-    if (postprocess == Postprocess.NONE) {
+    if (postprocess == Postprocess.NONE && !unitLength) {
       for (int i = 0; i < origin.length; i++) {
         origin[i] = (float) postprocessing.mean()[i];
       }
@@ -49,6 +57,7 @@ record VectorSource(
         teacher,
         manifest.settings(),
         postprocessing,
+        unitLength,
         origin);
   }
 
@@ -100,6 +109,9 @@ record VectorSource(
       keys[row] = Seeds.hash(vector.id());
       float[] embedding = vector.values();
       postprocessing.apply(embedding);
+      if (unitLength) {
+        Centres.toUnitLength(embedding, 0, dimension);
+      }
       for (int j = 0; j < dimension; j++) {
         values[row * dimension + j] = embedding[j] - origin[j];
       }

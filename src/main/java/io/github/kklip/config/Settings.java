@@ -66,6 +66,17 @@ public record Settings(
     MLLIB
   }
 
+  public enum KMeansMetric {
+    EUCLIDEAN,
+    COSINE
+  }
+
+  /** How k-means starts: k-means||, or k-means++ on a sample. */
+  public enum KMeansStart {
+    PARALLEL,
+    SAMPLE
+  }
+
   /**
    * One source of pairs.
    *
@@ -171,9 +182,13 @@ public record Settings(
       String name,
       int k,
       KMeansEngine engine,
+      KMeansMetric metric,
+      KMeansStart start,
       int iterations,
       double tolerance,
       int initSteps,
+      long batchRows,
+      boolean recluster,
       OptionalDoubleValue temperature,
       double targetPerplexity,
       OptionalDoubleValue topK,
@@ -195,13 +210,24 @@ public record Settings(
           topK,
           topK.isEmpty() || topK.getAsDouble() % 1 == 0,
           "auto or a whole number from 1 to " + k);
+      KMeansEngine engine = s.choice("engine", KMeansEngine.class);
+      long batchRows = s.whole("batch-rows", 0, Long.MAX_VALUE);
+      s.check(
+          "batch-rows",
+          batchRows,
+          batchRows == 0 || engine == KMeansEngine.GEMM,
+          "0 with concepts.engine = mllib, which has no mini-batches");
       return new Concepts(
           folderName(s, "name"),
           k,
-          s.choice("engine", KMeansEngine.class),
+          engine,
+          s.choice("metric", KMeansMetric.class),
+          s.choice("start", KMeansStart.class),
           s.integer("iterations", 1, 100_000),
           s.number("tolerance", 0, Double.MAX_VALUE),
           s.integer("init-steps", 1, 100),
+          batchRows,
+          s.flag("recluster"),
           temperature,
           perplexity,
           OptionalDoubleValue.of(topK),

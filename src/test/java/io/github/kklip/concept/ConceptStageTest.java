@@ -23,9 +23,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.mllib.clustering.KMeansModel;
+import org.apache.spark.mllib.linalg.Vectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -224,6 +227,60 @@ class ConceptStageTest {
   }
 
   @Test
+  void clustersAnewWhenToldTo() throws IOException {
+    List<Double> mean = dataset.mean();
+    ConceptStage.run(spark, settings());
+    dataset.generation(2, 1, "second");
+    dataset.embedded(mean);
+
+    Settings recluster = settings("concepts.recluster=true", "concepts.k=7");
+    assertThat(ConceptStage.run(spark, recluster).labelled()).isEqualTo(7);
+    assertThat(manifest().k()).isEqualTo(7);
+    everyLabelIsTheDefinition(recluster);
+    ConceptStage.Result again = ConceptStage.run(spark, recluster);
+    assertThat(again.secondsPerIteration()).isZero();
+    assertThat(again.labelled()).isZero();
+  }
+
+  @Test
+  void miniBatchesOfUnitVectorsFromASampledStartAreGoodConceptsToo() throws IOException {
+    double exact = ConceptStage.run(spark, settings("concepts.metric=cosine")).inertia();
+    ConceptStage.Result result =
+        ConceptStage.run(
+            spark,
+            settings(
+                "concepts.name=batches",
+                "concepts.metric=cosine",
+                "concepts.start=sample",
+                "concepts.batch-rows=200",
+                "concepts.tolerance=0"));
+
+    assertThat(result.iterations()).isEqualTo(10);
+    assertThat(result.inertia()).isBetween(0.9 * exact, 1.2 * exact);
+  }
+
+  @Test
+  void saysHowGoodTheConceptsAre() throws IOException {
+    ConceptStage.run(spark, settings());
+
+    Quality quality =
+        Json.readIfPresent(
+                dataset.folder().configuration(),
+                new org.apache.hadoop.fs.Path(dataset.folder().concepts("concepts"), Quality.FILE),
+                Quality.class)
+            .orElseThrow();
+    long rows = dataset.manifest().rows(Split.TRAIN);
+    assertThat(quality.silhouetteRows()).isEqualTo((int) rows);
+    assertThat(quality.silhouette()).isBetween(0.1, 1.0);
+    assertThat(quality.perplexityRows().stream().mapToLong(n -> n).sum()).isEqualTo(rows);
+    assertThat(quality.sameConceptByChance()).isBetween(1.0 / 6 - 1e-9, 1.0);
+    assertThat(root.resolve("concepts/concepts/concepts.html"))
+        .content()
+        .contains("Mean silhouette of " + rows + " captions")
+        .contains("Captions by the perplexity of their soft label");
+  }
+
+  @Test
   void labelsWithoutAManifestAreNotReused() throws IOException {
     ConceptStage.run(spark, settings());
     Files.delete(root.resolve("concepts/concepts/manifest.json"));
@@ -279,7 +336,8 @@ class ConceptStageTest {
             dataset.folder(),
             "llama",
             dataset.folder().readTeacherManifest("llama").orElseThrow(),
-            Settings.Postprocess.CENTRE_L2);
+            Settings.Postprocess.CENTRE_L2,
+            Settings.KMeansMetric.EUCLIDEAN);
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
     try (SparkRows rows = SparkRows.of(spark, source, train, 1, 2);
         MLlibEngine mllib = new MLlibEngine(rows)) {
@@ -295,7 +353,43 @@ class ConceptStageTest {
         assertThat(theirs.inertia().get(i)).isCloseTo(cost, offset(1e-6 * cost));
       }
       assertThat(ours.centres().largestMove(theirs.centres())).isLessThan(1e-5);
+      sameAssignments(rows, ours.centres());
     }
+  }
+
+  /** MLlib's choice for each row, wherever the second best is over 1e-5 worse than the best. */
+  private static void sameAssignments(SparkRows rows, Centres centres) {
+    org.apache.spark.mllib.linalg.Vector[] vectors =
+        new org.apache.spark.mllib.linalg.Vector[centres.k()];
+    for (int c = 0; c < vectors.length; c++) {
+      vectors[c] = vector(centres.values(), c, centres.dimension());
+    }
+    KMeansModel mllib = new KMeansModel(vectors);
+    int clear = 0;
+    for (Block block : rows.blocks().collect()) {
+      try (Distances distances = new Distances(centres, 1)) {
+        int[] ours = distances.assign(block);
+        float[] squared = distances.squared(block);
+        for (int row = 0; row < ours.length; row++) {
+          float[] all = Arrays.copyOfRange(squared, row * centres.k(), (row + 1) * centres.k());
+          Arrays.sort(all);
+          if (all[1] - all[0] > 1e-5 * all[1]) {
+            clear++;
+            assertThat(ours[row])
+                .isEqualTo(mllib.predict(vector(block.values(), row, block.dimension())));
+          }
+        }
+      }
+    }
+    assertThat(clear).isGreaterThan(400);
+  }
+
+  private static org.apache.spark.mllib.linalg.Vector vector(float[] values, int row, int width) {
+    double[] vector = new double[width];
+    for (int j = 0; j < width; j++) {
+      vector[j] = values[row * width + j];
+    }
+    return Vectors.dense(vector);
   }
 
   @Test
@@ -305,7 +399,8 @@ class ConceptStageTest {
             dataset.folder(),
             "llama",
             dataset.folder().readTeacherManifest("llama").orElseThrow(),
-            Settings.Postprocess.CENTRE_L2);
+            Settings.Postprocess.CENTRE_L2,
+            Settings.KMeansMetric.EUCLIDEAN);
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
     List<Clustering> clusterings = new ArrayList<>();
     for (int partitions : new int[] {1, 2, 3}) {

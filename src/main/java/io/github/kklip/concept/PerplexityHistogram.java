@@ -1,0 +1,48 @@
+package io.github.kklip.concept;
+
+import java.io.Serializable;
+
+/**
+ * How many rows have a soft label of about which perplexity, exp(entropy): how many concepts a
+ * caption belongs to.
+ *
+ * @param edges lower edges of the bins, from 1 to k in equal steps of the logarithm, and the last
+ *     upper one
+ * @param rows of each bin
+ */
+record PerplexityHistogram(double[] edges, long[] rows) implements Serializable {
+  private static final int BINS = 24;
+
+  static PerplexityHistogram of(Rows rows, Centres centres, double temperature) {
+    double[] edges = new double[BINS + 1];
+    for (int i = 0; i < edges.length; i++) {
+      edges[i] = Math.pow(centres.k(), (double) i / BINS);
+    }
+    return new PerplexityHistogram(
+        edges, rows.fold(centres, new Pass(Math.log(centres.k()), temperature)));
+  }
+
+  private record Pass(double largest, double temperature) implements Fold<long[]> {
+    @Override
+    public long[] zero() {
+      return new long[BINS];
+    }
+
+    @Override
+    public long[] add(long[] sofar, Block block, Distances distances) {
+      for (float entropy : distances.entropies(block, new double[] {temperature})[0]) {
+        int bin = (int) (BINS * entropy / largest);
+        sofar[Math.max(0, Math.min(BINS - 1, bin))]++;
+      }
+      return sofar;
+    }
+
+    @Override
+    public long[] merge(long[] left, long[] right) {
+      for (int i = 0; i < BINS; i++) {
+        left[i] += right[i];
+      }
+      return left;
+    }
+  }
+}

@@ -1,0 +1,34 @@
+package io.github.kklip.concept;
+
+import java.util.List;
+
+/**
+ * The file {@code quality.json}: how good the concepts are, by themselves and against the images.
+ *
+ * @param silhouette mean over a sample ({@link Silhouette})
+ * @param perplexityEdges bins of the soft labels' perplexity, and the rows of each
+ * @param sameImagePairs pairs of training captions of one image ({@link ImageAgreement})
+ * @param sameConcept share of these pairs whose captions have the same first concept
+ * @param sameConceptByChance that share for captions of any images
+ */
+record Quality(
+    double silhouette,
+    int silhouetteRows,
+    List<Double> perplexityEdges,
+    List<Long> perplexityRows,
+    long sameImagePairs,
+    double sameConcept,
+    double sameConceptByChance) {
+  static final String FILE = "quality.json";
+
+  static Quality of(Clustering clustering, ImageAgreement agreement) {
+    return new Quality(
+        clustering.silhouette().mean(),
+        clustering.silhouette().rows(),
+        java.util.Arrays.stream(clustering.perplexities().edges()).boxed().toList(),
+        java.util.Arrays.stream(clustering.perplexities().rows()).boxed().toList(),
+        agreement.pairs(),
+        agreement.same(),
+        agreement.chance());
+  }
+}

@@ -1,0 +1,144 @@
+package io.github.kklip.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Publication and leases on S3, over HTTP. */
+class S3Test {
+  @TempDir private static java.nio.file.Path folder;
+  private static S3Server s3;
+  private static Configuration configuration;
+
+  @BeforeAll
+  static void start() throws IOException {
+    s3 = new S3Server(folder.resolve("objects"));
+    configuration = s3.configuration();
+  }
+
+  @AfterAll
+  static void stop() {
+    s3.close();
+  }
+
+  @Test
+  void anObjectAppearsAtCommitAndReplacesWhatWasThere() throws IOException {
+    Path target = new Path(s3.url("publication/file"));
+    for (String text : List.of("first", "second")) {
+      List<String> before = s3.keys();
+      try (Publication publication = Publication.of(configuration, target)) {
+        try (OutputStream out = publication.create()) {
+          out.write(text.getBytes(StandardCharsets.UTF_8));
+        }
+        assertThat(s3.keys()).isEqualTo(before);
+        publication.commit();
+      }
+      assertThat(Files.readString(s3.file("publication/file"))).isEqualTo(text);
+    }
+  }
+
+  @Test
+  void aProcessThatIsKilledInAShardLeavesNoObject() throws Exception {
+    Process writer =
+        new ProcessBuilder(
+                java.nio.file.Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx256m",
+                "-Djava.io.tmpdir=" + Files.createTempDirectory(folder, "spool"),
+                "-cp",
+                System.getProperty("java.class.path"),
+                HalfShard.class.getName(),
+                configuration.get("fs.s3a.endpoint"),
+                s3.url("killed/train-00000.parquet"))
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    try (var lines = writer.inputReader(StandardCharsets.UTF_8)) {
+      assertThat(lines.readLine()).isEqualTo("half");
+    } finally {
+      writer.destroyForcibly();
+    }
+    assertThat(writer.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(s3.keys()).noneMatch(key -> key.startsWith("killed/"));
+  }
+
+  /** Writes some row groups of a shard and waits for its end. */
+  static final class HalfShard {
+    private HalfShard() {}
+
+    public static void main(String[] arguments) throws Exception {
+      Configuration configuration = new Configuration();
+      configuration.set("fs.s3a.endpoint", arguments[0]);
+      configuration.set("fs.s3a.endpoint.region", "us-east-1");
+      configuration.set("fs.s3a.path.style.access", "true");
+      configuration.set("fs.s3a.access.key", S3Server.ACCESS_KEY);
+      configuration.set("fs.s3a.secret.key", S3Server.SECRET_KEY);
+      Path path = new Path(arguments[1]);
+      Storage.of(configuration, path).exists(path);
+      try (PairWriter writer = new PairWriter(configuration, path, 8)) {
+        for (int i = 0; i < 20; i++) {
+          byte[] image = new byte[1 << 16];
+          String id = Identity.ofImage(new byte[] {(byte) i});
+          writer.write(new Pair(id, id, "caption " + i, image, 8, 8, "test"));
+        }
+        System.out.println("half");
+        System.out.flush();
+        System.in.read();
+        writer.commit();
+      }
+    }
+  }
+
+  @Test
+  void aLeaseKeepsTheSecondJobOutUntilItExpires() throws IOException {
+    Path dataset = new Path(s3.url("leased"));
+    Duration expiry = Duration.ofMinutes(1);
+    Instant now = Instant.now();
+    try (Lease first = Lease.acquire(configuration, dataset, "first", expiry, at(now))) {
+      first.renew();
+      assertThatThrownBy(
+              () ->
+                  Lease.acquire(configuration, dataset, "second", expiry, at(now.plusSeconds(30))))
+          .isInstanceOf(LeaseHeldException.class)
+          .hasMessageContaining("because the job first on ");
+      try (Lease second =
+          Lease.acquire(configuration, dataset, "second", expiry, at(now.plusSeconds(90)))) {
+        first.renew();
+        assertThatThrownBy(first::check).hasMessageContaining("the job second");
+        second.check();
+      }
+    }
+    assertThat(s3.keys()).noneMatch(key -> key.startsWith("leased/"));
+  }
+
+  @Test
+  void wrongCredentialsAreAnErrorThatDoesNotShowThem() {
+    Configuration wrong = s3.configuration();
+    wrong.set("fs.s3a.secret.key", "wrong-and-secret");
+    wrong.setBoolean("fs.s3a.impl.disable.cache", true);
+
+    assertThatThrownBy(() -> new DatasetFolder(s3.url("dataset"), wrong).requireManifest())
+        .isInstanceOf(IOException.class)
+        .message()
+        .contains("dataset")
+        .doesNotContain("wrong-and-secret");
+  }
+
+  private static Clock at(Instant instant) {
+    return Clock.fixed(instant, ZoneOffset.UTC);
+  }
+}
