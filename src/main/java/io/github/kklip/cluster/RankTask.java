@@ -1,6 +1,7 @@
 package io.github.kklip.cluster;
 
 import io.github.kklip.comms.Collective;
+import io.github.kklip.comms.CollectiveException;
 import io.github.kklip.comms.Limits;
 import io.github.kklip.comms.Peer;
 import io.github.kklip.comms.RingListener;
@@ -12,6 +13,7 @@ import java.net.InetAddress;
 import java.net.NetworkInterface;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
@@ -31,6 +33,9 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
 
   /** Tells processes apart, also on one host. */
   private static final String PROCESS = UUID.randomUUID().toString();
+
+  /** How long a rank waits to be interrupted when another one has failed first. */
+  private static final Duration HEARING = Duration.ofSeconds(5);
 
   /** What a rank returned. */
   record Result<R>(int rank, R value) implements Serializable {}
@@ -96,10 +101,24 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
               collective);
         } catch (Throwable e) {
           collective.abort(e);
+          letTheCauseSpeakFirst(e);
           throw e;
         } finally {
           ended.countDown();
         }
+      }
+    }
+  }
+
+  /**
+   * Spark ends the stage at the first failure that it hears of, and interrupts the other ranks: one
+   * that only follows from another rank's failure lets that one be heard.
+   */
+  private static void letTheCauseSpeakFirst(Throwable failure) throws InterruptedException {
+    for (Throwable e = failure; e != null; e = e.getCause()) {
+      if (e instanceof CollectiveException collective && collective.isSecondary()) {
+        Thread.sleep(HEARING.toMillis());
+        return;
       }
     }
   }
