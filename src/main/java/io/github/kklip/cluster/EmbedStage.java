@@ -30,6 +30,7 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,10 +53,16 @@ public final class EmbedStage {
    * @param captions rows that have embeddings now
    * @param embedded rows that were embedded by this run
    * @param seconds that it took to embed them
+   * @param executors that embedded them
    */
-  public record Result(long captions, long embedded, double seconds, int dimension, String output) {
+  public record Result(
+      long captions, long embedded, double seconds, int executors, int dimension, String output) {
     public double captionsPerSecond() {
       return embedded == 0 ? 0 : embedded / seconds;
+    }
+
+    public double captionsPerSecondOfAnExecutor() {
+      return executors == 0 ? 0 : captionsPerSecond() / executors;
     }
   }
 
@@ -64,9 +71,10 @@ public final class EmbedStage {
    *
    * @param embedded rows that were not there before
    * @param sum of the stored embeddings; null unless asked for
+   * @param executor that did it
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  private record ShardDone(long embedded, double[] sum) implements Serializable {}
+  private record ShardDone(long embedded, double[] sum, String executor) implements Serializable {}
 
   private EmbedStage() {}
 
@@ -126,6 +134,12 @@ public final class EmbedStage {
               pairs.totals().pairs(),
               done.stream().mapToLong(ShardDone::embedded).sum(),
               seconds,
+              (int)
+                  done.stream()
+                      .filter(shard -> shard.embedded > 0)
+                      .map(ShardDone::executor)
+                      .distinct()
+                      .count(),
               config.hidden(),
               output.toString());
       LOG.info(
@@ -187,7 +201,8 @@ public final class EmbedStage {
           boolean needed = sums && shard.split() == Split.TRAIN;
           return new ShardDone(
               there ? 0 : shard.rows(),
-              needed ? sum(folder, teacher.name(), shard, processing) : null);
+              needed ? sum(folder, teacher.name(), shard, processing) : null,
+              SparkEnv.get().executorId());
         });
   }
 

@@ -85,6 +85,7 @@ public record Settings(
    *     captions
    * @param separator the csv's separator; empty: tab, or comma when the header has no tab
    * @param pairs images to make (synthetic)
+   * @param weight rows for each pair: 2.5 stands for two of each and a third of half of the images
    */
   public record Source(
       SourceFormat format,
@@ -92,10 +93,11 @@ public record Settings(
       String imageColumn,
       String captionColumn,
       String separator,
-      int pairs)
+      int pairs,
+      double weight)
       implements Serializable {
     private static Source read(Section s) {
-      s.only("format", "path", "image-column", "caption-column", "separator", "pairs");
+      s.only("format", "path", "image-column", "caption-column", "separator", "pairs", "weight");
       SourceFormat format = s.choice("format", SourceFormat.class);
       Source source =
           new Source(
@@ -104,7 +106,8 @@ public record Settings(
               s.text("image-column", ""),
               s.text("caption-column", ""),
               s.text("separator", ""),
-              s.has("pairs") ? s.integer("pairs", 1, 10_000_000) : 2000);
+              s.has("pairs") ? s.integer("pairs", 1, 10_000_000) : 2000,
+              s.has("weight") ? s.number("weight", 0, 100) : 1);
       s.check(
           "path",
           source.path,
@@ -125,7 +128,14 @@ public record Settings(
       long maxBytes,
       double maxAspect,
       int minCaptionChars,
-      int maxCaptionChars)
+      int maxCaptionChars,
+      long maxCaptionBytes,
+      double maxExpansion,
+      long splitBytes,
+      boolean normaliseCaptions,
+      int nearDuplicateBits,
+      int reencodeSide,
+      int reencodeQuality)
       implements Serializable {
     private static Ingest read(Section s) {
       return new Ingest(
@@ -138,7 +148,14 @@ public record Settings(
           s.bytes("max-bytes", 1024),
           s.number("max-aspect", 1, Double.MAX_VALUE),
           s.integer("min-caption-chars", 1, 1_000_000),
-          s.integer("max-caption-chars", 1, 10_000_000));
+          s.integer("max-caption-chars", 1, 10_000_000),
+          s.bytes("max-caption-bytes", 1024),
+          s.number("max-expansion", 1, Double.MAX_VALUE),
+          s.bytes("split-bytes", 1 << 16),
+          s.flag("normalise-captions"),
+          s.integer("near-duplicate-bits", -1, 16),
+          s.integer("reencode-side", 0, 65_535),
+          s.integer("reencode-quality", 1, 100));
     }
   }
 

@@ -15,11 +15,20 @@ import java.nio.charset.StandardCharsets;
  * bytes, which every Spark serializer carries.
  */
 sealed interface Candidate {
-  /** Will be a row, unless another candidate has the same id. */
-  record Accepted(Pair pair, String key) implements Candidate {
+  /**
+   * Will be a row, unless another candidate has the same id.
+   *
+   * @param hash the image's perceptual hash, where it is asked for
+   */
+  record Accepted(Pair pair, String key, long hash) implements Candidate {
     Reject duplicate() {
       return new Reject(
           pair.source(), key, Problem.DUPLICATE, "the same image and caption as another row");
+    }
+
+    Reject nearDuplicate() {
+      return new Reject(
+          pair.source(), key, Problem.NEAR_DUPLICATE, "the image looks like an earlier one");
     }
   }
 
@@ -44,6 +53,7 @@ sealed interface Candidate {
         out.writeInt(pair.height());
         text(out, pair.source());
         text(out, accepted.key);
+        out.writeLong(accepted.hash);
       } else if (this instanceof Rejected rejected) {
         out.writeByte(1);
         text(out, rejected.reject.source());
@@ -74,7 +84,8 @@ sealed interface Candidate {
                     in.readInt(),
                     in.readInt(),
                     text(in)),
-                text(in));
+                text(in),
+                in.readLong());
         case 1 -> new Rejected(new Reject(text(in), text(in), text(in), text(in)));
         case 2 -> new Ignored(in.readLong());
         default -> throw new IllegalStateException("Cannot read a candidate of kind " + kind);

@@ -58,11 +58,20 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
       }
       if (member == null) {
         ended = true;
+        finish();
       } else {
         ready.addAll(screening.screen(unit.path(), member));
       }
     }
     return !ready.isEmpty();
+  }
+
+  private void finish() {
+    try {
+      screening.finish();
+    } catch (IOException e) {
+      throw new UncheckedIOException("Cannot keep what was found in " + unit.path(), e);
+    }
   }
 
   @Override

@@ -1,6 +1,9 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.store.DatasetManifest.SourceCounts;
+import java.util.List;
 import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * What one run of ingest found. {@code input = pairs + rejects}.
@@ -9,6 +12,7 @@ import java.util.SortedMap;
  * @param pairs rows that are new in the dataset
  * @param ignored archive members that are no candidates
  * @param reasons rejects by reason; a row that the dataset has already is a {@code duplicate}
+ * @param sources the same for each source
  * @param dataset the dataset's folder
  */
 public record IngestResult(
@@ -17,4 +21,10 @@ public record IngestResult(
     long rejects,
     long ignored,
     SortedMap<String, Long> reasons,
-    String dataset) {}
+    List<SourceCounts> sources,
+    String dataset) {
+  /** Of a run that found nothing new. */
+  static IngestResult nothing(String dataset) {
+    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), dataset);
+  }
+}

@@ -3,9 +3,14 @@ package io.github.kklip.ingest;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.image.ImageDecoder;
+import io.github.kklip.ingest.ShardTask.Written;
+import io.github.kklip.ingest.SourceFiles.SourceFile;
+import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
+import io.github.kklip.store.Identity;
 import io.github.kklip.store.Json;
 import io.github.kklip.store.Lease;
 import io.github.kklip.store.PairReader;
@@ -17,12 +22,15 @@ import io.github.kklip.store.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -37,6 +45,7 @@ import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.util.TaskCompletionListener;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import scala.Tuple2;
 
 /**
  * Raw pairs to a dataset.
@@ -44,9 +53,9 @@ import org.slf4j.LoggerFactory;
  * <p>Sources are read, decoded and checked once; what comes out stays on the executors' disks. From
  * its ids alone the shards' boundaries are found ({@link Layout}); then every row travels once, to
  * the task that writes its shard. The manifest is written last: a run that was killed left files
- * that it does not name, which the next run removes before it does all of it again. Neither the
- * layout nor which of two equal candidates is kept depends on the number of tasks or on their
- * order.
+ * that it does not name. The next run keeps those that are whole and of the same work, and does not
+ * decode again what is in a {@link Journal}. Neither the layout nor which of two equal candidates
+ * is kept depends on the number of tasks or on their order.
  */
 public final class IngestStage {
   private static final Logger LOG = LoggerFactory.getLogger(IngestStage.class);
@@ -59,8 +68,10 @@ public final class IngestStage {
   private final Settings settings;
   private final DatasetFolder folder;
   private final PortableConfiguration configuration;
+  private final Screening.Decoder decoder;
 
-  private IngestStage(JavaSparkContext spark, Settings settings) {
+  private IngestStage(JavaSparkContext spark, Settings settings, Screening.Decoder decoder) {
+    this.decoder = decoder;
     this.spark = spark;
     this.settings = settings;
     this.folder =
@@ -77,17 +88,24 @@ public final class IngestStage {
    * @throws IOException when the dataset is being written by another job, or a file system fails
    */
   public static IngestResult run(JavaSparkContext spark, Settings settings) throws IOException {
-    return new IngestStage(spark, settings).run();
+    return run(spark, settings, ImageDecoder::decode);
+  }
+
+  static IngestResult run(JavaSparkContext spark, Settings settings, Screening.Decoder decoder)
+      throws IOException {
+    return new IngestStage(spark, settings, decoder).run();
   }
 
   private IngestResult run() throws IOException {
-    if (settings.ingest().sources().isEmpty()) {
+    List<Settings.Source> sources = settings.ingest().sources();
+    if (sources.isEmpty()) {
       throw new SettingsException(
-          "Cannot ingest anything because kklip.ingest.sources is empty. Set it to a list of { format = ..., path = ... }.");
+          "Cannot ingest anything because kklip.ingest.sources is empty. Set it to a list of {"
+              + " format = ..., path = ... }.");
     }
-    List<Unit> files = new ArrayList<>();
-    for (int i = 0; i < settings.ingest().sources().size(); i++) {
-      files.addAll(SourceFiles.of(folder.configuration(), i, settings.ingest().sources().get(i)));
+    List<SourceFile> files = new ArrayList<>();
+    for (int i = 0; i < sources.size(); i++) {
+      files.addAll(SourceFiles.of(folder.configuration(), i, sources.get(i)));
     }
     try (Lease lease =
         Lease.acquire(folder.configuration(), folder.root(), "ingest", settings.leaseExpiry())) {
@@ -95,51 +113,125 @@ public final class IngestStage {
     }
   }
 
-  private IngestResult ingest(List<Unit> files, Lease lease) throws IOException {
+  private IngestResult ingest(List<SourceFile> files, Lease lease) throws IOException {
     ProcessingSettings processing = Screening.processing(settings.ingest());
     Optional<DatasetManifest> found = folder.readManifest();
     DatasetManifest older =
         found.orElseGet(() -> new DatasetManifest(DatasetManifest.FORMAT, processing, List.of()));
     processing.requireSame(older.settings(), "the dataset " + folder.root());
-    removeUnnamed(older);
+    SeenFiles seen = SeenFiles.read(folder);
+    List<SourceFile> fresh =
+        files.stream().filter(file -> !seen.fingerprints().contains(file.fingerprint())).toList();
+    if (fresh.isEmpty() && found.isPresent()) {
+      LOG.info("Nothing new: all {} files of the sources are in {}", files.size(), folder.root());
+      return IngestResult.nothing(folder.root().toString());
+    }
 
-    List<String> units = plan(files);
+    List<String> units = plan(fresh.stream().map(SourceFile::unit).toList());
+    boolean goesOn = prepareWork(older, fresh, units);
     int[] sources = units.stream().mapToInt(unit -> Unit.decode(unit).source()).toArray();
     Broadcast<KnownIds> known = spark.broadcast(knownIds(older));
     long shuffleSeed = Seeds.derive(settings.seed(), "ingest", older.generations().size());
     JavaPairRDD<String, byte[]> candidates =
         candidates(units, known, shuffleSeed).persist(StorageLevel.DISK_ONLY());
-    JavaRDD<String> facts =
+    JavaRDD<Fact> facts =
         candidates
-            .map(keyed -> Tally.fact(keyed._1, Candidate.decode(keyed._2), sources))
+            .map(keyed -> Fact.of(keyed._1, Candidate.decode(keyed._2), sources))
             .persist(StorageLevel.MEMORY_AND_DISK());
+    Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts));
     try {
-      Tally tally = Tally.of(facts);
-      refuseEmptySources(tally);
-      JavaRDD<String> rows =
+      Tally tally = Tally.of(facts, gone.value());
+      refuseEmptySources(tally, fresh);
+      // Of equal rows the first in the sources stays; its source gets the count.
+      JavaPairRDD<String, Integer> owners =
           facts
-              .filter(Tally::isRow)
-              .map(Tally::rowKey)
-              .distinct()
-              .sortBy(key -> key, true, spark.defaultParallelism());
+              .filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId()))
+              .mapToPair(fact -> new Tuple2<>(fact.row(), fact.source()))
+              .reduceByKey(Math::min)
+              .persist(StorageLevel.MEMORY_AND_DISK());
+      JavaRDD<String> rows = owners.keys().sortBy(key -> key, true, spark.defaultParallelism());
       Layout layout = layout(rows);
-      IngestResult result = tally.result(layout.rows(), folder.root().toString());
+      IngestResult result =
+          tally.result(
+              settings.ingest().sources(),
+              owners.values().countByValue(),
+              folder.root().toString());
       if (layout.hasShards() || found.isEmpty()) {
+        List<ShardTask> tasks = tasks(layout, older);
+        Map<Integer, Written> done =
+            goesOn ? done(rows, layout, tasks) : Map.<Integer, ShardTask.Written>of();
+        removeUnnamed(older, done.values());
         List<Generation> generations = new ArrayList<>(older.generations());
-        generations.add(write(candidates, layout, older, result));
+        generations.add(write(candidates, layout, tasks, done, gone, result));
         lease.check();
-        Json.write(
-            folder.configuration(),
-            folder.manifest(),
-            new DatasetManifest(DatasetManifest.FORMAT, processing, generations));
+        DatasetManifest manifest =
+            new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
+        Json.write(folder.configuration(), folder.manifest(), manifest);
+        DataCard.write(spark, folder, manifest);
       }
+      List<String> fingerprints =
+          fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();
+      if (!fingerprints.isEmpty()) {
+        seen.add(folder, fingerprints);
+      }
+      Storage.of(folder.configuration(), work()).delete(work(), true);
+      owners.unpersist();
       report(result);
       return result;
     } finally {
       facts.unpersist();
       candidates.unpersist();
       known.destroy();
+      gone.destroy();
     }
+  }
+
+  /** Where a run keeps what the next one goes on with when it is killed. */
+  private Path work() {
+    return new Path(folder.root(), ".ingest");
+  }
+
+  /**
+   * Tells whether an interrupted run had the same work, so that its shards are good for this one.
+   * What it found in images is good in any case.
+   */
+  private boolean prepareWork(DatasetManifest older, List<SourceFile> fresh, List<String> units)
+      throws IOException {
+    TreeMap<String, String> of = new TreeMap<>();
+    of.put("settings", older.settings().digest());
+    of.put("generation", Integer.toString(older.generations().size()));
+    of.put("seed", Long.toString(settings.seed()));
+    of.put("shards", settings.ingest().shardRows() + " " + settings.ingest().rowGroupRows());
+    of.put("files", fresh.stream().map(SourceFile::fingerprint).toList().toString());
+    of.put("units", units.toString());
+    Work work = new Work(Identity.ofSettings(of));
+    Path file = new Path(work(), "work.json");
+    if (Json.readIfPresent(folder.configuration(), file, Work.class).equals(Optional.of(work))) {
+      LOG.info("Going on with an interrupted run");
+      return true;
+    }
+    removeUnnamed(older, List.of());
+    Json.write(folder.configuration(), file, work);
+    return false;
+  }
+
+  private record Work(String digest) {}
+
+  private Set<String> nearDuplicates(JavaRDD<Fact> facts) {
+    int bits = settings.ingest().nearDuplicateBits();
+    return bits < 0
+        ? Set.of()
+        : NearDuplicates.of(
+            facts
+                .filter(Fact::isRow)
+                .mapToPair(
+                    fact ->
+                        new Tuple2<>(
+                            fact.imageId(),
+                            new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
+                .reduceByKey(
+                    (left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
+            bits);
   }
 
   private List<String> plan(List<Unit> files) {
@@ -195,6 +287,8 @@ public final class IngestStage {
       List<String> units, Broadcast<KnownIds> known, long shuffleSeed) {
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
+    Screening.Decoder images = decoder;
+    String journals = work().toString();
     return spark
         .parallelize(units, slices(units.size()))
         .zipWithIndex()
@@ -207,7 +301,16 @@ public final class IngestStage {
                       (TaskCompletionListener) context -> close(members, unit));
               return new CandidateIterator(
                   members,
-                  new Screening(given.ingest(), known.value()::contains),
+                  new Screening(
+                      given.ingest(),
+                      given.ingest().sources().get(unit.source()).weight(),
+                      known.value()::contains,
+                      images,
+                      new Journal(
+                          hadoop.get(),
+                          new Path(journals),
+                          unit,
+                          TaskContext.get().attemptNumber() > 0)),
                   unit,
                   numbered._2,
                   given.ingest().validationFraction(),
@@ -223,9 +326,11 @@ public final class IngestStage {
     }
   }
 
-  private void refuseEmptySources(Tally tally) {
+  private void refuseEmptySources(Tally tally, List<SourceFile> fresh) {
     for (int i = 0; i < settings.ingest().sources().size(); i++) {
-      if (tally.isEmpty(i)) {
+      int source = i;
+      boolean read = fresh.stream().anyMatch(file -> file.unit().source() == source);
+      if (read && tally.isEmpty(i)) {
         throw SourceFiles.refused(
             i, settings.ingest().sources().get(i), "it is empty: it holds nothing to look at");
       }
@@ -245,11 +350,7 @@ public final class IngestStage {
     return new Layout(train, validation, firstKeys);
   }
 
-  private Generation write(
-      JavaPairRDD<String, byte[]> candidates,
-      Layout layout,
-      DatasetManifest older,
-      IngestResult result) {
+  private List<ShardTask> tasks(Layout layout, DatasetManifest older) {
     List<ShardTask> tasks = new ArrayList<>();
     List<Integer> indices = layout.indices(older.shards());
     for (int part = 0; part < layout.parts(); part++) {
@@ -262,31 +363,71 @@ public final class IngestStage {
               layout.hasShards() ? indices.get(part) : 0,
               settings.ingest().rowGroupRows()));
     }
-    List<ShardTask.Written> written =
+    return tasks;
+  }
+
+  /** The parts whose files an interrupted run has written already. */
+  private Map<Integer, Written> done(JavaRDD<String> rows, Layout layout, List<ShardTask> tasks) {
+    return rows
+        .mapToPair(key -> new Tuple2<>(layout.part(key), key))
+        .groupByKey(slices(tasks.size()))
+        .mapToPair(keys -> new Tuple2<>(keys._1, Json.line(tasks.get(keys._1).written(keys._2))))
+        .collectAsMap()
+        .entrySet()
+        .stream()
+        .map(entry -> Map.entry(entry.getKey(), Json.parse(entry.getValue(), Written.class)))
+        .filter(entry -> entry.getValue().shard().rows() > 0)
+        .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
+  }
+
+  private Generation write(
+      JavaPairRDD<String, byte[]> candidates,
+      Layout layout,
+      List<ShardTask> tasks,
+      Map<Integer, Written> done,
+      Broadcast<Set<String>> gone,
+      IngestResult result) {
+    Set<Integer> doneParts = Set.copyOf(done.keySet());
+    List<Written> made =
         candidates
+            .filter(keyed -> !doneParts.contains(layout.part(keyed._1)))
             .repartitionAndSortWithinPartitions(new ShardPartitioner(layout))
             .mapPartitionsWithIndex(
-                (part, rows) -> List.of(Json.line(tasks.get(part).write(rows))).iterator(), false)
+                (part, rows) ->
+                    List.of(
+                            doneParts.contains(part)
+                                ? ""
+                                : Json.line(tasks.get(part).write(rows, gone.value())))
+                        .iterator(),
+                false)
             .collect()
             .stream()
-            .map(line -> Json.parse(line, ShardTask.Written.class))
+            .map(line -> line.isEmpty() ? null : Json.parse(line, Written.class))
             .toList();
+    List<Written> written = new ArrayList<>();
+    for (int part = 0; part < made.size(); part++) {
+      written.add(done.getOrDefault(part, made.get(part)));
+    }
+    if (!done.isEmpty()) {
+      LOG.info("{} of {} shards were there", done.size(), written.size());
+    }
     return new Generation(
         result.input(),
         result.pairs(),
         result.rejects(),
         result.ignored(),
         result.reasons(),
-        written.stream().map(ShardTask.Written::shard).filter(shard -> shard.rows() > 0).toList(),
-        written.stream()
-            .map(ShardTask.Written::rejectFile)
-            .filter(name -> !name.isEmpty())
-            .toList());
+        result.sources(),
+        written.stream().map(Written::shard).filter(shard -> shard.rows() > 0).toList(),
+        written.stream().map(Written::rejectFile).filter(name -> !name.isEmpty()).toList());
   }
 
   /** Only names that this class gives, so that nothing of a person's is removed. */
-  private void removeUnnamed(DatasetManifest manifest) throws IOException {
+  private void removeUnnamed(DatasetManifest manifest, Collection<Written> done)
+      throws IOException {
     Set<String> named = new HashSet<>();
+    done.forEach(
+        written -> named.addAll(List.of(written.shard().fileName(), written.rejectFile())));
     manifest.shards().forEach(shard -> named.add(shard.fileName()));
     manifest.generations().forEach(generation -> named.addAll(generation.rejectFiles()));
     for (Path subfolder : List.of(folder.pairs(), folder.rejects())) {
@@ -297,7 +438,7 @@ public final class IngestStage {
       }
       for (FileStatus status : fileSystem.listStatus(subfolder)) {
         String name = status.getPath().getName();
-        if (OWN_FILE.matcher(name).matches() && !named.contains(name)) {
+        if (status.isFile() && OWN_FILE.matcher(name).matches() && !named.contains(name)) {
           LOG.info("Removing {}, which an interrupted run left", status.getPath());
           fileSystem.delete(status.getPath(), false);
         }

@@ -105,6 +105,11 @@ final class Layout implements Serializable {
     return prefix(split) + hex(Seeds.derive(shuffleSeed, "row", Seeds.hash(id))) + id;
   }
 
+  /** The id in the key of a row. */
+  static String id(String rowKey) {
+    return rowKey.substring(1 + 16, ROW_KEY_LENGTH);
+  }
+
   /** Rejects are spread over the parts of the training split. */
   static String rejectKey(String order, long shuffleSeed) {
     return prefix(Split.TRAIN) + hex(Seeds.derive(shuffleSeed, "reject", Seeds.hash(order)));

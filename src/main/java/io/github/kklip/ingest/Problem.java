@@ -31,4 +31,11 @@ record Problem(String reason, String detail) {
   static final String IMAGE_TOO_LARGE = "image-too-large";
   static final String ASPECT_RATIO = "aspect-ratio";
   static final String DUPLICATE = "duplicate";
+  static final String NEAR_DUPLICATE = "near-duplicate";
+
+  /** Left out by a source's weight under 1. */
+  static final String SAMPLED_OUT = "sampled-out";
+
+  /** The decoder ended the process: the image is not decoded again. */
+  static final String DECODER_CRASH = "decoder-crash";
 }

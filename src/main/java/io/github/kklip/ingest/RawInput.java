@@ -63,6 +63,15 @@ final class RawInput extends FilterInputStream {
     }
   }
 
+  @Override
+  public long skip(long count) {
+    try {
+      return super.skip(count);
+    } catch (IOException e) {
+      throw new Failure(path, e);
+    }
+  }
+
   /** The file system failed, which says nothing about the data: the task is tried again. */
   static final class Failure extends UncheckedIOException {
     private static final long serialVersionUID = 1L;

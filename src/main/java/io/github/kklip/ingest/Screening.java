@@ -1,37 +1,72 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SplitMix64;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageHeader;
 import io.github.kklip.image.ImageRejectedException;
+import io.github.kklip.image.Resample;
 import io.github.kklip.image.RgbImage;
+import io.github.kklip.ingest.Journal.Outcome;
 import io.github.kklip.ingest.Member.Caption;
 import io.github.kklip.ingest.Member.Picture;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Reject;
+import java.io.IOException;
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
+import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.TreeMap;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 
 /**
  * Decides of every candidate of a member whether it can be a pair. The caption is looked at first,
  * the image is decoded last and once.
  */
 final class Screening {
+  private static final Pattern LINE_ENDS =
+      Pattern.compile("\\r\\n|[\\t\\n\\x0B\\f\\r\\x85\\u2028\\u2029]");
+  private static final Pattern CONTROLS = Pattern.compile("\\p{Cc}");
+
   private final Settings.Ingest settings;
+  private final double weight;
   private final Predicate<String> known;
+  private final Decoder decoder;
+  private final Journal journal;
+
+  /** Bytes to an image; a place for tests to put a worse one. */
+  interface Decoder extends Serializable {
+    RgbImage decode(byte[] bytes, long maxPixels) throws ImageRejectedException;
+  }
 
   /**
+   * @param weight of the source: rows for each pair
    * @param known tells the ids of pairs that the dataset has already: their images need no decoding
+   * @param journal what is known of images
    */
-  Screening(Settings.Ingest settings, Predicate<String> known) {
+  Screening(
+      Settings.Ingest settings,
+      double weight,
+      Predicate<String> known,
+      Decoder decoder,
+      Journal journal) {
     this.settings = settings;
+    this.weight = weight;
     this.known = known;
+    this.decoder = decoder;
+    this.journal = journal;
+  }
+
+  /** To be called when all members of the unit were screened. */
+  void finish() throws IOException {
+    journal.finish();
   }
 
   /** The settings that decide what comes out of here, and which split it goes to. */
@@ -43,6 +78,14 @@ final class Screening {
     values.put("ingest.max-aspect", Double.toString(settings.maxAspect()));
     values.put("ingest.min-caption-chars", Integer.toString(settings.minCaptionChars()));
     values.put("ingest.max-caption-chars", Integer.toString(settings.maxCaptionChars()));
+    values.put("ingest.max-caption-bytes", Long.toString(settings.maxCaptionBytes()));
+    values.put("ingest.max-expansion", Double.toString(settings.maxExpansion()));
+    values.put("ingest.normalise-captions", Boolean.toString(settings.normaliseCaptions()));
+    values.put("ingest.near-duplicate-bits", Integer.toString(settings.nearDuplicateBits()));
+    values.put("ingest.reencode-side", Integer.toString(settings.reencodeSide()));
+    if (settings.reencodeSide() > 0) {
+      values.put("ingest.reencode-quality", Integer.toString(settings.reencodeQuality()));
+    }
     values.put("ingest.validation-fraction", Double.toString(settings.validationFraction()));
     return new ProcessingSettings(values);
   }
@@ -79,40 +122,74 @@ final class Screening {
         candidates.add(reject(source, key, problem));
         continue;
       }
-      String text = caption.text().strip();
-      checked = checked == null ? new Checked(Identity.ofImage(picture.bytes())) : checked;
-      String id = Identity.ofPair(checked.imageId, text);
-      if (known.test(id)) {
+      String text = text(caption);
+      checked = checked == null ? new Checked(picture.bytes()) : checked;
+      int copies = copies(checked.imageId);
+      if (copies == 0) {
         candidates.add(
             reject(
                 source,
                 key,
-                new Problem(Problem.DUPLICATE, "the dataset has the same image and caption")));
-        continue;
+                new Problem(Problem.SAMPLED_OUT, "the source has a weight of " + weight)));
       }
-      checked.decode(picture.bytes());
-      candidates.add(
-          checked.problem != null
-              ? reject(source, key, checked.problem)
-              : new Candidate.Accepted(
-                  new Pair(
-                      id,
-                      checked.imageId,
-                      text,
-                      picture.bytes(),
-                      checked.width,
-                      checked.height,
-                      source),
-                  key));
+      String first = Identity.ofPair(checked.imageId, text);
+      for (int copy = 0; copy < copies; copy++) {
+        String id = copy == 0 ? first : Identity.ofCopy(first, copy);
+        candidates.add(pair(source, key, id, text, checked));
+      }
     }
     return candidates;
+  }
+
+  private Candidate pair(String source, String key, String id, String text, Checked checked) {
+    if (known.test(id)) {
+      return reject(
+          source,
+          key,
+          new Problem(Problem.DUPLICATE, "the dataset has the same image and caption"));
+    }
+    checked.decode();
+    return checked.outcome.problem() != null
+        ? reject(source, key, checked.outcome.problem())
+        : new Candidate.Accepted(
+            new Pair(
+                id,
+                checked.imageId,
+                text,
+                checked.stored,
+                checked.outcome.width(),
+                checked.outcome.height(),
+                source),
+            key,
+            checked.outcome.hash());
+  }
+
+  /** The whole part of the weight, and one more for a part of the images. */
+  private int copies(String imageId) {
+    int whole = (int) weight;
+    double unit = new SplitMix64(Seeds.derive(0, "weight", Seeds.hash(imageId))).nextDouble();
+    return unit < weight - whole ? whole + 1 : whole;
+  }
+
+  /**
+   * The caption as it is stored. Normalised, it is in Unicode's form NFC, with spaces for tabs and
+   * ends of lines and without other control characters.
+   */
+  private String text(Caption caption) {
+    String text = caption.text();
+    if (settings.normaliseCaptions()) {
+      text = Normalizer.normalize(text, Normalizer.Form.NFC);
+      text = LINE_ENDS.matcher(text).replaceAll(" ");
+      text = CONTROLS.matcher(text).replaceAll("");
+    }
+    return text.strip();
   }
 
   private Problem problemOf(Caption caption) {
     if (caption.problem() != null) {
       return caption.problem();
     }
-    String text = caption.text().strip();
+    String text = text(caption);
     // Half a surrogate pair, which JSON can name, has no UTF-8 form.
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
       return Content.encodingProblem();
@@ -134,28 +211,45 @@ final class Screening {
   /** An image that is decoded when the first caption needs it. */
   private final class Checked {
     final String imageId;
-    int width;
-    int height;
-    Problem problem;
+    byte[] stored;
+    Outcome outcome;
 
-    Checked(String imageId) {
-      this.imageId = imageId;
+    Checked(byte[] bytes) {
+      this.imageId = Identity.ofImage(bytes);
+      this.stored = bytes;
     }
 
-    void decode(byte[] bytes) {
-      if (width > 0 || problem != null) {
+    void decode() {
+      if (outcome != null) {
         return;
       }
+      Outcome found = journal.find(imageId);
+      // Bytes that are made anew are not in the journal.
+      if (found != null && (found.problem() != null || settings.reencodeSide() == 0)) {
+        outcome = found;
+        return;
+      }
+      journal.begin(imageId);
+      outcome = decoded();
+      journal.end(imageId, outcome);
+    }
+
+    private Outcome decoded() {
       try {
-        ImageHeader header = ImageDecoder.probe(bytes);
-        problem = problemOf(header);
-        if (problem == null) {
-          RgbImage image = ImageDecoder.decode(bytes, settings.maxPixels());
-          width = image.width();
-          height = image.height();
+        Problem problem = problemOf(ImageDecoder.probe(stored));
+        if (problem != null) {
+          return new Outcome(0, 0, 0, problem);
         }
+        RgbImage image = decoder.decode(stored, settings.maxPixels());
+        long hash = settings.nearDuplicateBits() < 0 ? 0 : Resample.perceptualHash(image);
+        int side = settings.reencodeSide();
+        if (side > 0 && Math.min(image.width(), image.height()) > side) {
+          image = Resample.shortestSide(image, side);
+          stored = Resample.jpeg(image, settings.reencodeQuality());
+        }
+        return new Outcome(image.width(), image.height(), hash, null);
       } catch (ImageRejectedException e) {
-        problem = new Problem(e.reason(), e.detail());
+        return new Outcome(0, 0, 0, new Problem(e.reason(), e.detail()));
       }
     }
   }

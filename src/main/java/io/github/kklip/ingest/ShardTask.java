@@ -1,17 +1,23 @@
 package io.github.kklip.ingest;
 
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.PairReader;
 import io.github.kklip.store.PairWriter;
 import io.github.kklip.store.PortableConfiguration;
 import io.github.kklip.store.Reject;
 import io.github.kklip.store.RejectWriter;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.Storage;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import org.apache.hadoop.fs.Path;
 import scala.Tuple2;
 
@@ -33,7 +39,44 @@ record ShardTask(
    */
   record Written(Shard shard, String rejectFile) {}
 
-  Written write(Iterator<Tuple2<String, byte[]>> candidates) throws IOException {
+  /**
+   * What an interrupted run wrote of this shard: it publishes the rejects before the pairs.
+   *
+   * @param keys of the rows that the shard must have
+   * @return without rows when it has to be written
+   */
+  Written written(Iterable<String> keys) throws IOException {
+    List<String> sorted = new ArrayList<>();
+    keys.forEach(sorted::add);
+    sorted.sort(null);
+    Identity.Rows identity = new Identity.Rows();
+    sorted.forEach(key -> identity.add(Layout.id(key)));
+    Shard shard = new Shard(split, index, sorted.size(), identity.hexAndReset());
+    DatasetFolder folder = new DatasetFolder(root, configuration.get());
+    try (PairReader pairs =
+        PairReader.open(configuration.get(), folder.pairs(shard), PairReader.Columns.IDS)) {
+      if (pairs.rows() == shard.rows() && shard.identity().equals(pairs.identity())) {
+        Path rejects = new Path(folder.rejects(), rejectFile());
+        boolean rejected = Storage.of(configuration.get(), rejects).exists(rejects);
+        return new Written(shard, rejected ? rejectFile() : "");
+      }
+    } catch (IOException e) {
+      // Not there, or not whole.
+    }
+    return new Written(new Shard(split, index, 0, ""), "");
+  }
+
+  private String rejectFile() {
+    return String.format(
+        Locale.ROOT, "%05d-%s", generation, new Shard(split, index, 0, "").fileName());
+  }
+
+  /**
+   * Writes the shard.
+   *
+   * @param gone images that are near-duplicates
+   */
+  Written write(Iterator<Tuple2<String, byte[]>> candidates, Set<String> gone) throws IOException {
     try (Output output = new Output()) {
       String lastRow = "";
       while (candidates.hasNext()) {
@@ -43,7 +86,9 @@ record ShardTask(
           output.reject(rejected.reject());
         } else if (candidate instanceof Candidate.Accepted accepted) {
           String row = keyed._1.substring(0, Layout.ROW_KEY_LENGTH);
-          if (row.equals(lastRow)) {
+          if (gone.contains(accepted.pair().imageId())) {
+            output.reject(accepted.nearDuplicate());
+          } else if (row.equals(lastRow)) {
             output.reject(accepted.duplicate());
           } else {
             output.pairs().write(accepted.pair());
@@ -57,9 +102,6 @@ record ShardTask(
 
   private final class Output implements Closeable {
     private final DatasetFolder folder = new DatasetFolder(root, configuration.get());
-    private final String rejectFile =
-        String.format(
-            Locale.ROOT, "%05d-%s", generation, new Shard(split, index, 0, "").fileName());
     private PairWriter pairs;
     private RejectWriter rejects;
 
@@ -73,7 +115,7 @@ record ShardTask(
 
     void reject(Reject reject) throws IOException {
       if (rejects == null) {
-        rejects = new RejectWriter(configuration.get(), new Path(folder.rejects(), rejectFile));
+        rejects = new RejectWriter(configuration.get(), new Path(folder.rejects(), rejectFile()));
       }
       rejects.write(reject);
     }
@@ -85,7 +127,7 @@ record ShardTask(
       long rows = pairs == null ? 0 : pairs.rows();
       String identity = pairs == null ? "" : pairs.commit();
       return new Written(
-          new Shard(split, index, rows, identity), rejects == null ? "" : rejectFile);
+          new Shard(split, index, rows, identity), rejects == null ? "" : rejectFile());
     }
 
     @Override

@@ -19,7 +19,7 @@ interface SourceReader {
   /** The reader of a source. */
   static SourceReader of(Settings.Source source, Settings settings) {
     return switch (source.format()) {
-      case WEBDATASET -> new WebDatasetReader(source.captionColumn(), settings.ingest().maxBytes());
+      case WEBDATASET -> new WebDatasetReader(source.captionColumn(), settings.ingest());
       case CSV -> new CsvReader(source, settings.ingest().maxBytes());
       case PARQUET -> new ParquetReader(source, settings.ingest().maxBytes());
       case FOLDER -> new FolderReader(settings.ingest().maxBytes());

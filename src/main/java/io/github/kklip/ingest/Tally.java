@@ -1,18 +1,20 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.config.Settings;
+import io.github.kklip.store.DatasetManifest.SourceCounts;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.spark.api.java.JavaRDD;
 import scala.Tuple2;
 
-/**
- * Counts of candidates. A fact is what has to be known of one candidate without its image: kind,
- * source and then row key, reason or number, as a text, which every Spark serializer carries.
- */
+/** Counts of candidates, by source, kind and reason. */
 final class Tally {
   private static final String ROW = "row";
-  private static final String REJECT = "reject";
   private static final String IGNORED = "ignored";
 
   private final Map<String, Long> counts;
@@ -22,69 +24,113 @@ final class Tally {
   }
 
   /**
-   * @param key sort key and order of the candidate ({@link CandidateIterator})
-   * @param sources the source of each unit
+   * What has to be known of one candidate without its image.
+   *
+   * @param source its index
+   * @param row the sort key of a row; empty for what is none
+   * @param order place in the sources
+   * @param reason of a reject; empty for what is none
+   * @param ignored archive members that are no candidates
    */
-  static String fact(String key, Candidate candidate, int[] sources) {
-    int source = sources[CandidateIterator.unit(key)];
-    if (candidate instanceof Candidate.Accepted) {
-      return ROW + "|" + source + "|" + key.substring(0, Layout.ROW_KEY_LENGTH);
+  record Fact(
+      int source, String row, String order, String imageId, long hash, String reason, long ignored)
+      implements java.io.Serializable {
+    /**
+     * @param key sort key and order of the candidate ({@link CandidateIterator})
+     * @param sources the source of each unit
+     */
+    static Fact of(String key, Candidate candidate, int[] sources) {
+      int source = sources[CandidateIterator.unit(key)];
+      if (candidate instanceof Candidate.Accepted accepted) {
+        return new Fact(
+            source,
+            key.substring(0, Layout.ROW_KEY_LENGTH),
+            key.substring(key.indexOf('#') + 1),
+            accepted.pair().imageId(),
+            accepted.hash(),
+            "",
+            0);
+      }
+      return candidate instanceof Candidate.Rejected rejected
+          ? new Fact(source, "", "", "", 0, rejected.reject().reason(), 0)
+          : new Fact(source, "", "", "", 0, "", ((Candidate.Ignored) candidate).count());
     }
-    return candidate instanceof Candidate.Rejected rejected
-        ? REJECT + "|" + source + "|" + rejected.reject().reason()
-        : IGNORED + "|" + source + "|" + ((Candidate.Ignored) candidate).count();
-  }
 
-  static boolean isRow(String fact) {
-    return fact.startsWith(ROW + "|");
-  }
-
-  /** The sort key of a row. */
-  static String rowKey(String fact) {
-    return fact.substring(fact.lastIndexOf('|') + 1);
-  }
-
-  static Tally of(JavaRDD<String> facts) {
-    return new Tally(facts.mapToPair(Tally::count).reduceByKey(Long::sum).collectAsMap());
-  }
-
-  private static Tuple2<String, Long> count(String fact) {
-    int last = fact.lastIndexOf('|');
-    String kind = fact.substring(0, fact.indexOf('|'));
-    return switch (kind) {
-      case ROW -> new Tuple2<>(fact.substring(0, last), 1L);
-      case IGNORED ->
-          new Tuple2<>(fact.substring(0, last), Long.parseLong(fact.substring(last + 1)));
-      default -> new Tuple2<>(fact, 1L);
-    };
-  }
-
-  boolean isEmpty(int source) {
-    return counts.keySet().stream()
-        .noneMatch(label -> label.split("\\|", -1)[1].equals("" + source));
+    boolean isRow() {
+      return !row.isEmpty();
+    }
   }
 
   /**
-   * @param pairs candidates that became rows; the other accepted ones are duplicates of these
+   * @param gone images that are near-duplicates
    */
-  IngestResult result(long pairs, String dataset) {
-    long input = 0;
-    long ignored = 0;
-    long duplicates = -pairs;
+  static Tally of(JavaRDD<Fact> facts, Set<String> gone) {
+    return new Tally(
+        facts
+            .mapToPair(
+                fact -> {
+                  boolean near = fact.isRow() && gone.contains(fact.imageId);
+                  String kind =
+                      near
+                          ? Problem.NEAR_DUPLICATE
+                          : fact.isRow() ? ROW : fact.reason.isEmpty() ? IGNORED : fact.reason;
+                  return new Tuple2<>(
+                      fact.source + "|" + kind, kind.equals(IGNORED) ? fact.ignored : 1L);
+                })
+            .reduceByKey(Long::sum)
+            .collectAsMap());
+  }
+
+  boolean isEmpty(int source) {
+    return counts.keySet().stream().noneMatch(label -> label.startsWith(source + "|"));
+  }
+
+  private long count(int source, String kind) {
+    return counts.getOrDefault(source + "|" + kind, 0L);
+  }
+
+  /** All candidates of a source, rejected ones among them. */
+  private long input(int source) {
+    return counts.entrySet().stream()
+        .filter(entry -> entry.getKey().startsWith(source + "|"))
+        .filter(entry -> !entry.getKey().endsWith("|" + IGNORED))
+        .mapToLong(Map.Entry::getValue)
+        .sum();
+  }
+
+  /**
+   * @param pairs candidates of each source that became rows; the other accepted ones are duplicates
+   */
+  IngestResult result(List<Settings.Source> sources, Map<Integer, Long> pairs, String dataset) {
     SortedMap<String, Long> reasons = new TreeMap<>();
-    for (Map.Entry<String, Long> entry : counts.entrySet()) {
-      String[] label = entry.getKey().split("\\|", -1);
-      long count = entry.getValue();
-      switch (label[0]) {
-        case ROW -> duplicates += count;
-        case REJECT -> reasons.merge(label[2], count, Long::sum);
-        default -> ignored += count;
+    List<SourceCounts> bySource = new ArrayList<>();
+    for (int i = 0; i < sources.size(); i++) {
+      Settings.Source source = sources.get(i);
+      long input = input(i);
+      long rows = pairs.getOrDefault(i, 0L);
+      bySource.add(
+          new SourceCounts(
+              source.format().name().toLowerCase(Locale.ROOT),
+              source.path(),
+              source.weight(),
+              input,
+              rows,
+              input - rows,
+              count(i, IGNORED)));
+      if (count(i, ROW) > rows) {
+        reasons.merge(Problem.DUPLICATE, count(i, ROW) - rows, Long::sum);
       }
-      input += label[0].equals(IGNORED) ? 0 : count;
     }
-    if (duplicates > 0) {
-      reasons.merge(Problem.DUPLICATE, duplicates, Long::sum);
-    }
-    return new IngestResult(input, pairs, input - pairs, ignored, reasons, dataset);
+    counts.forEach(
+        (label, count) -> {
+          String kind = label.substring(label.indexOf('|') + 1);
+          if (!kind.equals(ROW) && !kind.equals(IGNORED)) {
+            reasons.merge(kind, count, Long::sum);
+          }
+        });
+    long input = bySource.stream().mapToLong(SourceCounts::input).sum();
+    long rows = bySource.stream().mapToLong(SourceCounts::pairs).sum();
+    long ignored = bySource.stream().mapToLong(SourceCounts::ignored).sum();
+    return new IngestResult(input, rows, input - rows, ignored, reasons, bySource, dataset);
   }
 }

@@ -3,22 +3,23 @@ package io.github.kklip.ingest;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.config.Settings;
 import io.github.kklip.ingest.Member.Caption;
 import io.github.kklip.ingest.Member.Picture;
+import io.github.kklip.store.Storage;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
-import java.io.EOFException;
+import java.io.FileNotFoundException;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.PushbackInputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.zip.GZIPInputStream;
-import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
-import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * WebDataset archives: tar files, also gzipped, in which consecutive members whose names agree up
@@ -28,25 +29,64 @@ import org.apache.hadoop.fs.Path;
  * {@code caption}, {@code captions} or {@code text}), a text or a list of texts; where there is
  * none, and no column was named, from the {@code .txt} member.
  */
-record WebDatasetReader(String captionField, long maxBytes) implements SourceReader {
+record WebDatasetReader(String captionField, Settings.Ingest limits) implements SourceReader {
+  private static final Logger LOG = LoggerFactory.getLogger(WebDatasetReader.class);
+
+  /** Decompressed bytes that are not counted: a small archive may well expand a lot. */
+  private static final long FREE_BYTES = 16L << 20;
+
+  /** Between headers lie images: a larger buffer would read what is skipped. */
+  private static final int HEADERS_BUFFER = 4096;
+
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final List<String> CAPTION_FIELDS = List.of("caption", "captions", "text");
 
+  /** A long archive that is not compressed is cut between samples, from one look at its headers. */
   @Override
-  public List<Unit> plan(Configuration configuration, Unit file) {
-    return List.of(file);
+  public List<Unit> plan(Configuration configuration, Unit file) throws IOException {
+    Path path = new Path(file.path());
+    long piece = limits.splitBytes();
+    try {
+      if (Storage.of(configuration, path).getFileStatus(path).getLen() < 2 * piece) {
+        return List.of(file);
+      }
+    } catch (FileNotFoundException e) {
+      return List.of(file);
+    }
+    List<Unit> units = new ArrayList<>();
+    long from = 0;
+    long members = 0;
+    try (RawInput raw = RawInput.open(configuration, path, 0);
+        TarReader tar = new TarReader(new BufferedInputStream(raw, HEADERS_BUFFER), 0)) {
+      String last = "";
+      for (TarReader.Entry entry = tar.next(); entry != null; entry = tar.next()) {
+        String key = sampleKey(entry.name());
+        if (entry.offset() - from >= piece && !key.equals(last)) {
+          units.add(new Unit(file.source(), file.path(), units.size(), from, members, List.of()));
+          from = entry.offset();
+          members = 0;
+        }
+        last = key;
+        members++;
+      }
+    } catch (IOException | RawInput.OpeningException e) {
+      // Compressed or damaged: reading the last piece, to the archive's end, tells which.
+      LOG.debug("Cannot look further into {}", file.path(), e);
+    }
+    units.add(new Unit(file.source(), file.path(), units.size(), from, 0, List.of()));
+    return units;
   }
 
   @Override
   public Members open(Configuration configuration, Unit unit) throws IOException {
     RawInput raw;
     try {
-      raw = RawInput.open(configuration, new Path(unit.path()), 0);
+      raw = RawInput.open(configuration, new Path(unit.path()), unit.from());
     } catch (RawInput.OpeningException e) {
       return Members.of(Member.problem("", e.problem().reason(), e.problem().detail()));
     }
     try {
-      return new Archive(raw);
+      return new Archive(raw, unit);
     } catch (IOException e) {
       raw.close();
       return Members.of(Member.problem("", Problem.UNREADABLE, detail(e)));
@@ -63,12 +103,58 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
     return dot < 0 ? name : name.substring(0, dot);
   }
 
-  private static InputStream unzipped(InputStream in) throws IOException {
-    PushbackInputStream start = new PushbackInputStream(in, 2);
-    byte[] magic = start.readNBytes(2);
-    start.unread(magic);
-    boolean gzip = magic.length == 2 && magic[0] == 0x1F && (magic[1] & 0xFF) == 0x8B;
-    return gzip ? new GZIPInputStream(start, 1 << 16) : start;
+  /** A stream that a bomb cannot make endless: it fails when it expands too much. */
+  private InputStream unzipped(InputStream raw) throws IOException {
+    Counting packed = new Counting(new BufferedInputStream(raw, 1 << 16));
+    packed.mark(2);
+    byte[] magic = packed.readNBytes(2);
+    packed.reset();
+    if (magic.length < 2 || magic[0] != 0x1F || (magic[1] & 0xFF) != 0x8B) {
+      return packed;
+    }
+    return new Counting(new GZIPInputStream(packed, 1 << 16)) {
+      @Override
+      void counted(long bytes) throws IOException {
+        if (bytes > FREE_BYTES && bytes > limits.maxExpansion() * packed.count) {
+          throw new IOException(
+              "the archive expands more than "
+                  + limits.maxExpansion()
+                  + " times, the limit that ingest.max-expansion sets");
+        }
+      }
+    };
+  }
+
+  private static class Counting extends FilterInputStream {
+    long count;
+
+    Counting(InputStream in) {
+      super(in);
+    }
+
+    void counted(long bytes) throws IOException {}
+
+    private int add(int bytes) throws IOException {
+      count += Math.max(0, bytes);
+      counted(count);
+      return bytes;
+    }
+
+    @Override
+    public int read() throws IOException {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
+    }
+
+    @Override
+    public int read(byte[] bytes, int offset, int length) throws IOException {
+      return add(super.read(bytes, offset, length));
+    }
+
+    @Override
+    public long skip(long bytes) throws IOException {
+      return add((int) super.skip(Math.min(bytes, 1 << 20)));
+    }
   }
 
   /** The members of one sample as they are read. */
@@ -79,6 +165,7 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
     final List<Caption> jsonCaptions = new ArrayList<>();
     int ignored;
     int texts;
+    long bytes;
 
     Sample(String key) {
       this.key = key;
@@ -99,64 +186,20 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
     }
   }
 
-  /**
-   * Tells whether what was read last is the end mark of an archive, blocks of zeros: an archive
-   * that was cut between two members ends without, and the tar reader takes that for its end.
-   */
-  private static final class Ending extends FilterInputStream {
-    private static final int BLOCK = 512;
-
-    private int zeros;
-
-    Ending(InputStream in) {
-      super(in);
-    }
-
-    boolean isMarked() {
-      return zeros >= BLOCK;
-    }
-
-    @Override
-    public int read() throws IOException {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
-    }
-
-    @Override
-    public int read(byte[] bytes, int offset, int length) throws IOException {
-      int count = super.read(bytes, offset, length);
-      int trailing = 0;
-      while (trailing < count && trailing < BLOCK && bytes[offset + count - 1 - trailing] == 0) {
-        trailing++;
-      }
-      if (count > 0) {
-        zeros = trailing == count ? Math.min(BLOCK, zeros + count) : trailing;
-      }
-      return count;
-    }
-
-    @Override
-    public long skip(long count) throws IOException {
-      return readNBytes((int) Math.min(count, 1 << 16)).length;
-    }
-
-    @Override
-    public boolean markSupported() {
-      return false;
-    }
-  }
-
   private final class Archive implements Members {
-    private final Ending ending;
-    private final TarArchiveInputStream tar;
+    private final TarReader tar;
+    private final boolean toTheEnd;
+    private long unread;
     private Sample sample;
     private boolean started;
     private boolean ended;
     private Member last;
 
-    Archive(RawInput raw) throws IOException {
-      ending = new Ending(unzipped(new BufferedInputStream(raw, 1 << 16)));
-      tar = new TarArchiveInputStream(ending);
+    Archive(RawInput raw, Unit unit) throws IOException {
+      tar = new TarReader(unzipped(raw), unit.from());
+      toTheEnd = unit.count() == 0;
+      unread = unit.count();
+      started = unit.part() > 0;
     }
 
     @Override
@@ -176,22 +219,16 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
     private Member step() {
       String name = "";
       try {
-        TarArchiveEntry entry = tar.getNextEntry();
+        TarReader.Entry entry = toTheEnd || unread-- > 0 ? tar.next() : null;
         if (entry == null) {
-          if (!ending.isMarked()) {
-            throw new EOFException("the archive has no end mark");
-          }
           ended = true;
           return finish(null);
         }
-        if (!entry.isCheckSumOK()) {
-          throw new IOException("the checksum of a member's header is wrong");
-        }
         started = true;
-        if (!entry.isFile()) {
-          return Member.ignored(entry.getName(), 1);
+        if (entry.kind() == TarReader.Kind.OTHER) {
+          return Member.ignored(entry.name(), 1);
         }
-        name = entry.getName();
+        name = entry.name();
         String key = sampleKey(name);
         Member before = sample != null && !sample.key.equals(key) ? finish(null) : null;
         if (sample == null) {
@@ -199,7 +236,7 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
         }
         add(entry);
         return before;
-      } catch (IOException | IllegalArgumentException e) {
+      } catch (IOException e) {
         return cut(name, e);
       }
     }
@@ -228,8 +265,8 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
       return member;
     }
 
-    private void add(TarArchiveEntry entry) throws IOException {
-      String name = entry.getName();
+    private void add(TarReader.Entry entry) throws IOException {
+      String name = entry.name();
       boolean gzip = Content.extension(name).equals("gz");
       String plain = gzip ? name.substring(0, name.length() - 3) : name;
       String extension = Content.extension(plain);
@@ -238,16 +275,28 @@ record WebDatasetReader(String captionField, long maxBytes) implements SourceRea
         sample.ignored++;
         return;
       }
-      byte[] bytes = entry.getSize() > maxBytes ? null : Content.read(tar, maxBytes);
-      Problem problem = bytes == null ? Content.tooLarge(maxBytes) : null;
+      long limit =
+          caption ? Math.min(limits.maxCaptionBytes(), limits.maxBytes()) : limits.maxBytes();
+      // All members of a sample are in memory together.
+      boolean crowded = sample.bytes > 2 * limits.maxBytes();
+      boolean sparse = entry.kind() == TarReader.Kind.SPARSE;
+      byte[] bytes = crowded || sparse ? null : tar.read(limit);
+      Problem problem =
+          sparse
+              ? new Problem(Problem.UNREADABLE, "the member is stored as a sparse file")
+              : crowded
+                  ? new Problem(
+                      Problem.MEMBER_TOO_LARGE, "the other members of its sample are too large")
+                  : bytes == null ? Content.tooLarge(limit) : null;
       if (gzip && bytes != null) {
         try (InputStream in = new GZIPInputStream(new ByteArrayInputStream(bytes))) {
-          bytes = Content.read(in, maxBytes);
-          problem = bytes == null ? Content.tooLarge(maxBytes) : null;
+          bytes = Content.read(in, limit);
+          problem = bytes == null ? Content.tooLarge(limit) : null;
         } catch (IOException e) {
           problem = new Problem(Problem.UNREADABLE, detail(e));
         }
       }
+      sample.bytes += bytes == null ? 0 : bytes.length;
       if (!caption) {
         sample.pictures.add(
             problem == null ? Picture.of(plain, bytes) : Picture.broken(plain, problem));

@@ -13,6 +13,8 @@ final class EmbedJob implements Job {
     fields.put("captions", result.captions());
     fields.put("embedded", result.embedded());
     fields.put("captions_per_s", result.captionsPerSecond());
+    fields.put("executors", result.executors());
+    fields.put("captions_per_s_per_executor", result.captionsPerSecondOfAnExecutor());
     fields.put("dimension", result.dimension());
     fields.put("output", result.output());
     return fields;

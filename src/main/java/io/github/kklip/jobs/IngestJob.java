@@ -16,6 +16,7 @@ final class IngestJob implements Job {
     fields.put("rejects", result.rejects());
     fields.put("ignored", result.ignored());
     fields.put("reasons", result.reasons());
+    fields.put("sources", result.sources());
     fields.put("dataset", result.dataset());
     return fields;
   }

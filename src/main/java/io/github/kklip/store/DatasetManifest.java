@@ -9,7 +9,7 @@ import java.util.TreeMap;
 
 /**
  * What a dataset is made of. It is written last, whole: a file that it does not name is not part of
- * the dataset. It holds no times, hosts or paths, so that equal work gives equal bytes.
+ * the dataset. It holds no times and no hosts, so that equal work gives equal bytes.
  *
  * @param format version of this layout
  * @param settings the processing settings that all generations share
@@ -30,6 +30,7 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
    * @param input candidates that the sources held
    * @param ignored archive members that are no candidates
    * @param reasons rejects by reason
+   * @param sources what came from each source, in the order of the settings
    * @param rejectFiles names inside rejects/
    */
   public record Generation(
@@ -38,10 +39,12 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
       long rejects,
       long ignored,
       SortedMap<String, Long> reasons,
+      List<SourceCounts> sources,
       List<Shard> shards,
       List<String> rejectFiles)
       implements Serializable {
     public Generation {
+      sources = List.copyOf(sources);
       reasons = Collections.unmodifiableSortedMap(new TreeMap<>(reasons));
       shards = List.copyOf(shards);
       rejectFiles = List.copyOf(rejectFiles);
@@ -63,6 +66,15 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
       }
     }
   }
+
+  /**
+   * What one source held that no earlier run had seen. {@code input = pairs + rejects}.
+   *
+   * @param path as the settings name it
+   */
+  public record SourceCounts(
+      String format, String path, double weight, long input, long pairs, long rejects, long ignored)
+      implements Serializable {}
 
   /** The sums over all generations. */
   public record Totals(

@@ -32,6 +32,13 @@ public final class Identity {
     return hex(digest);
   }
 
+  /** The id of a further copy of a row, from 1: a source may have a weight. */
+  public static String ofCopy(String pairId, int copy) {
+    MessageDigest digest = sha256();
+    digest.update((pairId + "#" + copy).getBytes(StandardCharsets.US_ASCII));
+    return hex(digest);
+  }
+
   /** The digest of named settings; their order in the map does not matter. */
   public static String ofSettings(SortedMap<String, String> settings) {
     MessageDigest digest = sha256();

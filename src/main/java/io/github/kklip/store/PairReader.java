@@ -17,11 +17,13 @@ public final class PairReader implements Closeable {
   public enum Columns {
     ALL,
     CAPTIONS,
+    SIZES,
     IDS;
 
     private MessageType schema() {
       return switch (this) {
         case ALL -> PairWriter.SCHEMA;
+        case SIZES -> part("id", "image_id", "caption", "width", "height");
         case CAPTIONS -> part("id", "image_id", "caption");
         case IDS -> part("id", "image_id");
       };
@@ -104,8 +106,9 @@ public final class PairReader implements Closeable {
     List<String> captions = columns == Columns.IDS ? null : read.texts("caption");
     boolean all = columns == Columns.ALL;
     List<byte[]> images = all ? read.binaries("image") : null;
-    List<Integer> widths = all ? read.integers("width") : null;
-    List<Integer> heights = all ? read.integers("height") : null;
+    boolean sizes = all || columns == Columns.SIZES;
+    List<Integer> widths = sizes ? read.integers("width") : null;
+    List<Integer> heights = sizes ? read.integers("height") : null;
     List<String> sources = all ? read.texts("source") : null;
     List<Pair> pairs = new ArrayList<>(read.rows());
     for (int i = 0; i < read.rows(); i++) {
@@ -115,8 +118,8 @@ public final class PairReader implements Closeable {
               imageIds.get(i),
               captions == null ? "" : captions.get(i),
               all ? images.get(i) : NO_IMAGE,
-              all ? widths.get(i) : 0,
-              all ? heights.get(i) : 0,
+              sizes ? widths.get(i) : 0,
+              sizes ? heights.get(i) : 0,
               all ? sources.get(i) : ""));
     }
     return pairs;

@@ -75,6 +75,9 @@ class EmbedStageTest {
     assertThat(result.captions()).isEqualTo(45);
     assertThat(result.embedded()).isEqualTo(45);
     assertThat(result.captionsPerSecond()).isPositive();
+    assertThat(result.executors()).isBetween(1, 2);
+    assertThat(result.captionsPerSecondOfAnExecutor() * result.executors())
+        .isCloseTo(result.captionsPerSecond(), offset(1e-6));
     assertThat(result.dimension()).isEqualTo(HIDDEN);
     TeacherManifest manifest = dataset.readTeacherManifest("llama").orElseThrow();
     assertThat(manifest.shards()).isEqualTo(shards(1));
@@ -191,7 +194,8 @@ class EmbedStageTest {
               shard(Split.TRAIN, 2 * g + 1, 20),
               shard(Split.VALIDATION, g, 5));
       generations.add(
-          new DatasetManifest.Generation(45, 45, 0, 0, new TreeMap<>(), shards, List.of()));
+          new DatasetManifest.Generation(
+              45, 45, 0, 0, new TreeMap<>(), List.of(), shards, List.of()));
     }
     Json.write(
         CONFIGURATION,

@@ -61,7 +61,8 @@ final class EmbeddedDataset {
     }
     long pairs = shards.stream().mapToLong(Shard::rows).sum();
     generations.add(
-        new DatasetManifest.Generation(pairs, pairs, 0, 0, new TreeMap<>(), shards, List.of()));
+        new DatasetManifest.Generation(
+            pairs, pairs, 0, 0, new TreeMap<>(), List.of(), shards, List.of()));
     manifest();
   }
 

@@ -44,24 +44,29 @@ class SettingsTest {
             List.of("ingest.sources=[{format=csv, path=\"/a/b.csv\", separator=\"\\t\"}]"));
     assertThat(settings.ingest().sources())
         .containsExactly(
-            new Settings.Source(Settings.SourceFormat.CSV, "/a/b.csv", "", "", "\t", 2000));
+            new Settings.Source(Settings.SourceFormat.CSV, "/a/b.csv", "", "", "\t", 2000, 1));
   }
 
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "train.bach=3 | Cannot use the setting kklip.train.bach: there is none of that name. Did you mean kklip.train.batch?",
-        "train.batch=0 | Cannot use kklip.train.batch = 0: it must be a whole number from 1 to any.",
+        "train.bach=3 | Cannot use the setting kklip.train.bach: there is none of that name. Did"
+            + " you mean kklip.train.batch?",
+        "train.batch=0 | Cannot use kklip.train.batch = 0: it must be a whole number from 1 to"
+            + " any.",
         "train.batch=many | Cannot read kklip.train.batch",
-        "train.precision=float16 | Cannot use kklip.train.precision = float16: it must be float32 or bfloat16.",
+        "train.precision=float16 | Cannot use kklip.train.precision = float16: it must be float32"
+            + " or bfloat16.",
         "teacher.pooling=max | it must be one of mean, mean-bos, last.",
         "teacher.name=a/b | Cannot use kklip.teacher.name = a/b",
         "concepts.target-perplexity=256 | it must be over 1 and under concepts.k = 256.",
         "train.loss={emb=0,concept=0,contrastive=0} | Cannot use kklip.train.loss.contrastive = 0",
-        "ingest.sources=[{format=csv}] | Cannot use kklip.ingest.sources[0].path = : it must be the path of the csv data.",
+        "ingest.sources=[{format=csv}] | Cannot use kklip.ingest.sources[0].path = : it must be the"
+            + " path of the csv data.",
         "ingest.sources=[{format=csv,path=x,pth=y}] | Did you mean kklip.ingest.sources[0].path?",
-        "evaluate.zero-shot=[{name=a,path=b,templates=[x]}] | a list of texts with {} where the class goes",
+        "evaluate.zero-shot=[{name=a,path=b,templates=[x]}] | a list of texts with {} where the"
+            + " class goes",
         "train.rendezvous-timeout=0s | it must be a positive duration, such as 2 minutes.",
         "noequals | Cannot use --set noequals: it must be KEY=VALUE.",
       })

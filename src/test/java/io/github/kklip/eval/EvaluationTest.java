@@ -56,7 +56,14 @@ class EvaluationTest {
     }
     DatasetManifest.Generation generation =
         new DatasetManifest.Generation(
-            pairs.size(), pairs.size(), 0, 0, new TreeMap<>(), List.of(shard), List.of());
+            pairs.size(),
+            pairs.size(),
+            0,
+            0,
+            new TreeMap<>(),
+            List.of(),
+            List.of(shard),
+            List.of());
     Json.write(
         configuration,
         folder.manifest(),

@@ -187,7 +187,7 @@ class IngestStageTest {
 
     assertThat(pairs())
         .extracting(Pair::caption)
-        .containsExactlyInAnyOrder("one", "quoted\ttab", "three");
+        .containsExactlyInAnyOrder("one", "quoted tab", "three");
     assertThat(result.reasons())
         .isEqualTo(
             new TreeMap<>(Map.of("missing-file", 1L, "caption-encoding", 1L, "csv-malformed", 1L)));
@@ -211,7 +211,7 @@ class IngestStageTest {
     assertThat(new HashSet<>(pairs().stream().map(Pair::caption).toList()))
         .hasSize(1200)
         .contains(
-            "row 0\nof, many", "row 511\nof, many", "row 512\nof, many", "row 1199\nof, many");
+            "row 0 of, many", "row 511 of, many", "row 512 of, many", "row 1199 of, many");
   }
 
   @Test

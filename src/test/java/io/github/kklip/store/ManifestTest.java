@@ -43,6 +43,15 @@ class ManifestTest {
                 "reasons": {
                   "duplicate": 2
                 },
+                "sources": [ {
+                  "format": "csv",
+                  "path": "/raw",
+                  "weight": 1.0,
+                  "input": 5,
+                  "pairs": 3,
+                  "rejects": 2,
+                  "ignored": 7
+                } ],
                 "shards": [ {
                   "split": "train",
                   "index": 0,
@@ -100,7 +109,7 @@ class ManifestTest {
     assertThatThrownBy(
             () ->
                 new DatasetManifest.Generation(
-                    5, 3, 1, 0, new TreeMap<>(Map.of("x", 1L)), List.of(), List.of()))
+                    5, 3, 1, 0, new TreeMap<>(Map.of("x", 1L)), List.of(), List.of(), List.of()))
         .hasMessageContaining("its numbers disagree: input 5, pairs 3");
   }
 
@@ -163,6 +172,7 @@ class ManifestTest {
                 2,
                 7,
                 new TreeMap<>(Map.of("duplicate", 2L)),
+                List.of(new DatasetManifest.SourceCounts("csv", "/raw", 1, 5, 3, 2, 7)),
                 List.of(
                     new Shard(Split.TRAIN, 0, 2, "ab"), new Shard(Split.VALIDATION, 0, 1, "cd")),
                 List.of("00000-train-00000.parquet"))));

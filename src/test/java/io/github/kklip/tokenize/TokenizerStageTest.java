@@ -82,7 +82,14 @@ class TokenizerStageTest {
     shards.add(shard(dataset, Split.VALIDATION, 0, List.of("zzz zzz zzz qqq qqq qqq")));
     DatasetManifest.Generation generation =
         new DatasetManifest.Generation(
-            captions.size() + 1, captions.size() + 1, 0, 0, new TreeMap<>(), shards, List.of());
+            captions.size() + 1,
+            captions.size() + 1,
+            0,
+            0,
+            new TreeMap<>(),
+            List.of(),
+            shards,
+            List.of());
     Json.write(
         CONFIGURATION,
         dataset.manifest(),

@@ -59,7 +59,8 @@ final class TinyDataset {
     }
     long all = Arrays.stream(shardRows).sum();
     DatasetManifest.Generation generation =
-        new DatasetManifest.Generation(all, all, 0, 0, new TreeMap<>(), made.shards, List.of());
+        new DatasetManifest.Generation(
+            all, all, 0, 0, new TreeMap<>(), List.of(), made.shards, List.of());
     Json.write(
         CONFIGURATION,
         made.dataset.manifest(),
