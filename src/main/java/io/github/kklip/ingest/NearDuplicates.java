@@ -59,7 +59,7 @@ final class NearDuplicates {
     List<String> later = new ArrayList<>();
     all.forEach(
         seen -> {
-          if (seen != first) {
+          if (!seen.imageId.equals(first.imageId)) {
             later.add(seen.imageId);
           }
         });

@@ -114,8 +114,8 @@ record WebDatasetReader(String captionField, Settings.Ingest limits) implements 
     }
     return new Counting(new GZIPInputStream(packed, 1 << 16)) {
       @Override
-      void counted(long bytes) throws IOException {
-        if (bytes > FREE_BYTES && bytes > limits.maxExpansion() * packed.count) {
+      void check() throws IOException {
+        if (count > FREE_BYTES && count > limits.maxExpansion() * packed.count) {
           throw new IOException(
               "the archive expands more than "
                   + limits.maxExpansion()
@@ -132,11 +132,12 @@ record WebDatasetReader(String captionField, Settings.Ingest limits) implements 
       super(in);
     }
 
-    void counted(long bytes) throws IOException {}
+    /** Called after every read. */
+    void check() throws IOException {}
 
     private int add(int bytes) throws IOException {
       count += Math.max(0, bytes);
-      counted(count);
+      check();
       return bytes;
     }
 
