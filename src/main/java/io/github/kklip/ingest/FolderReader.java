@@ -10,9 +10,7 @@ import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RemoteIterator;
 
 /** Folders, at any depth, of images with a text file of the same name each. */
 record FolderReader(long maxBytes) implements SourceReader {
@@ -29,9 +27,7 @@ record FolderReader(long maxBytes) implements SourceReader {
           new Unit(file.source(), parent.toString(), 0, 0, 0, List.of(folder.getName())));
     }
     List<String> names = new ArrayList<>();
-    RemoteIterator<LocatedFileStatus> files = fileSystem.listFiles(folder, true);
-    while (files.hasNext()) {
-      FileStatus status = files.next();
+    for (FileStatus status : Storage.files(configuration, folder)) {
       String name = folder.toUri().relativize(status.getPath().toUri()).getPath();
       if (!status.getPath().getName().startsWith(".")) {
         names.add(name);

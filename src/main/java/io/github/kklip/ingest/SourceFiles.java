@@ -19,10 +19,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.fs.RemoteIterator;
 
 /**
  * The files that the path of a source stands for: a file, all files of a folder with the format's
@@ -53,13 +50,12 @@ final class SourceFiles {
       return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
     }
     FileStatus[] found = found(configuration, index, source);
-    FileSystem fileSystem = Storage.of(configuration, found[0].getPath());
     List<FileStatus> files = new ArrayList<>();
     for (FileStatus status : found) {
       if (status.isFile() || source.format() == Settings.SourceFormat.FOLDER) {
         files.add(status);
       } else {
-        files.addAll(inFolder(fileSystem, status.getPath(), source.format()));
+        files.addAll(inFolder(configuration, status.getPath(), source.format()));
       }
     }
     if (files.isEmpty()) {
@@ -129,11 +125,9 @@ final class SourceFiles {
   }
 
   private static List<FileStatus> inFolder(
-      FileSystem fileSystem, Path folder, Settings.SourceFormat format) throws IOException {
+      Configuration configuration, Path folder, Settings.SourceFormat format) throws IOException {
     List<FileStatus> files = new ArrayList<>();
-    RemoteIterator<LocatedFileStatus> listed = fileSystem.listFiles(folder, true);
-    while (listed.hasNext()) {
-      FileStatus status = listed.next();
+    for (FileStatus status : Storage.files(configuration, folder)) {
       String name = status.getPath().getName().toLowerCase(Locale.ROOT);
       boolean hidden = name.startsWith(".") || name.startsWith("_");
       if (!hidden && endings(format).stream().anyMatch(name::endsWith)) {

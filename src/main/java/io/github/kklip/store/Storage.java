@@ -1,12 +1,17 @@
 package io.github.kklip.store;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
 
 /** The file system under a path, and what kind it is. */
 public final class Storage {
@@ -35,6 +40,30 @@ public final class Storage {
       throw new IllegalArgumentException(
           "Cannot use the path " + text + " because of " + e.getMessage() + ".", e);
     }
+  }
+
+  /** All files of a folder at any depth. */
+  public static List<FileStatus> files(Configuration configuration, Path folder)
+      throws IOException {
+    FileSystem fileSystem = of(configuration, folder);
+    List<FileStatus> files = new ArrayList<>();
+    if (isLocal(configuration, folder)) {
+      // Hadoop's own walk starts a process for each local file, to ask for its permissions.
+      for (FileStatus status : fileSystem.listStatus(folder)) {
+        if (status.isDirectory()) {
+          files.addAll(files(configuration, status.getPath()));
+        } else {
+          files.add(status);
+        }
+      }
+      return files;
+    }
+    // In one listing where there are no real folders.
+    RemoteIterator<LocatedFileStatus> listed = fileSystem.listFiles(folder, true);
+    while (listed.hasNext()) {
+      files.add(listed.next());
+    }
+    return files;
   }
 
   static boolean isLocal(Configuration configuration, Path path) throws IOException {
