@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPModel
 
 OUT = Path("src/test/resources/golden/model")
@@ -79,6 +80,7 @@ CASES = {
         "gelu",
     ),
 }
+VECTORS = "patch16-legacy-end"
 CAPTIONS = [[5, 7, 9], [3], [4, 4, 6, 8, 10, 1], [11, 12], [13, 14, 15, 16, 17]]
 IMAGES = [0, 0, 1, 2, 3]  # The first two rows are captions of one image.
 TEACHER = 6
@@ -180,6 +182,7 @@ def case(name, json_config):
         eps=settings["eps"],
     )
     history, norms = [], []
+    first = torch.cat([p.grad.reshape(-1) for p in everything.values()])
     for step in range(settings["steps"]):
         warmup, total = settings["warmup"], settings["steps"]
         lr = settings["lr"] * (
@@ -196,11 +199,18 @@ def case(name, json_config):
     result["training"] = dict(
         settings, losses=history, norms=norms, parameters={k: fingerprint(k, p) for k, p in everything.items()}
     )
-    return result
+    vectors = dict(
+        gradient=first, parameters=torch.cat([p.detach().reshape(-1) for p in everything.values()])
+    )
+    return result, vectors
 
 
 OUT.mkdir(parents=True, exist_ok=True)
 for name, json_config in CASES.items():
     path = OUT / f"{name}.json"
-    path.write_text(json.dumps(case(name, json_config), separators=(",", ":")) + "\n")
+    result, vectors = case(name, json_config)
+    path.write_text(json.dumps(result, separators=(",", ":")) + "\n")
     print(path, path.stat().st_size)
+    if name == VECTORS:
+        # Element by element: the first gradient, and the parameters after the steps, in the order of `gradients`.
+        save_file(vectors, path.with_suffix(".safetensors"))

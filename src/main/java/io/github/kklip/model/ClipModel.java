@@ -320,6 +320,7 @@ public final class ClipModel implements AutoCloseable {
             manager,
             "text_embed",
             tokens.ids(),
+            tokens.positions(),
             parameters.tensor("text_model.embeddings.token_embedding.weight"),
             parameters.tensor("text_model.embeddings.position_embedding.weight"));
       }
@@ -331,7 +332,8 @@ public final class ClipModel implements AutoCloseable {
             "layer",
             x,
             layer,
-            tokens.at().size(),
+            places(),
+            tokens.size(),
             text.heads(),
             true,
             quick,
@@ -344,9 +346,9 @@ public final class ClipModel implements AutoCloseable {
               "last_layer",
               x,
               layer,
-              tokens.at(),
+              places(),
+              tokens.last(),
               text.heads(),
-              true,
               quick,
               text.layerNormEps(),
               compute.scalarType())) {
@@ -366,9 +368,22 @@ public final class ClipModel implements AutoCloseable {
       try (NDArray token = parameters.gradientOf("text_model.embeddings.token_embedding.weight");
           NDArray position =
               parameters.gradientOf("text_model.embeddings.position_embedding.weight")) {
-        methods.run(manager, "text_embed_backward", tokens.ids(), gradient, token, position);
+        methods.run(
+            manager,
+            "text_embed_backward",
+            tokens.ids(),
+            tokens.positions(),
+            gradient,
+            token,
+            position);
       }
       return true;
+    }
+
+    /** None where all captions are equally long: their rows stand side by side as they are. */
+    private List<NDArray> places() {
+      boolean rectangle = tokens.places().size() == tokens.rows().size();
+      return rectangle ? List.of() : List.of(tokens.places(), tokens.rows());
     }
   }
 
@@ -414,6 +429,7 @@ public final class ClipModel implements AutoCloseable {
             "layer",
             x,
             layer,
+            List.of(),
             batch,
             vision.heads(),
             false,
@@ -421,16 +437,17 @@ public final class ClipModel implements AutoCloseable {
             vision.layerNormEps(),
             compute.scalarType());
       }
-      try (NDArray classToken = Torch.zeros(manager, new Shape(batch), ElementType.INT64);
+      long rows = x.getShape().get(0);
+      try (NDArray classRows = methods.call(manager, "first_rows", x, rows, rows / batch);
           NDArray pooled =
               methods.call(
                   manager,
                   "last_layer",
                   x,
                   layer,
-                  classToken,
+                  List.of(),
+                  classRows,
                   vision.heads(),
-                  false,
                   quick,
                   vision.layerNormEps(),
                   compute.scalarType())) {

@@ -2,52 +2,91 @@ package io.github.kklip.model;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import io.github.kklip.tensor.Torch;
 import java.util.List;
 
 /**
- * A batch of captions as long as its longest one: with causal attention and pooling at the end
- * token, positions after the end change nothing.
+ * A batch of captions without padding: one row for each token, caption after caption, N in all.
+ * With causal attention and pooling at the end token, positions after the end change nothing, so
+ * they are left out. Only attention itself wants captions side by side: it works on {@code places}.
  *
- * @param ids int64 [B, T]
- * @param at int64 [B]: the position of each caption whose state is the caption's
+ * @param ids int64 [N]
+ * @param positions int64 [N]: the position of each token in its caption
+ * @param places int64 [B T], T the longest caption: the row of each place of a rectangle of
+ *     captions; places after a caption's end name the caption's last row, and nobody looks at them
+ * @param rows int64 [N]: the place of each token
+ * @param last int64 [B]: the row whose state is the caption's: its last one
  */
-public record Tokens(NDArray ids, NDArray at) {
+public record Tokens(NDArray ids, NDArray positions, NDArray places, NDArray rows, NDArray last) {
   /**
    * Puts captions (start token first, end token included, not padded) into arrays of {@code
    * manager}, on its device.
    */
   public static Tokens of(NDManager manager, ClipConfig.Text text, List<int[]> captions) {
-    int longest = captions.stream().mapToInt(caption -> caption.length).max().orElse(0);
-    if (longest > text.context()) {
+    int[] lengths = new int[captions.size()];
+    int total = 0;
+    int longest = 0;
+    for (int row = 0; row < lengths.length; row++) {
+      lengths[row] = length(text, captions.get(row));
+      total += lengths[row];
+      longest = Math.max(longest, lengths[row]);
+    }
+    long[] ids = new long[total];
+    long[] positions = new long[total];
+    long[] places = new long[lengths.length * longest];
+    long[] rows = new long[total];
+    long[] last = new long[lengths.length];
+    int row = 0;
+    for (int caption = 0; caption < lengths.length; caption++) {
+      int first = row;
+      for (int i = 0; i < lengths[caption]; i++, row++) {
+        ids[row] = captions.get(caption)[i];
+        positions[row] = i;
+        rows[row] = (long) caption * longest + i;
+      }
+      last[caption] = row - 1L;
+      for (int i = 0; i < longest; i++) {
+        places[caption * longest + i] = Math.min(first + i, row - 1);
+      }
+    }
+    return new Tokens(
+        onDevice(manager, ids),
+        onDevice(manager, positions),
+        onDevice(manager, places),
+        onDevice(manager, rows),
+        onDevice(manager, last));
+  }
+
+  private static NDArray onDevice(NDManager manager, long[] numbers) {
+    return Torch.toDevice(manager, manager.create(numbers));
+  }
+
+  /** Number of captions. */
+  long size() {
+    return last.size();
+  }
+
+  /** Tokens of a caption up to the one whose state is pooled. */
+  private static int length(ClipConfig.Text text, int[] caption) {
+    if (caption.length > text.context()) {
       throw new IllegalArgumentException(
           "Cannot batch a caption of "
-              + longest
+              + caption.length
               + " tokens, because the model has this many positions: "
               + text.context()
               + ".");
     }
-    long[] ids = new long[captions.size() * longest];
-    long[] at = new long[captions.size()];
-    for (int row = 0; row < at.length; row++) {
-      int[] caption = captions.get(row);
-      at[row] = pooled(text, caption);
-      for (int i = 0; i < caption.length; i++) {
-        if (caption[i] < 0 || caption[i] >= text.vocabulary()) {
-          throw new IllegalArgumentException(
-              "Cannot batch a caption with the token "
-                  + caption[i]
-                  + ", because the model's vocabulary is "
-                  + text.vocabulary()
-                  + ". Check that the tokenizer is the model's.");
-        }
-        ids[row * longest + i] = caption[i];
+    for (int id : caption) {
+      if (id < 0 || id >= text.vocabulary()) {
+        throw new IllegalArgumentException(
+            "Cannot batch a caption with the token "
+                + id
+                + ", because the model's vocabulary is "
+                + text.vocabulary()
+                + ". Check that the tokenizer is the model's.");
       }
     }
-    return new Tokens(
-        Torch.toDevice(manager, manager.create(ids, new Shape(at.length, longest))),
-        Torch.toDevice(manager, manager.create(at)));
+    return pooled(text, caption) + 1;
   }
 
   private static int pooled(ClipConfig.Text text, int[] caption) {

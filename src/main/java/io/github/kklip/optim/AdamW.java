@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.tensor.TorchModule;
@@ -49,7 +50,13 @@ public final class AdamW implements AutoCloseable {
     steps++;
     try (NDManager scope = manager.newSubManager()) {
       NDArray step = scope.full(new Shape(), (float) steps, DataType.FLOAT32);
-      NDArray scale = scope.full(new Shape(), (float) divisor, DataType.FLOAT32);
+      double remaining = divisor;
+      if (parameters.type() == ElementType.FLOAT64) {
+        // The fused operator takes a divisor in float32 only.
+        methods.run(scope, "divide", parameters.gradient(), divisor);
+        remaining = 1;
+      }
+      NDArray scale = scope.full(new Shape(), (float) remaining, DataType.FLOAT32);
       long decayed = parameters.decayed();
       update(scope, 0, decayed, settings.weightDecay(), step, scale, lr);
       update(scope, decayed, parameters.size() - decayed, 0, step, scale, lr);

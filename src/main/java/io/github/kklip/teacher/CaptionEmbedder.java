@@ -14,6 +14,7 @@ import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.VectorWriter;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.HostMemory;
+import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.TeacherTokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -107,11 +108,14 @@ public final class CaptionEmbedder implements AutoCloseable {
       LlamaConfig config, Settings.Teacher settings, ElementType type, Path folder, long available)
       throws IOException {
     long weights = config.parameters(Llama.layers(config, settings.layer())) * type.bytes();
-    // The widest moment of a layer: the residual, its norm, gate, up and their product.
+    ElementType products = Torch.products(type, Device.cpu());
+    // The widest moment of a layer: the residual, its norm, gate, up and their product, and a
+    // matrix
+    // that is converted.
     long states =
-        (long) settings.batchTokens()
-            * (4L * config.hidden() + 3L * config.intermediate())
-            * type.bytes();
+        ((long) settings.batchTokens() * (4L * config.hidden() + 3L * config.intermediate())
+                + (products == type ? 0 : (long) config.hidden() * config.intermediate()))
+            * products.bytes();
     if (weights + states > available) {
       throw new SettingsException(
           String.format(

@@ -52,6 +52,7 @@ public final class Llama implements AutoCloseable {
 
   private final LlamaConfig config;
   private final ElementType type;
+  private final ElementType products;
   private final NDManager manager;
   private final TorchModule methods = Torch.module("teacher/llama");
   private final NDArray embeddings;
@@ -63,7 +64,8 @@ public final class Llama implements AutoCloseable {
   /**
    * Opens a Hugging Face folder.
    *
-   * @param type of the weights and products
+   * @param type of the weights, and of the products where the device multiplies it ({@link
+   *     Torch#products}); weights are converted one matrix at a time where it does not
    * @param layer the states to give, counted as in transformers' {@code output_hidden_states}: 0
    *     the token embeddings, n the output of layer n, the last one and -1 after the last norm;
    *     layers above are not loaded
@@ -72,12 +74,18 @@ public final class Llama implements AutoCloseable {
    */
   public static Llama open(Path folder, ElementType type, Device device, int layer, int positions)
       throws IOException {
+    return open(folder, type, Torch.products(type, device), device, layer, positions);
+  }
+
+  static Llama open(
+      Path folder, ElementType type, ElementType products, Device device, int layer, int positions)
+      throws IOException {
     LlamaConfig config = LlamaConfig.read(folder);
     int count = layers(config, layer);
     requirePositions(config, positions, folder);
     NDManager manager = Torch.manager(device);
     try {
-      return new Llama(config, count, type, positions, Safetensors.open(folder), manager);
+      return new Llama(config, count, type, products, positions, Safetensors.open(folder), manager);
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;
@@ -114,12 +122,14 @@ public final class Llama implements AutoCloseable {
       LlamaConfig config,
       int count,
       ElementType type,
+      ElementType products,
       int positions,
       Safetensors file,
       NDManager manager)
       throws IOException {
     this.config = config;
     this.type = type;
+    this.products = products;
     this.manager = manager;
     String prefix = file.names().contains(PREFIX + "embed_tokens.weight") ? PREFIX : "";
     Map<String, Shape> shapes = new LinkedHashMap<>();
@@ -156,7 +166,7 @@ public final class Llama implements AutoCloseable {
     // with the array's object, and a cast to the same type would share it.
     try (NDManager scope = manager.newSubManager()) {
       NDArray exact = scope.create(values, new Shape(positions, width));
-      return Torch.clone(manager, Torch.cast(exact, type));
+      return Torch.clone(manager, Torch.cast(exact, products));
     }
   }
 
@@ -245,7 +255,7 @@ public final class Llama implements AutoCloseable {
    * The hidden states of a batch.
    *
    * @param sequences tokens, of at least one and at most {@code positions} each
-   * @return [batch, longest, hidden] in the type of the weights; what stands behind the end of a
+   * @return [batch, longest, hidden] in the type of the products; what stands behind the end of a
    *     shorter sequence has no meaning
    */
   NDArray states(NDManager scope, List<int[]> sequences) {
@@ -273,7 +283,7 @@ public final class Llama implements AutoCloseable {
       cosine.attach(local);
       NDArray sine = Torch.narrow(sines, 0, longest);
       sine.attach(local);
-      NDArray x = methods.call(local, "embed", tokens, embeddings, type.scalarType());
+      NDArray x = methods.call(local, "embed", tokens, embeddings, products.scalarType());
       for (Layer layer : layers) {
         NDArray before = x;
         x =
@@ -287,7 +297,8 @@ public final class Llama implements AutoCloseable {
                 layer.biases,
                 config.heads(),
                 config.keyValueHeads(),
-                config.rmsNormEps());
+                config.rmsNormEps(),
+                products.scalarType());
         before.close();
       }
       if (lastNorm != null) {

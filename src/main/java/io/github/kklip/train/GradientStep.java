@@ -41,6 +41,7 @@ final class GradientStep implements AutoCloseable {
   private final Losses losses;
   private final boolean contrastive;
   private final int micro;
+  private final boolean recompute;
   private final int[] rows;
   private final int offset;
   private final int own;
@@ -62,6 +63,7 @@ final class GradientStep implements AutoCloseable {
     own = rows[collective.rank()];
     offset = Arrays.stream(rows, 0, collective.rank()).sum();
     micro = settings.microBatch() == 0 ? own : Math.min(own, settings.microBatch());
+    recompute = settings.recompute();
     int width = model.config().projection();
     text = new FeatureExchange(collective, rows, width);
     image = new FeatureExchange(collective, rows, width);
@@ -111,9 +113,9 @@ final class GradientStep implements AutoCloseable {
     Pass textPass = null;
     Pass imagePass = null;
     if (whole) {
-      textPass = model.textPass(scope, tokens(scope, batch, 0, own), false);
+      textPass = model.textPass(scope, tokens(scope, batch, 0, own), recompute);
       text.gather(textPass.features());
-      imagePass = model.imagePass(scope, pixels, false);
+      imagePass = model.imagePass(scope, pixels, recompute);
       image.gather(imagePass.features());
     } else {
       text.gather(inParts(scope, (manager, from, to) -> textFeatures(manager, batch, from, to)));
@@ -152,7 +154,8 @@ final class GradientStep implements AutoCloseable {
       backInParts(
           scope,
           dText,
-          (manager, from, to) -> model.textPass(manager, tokens(manager, batch, from, to), false));
+          (manager, from, to) ->
+              model.textPass(manager, tokens(manager, batch, from, to), recompute));
     }
     NDArray dImage = image.scattered(scope);
     if (whole) {
@@ -163,7 +166,7 @@ final class GradientStep implements AutoCloseable {
           scope,
           dImage,
           (manager, from, to) ->
-              model.imagePass(manager, Torch.narrow(pixels, from, to - from), false));
+              model.imagePass(manager, Torch.narrow(pixels, from, to - from), recompute));
     }
     sum.finish();
     sharesSummed.await();

@@ -1,5 +1,6 @@
 package io.github.kklip.train;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -30,14 +31,25 @@ final class Student implements AutoCloseable {
    */
   Student(NDManager manager, TrainPlan plan) {
     Settings.Train train = plan.settings().train();
-    ElementType compute =
-        train.precision() == Settings.Dtype.BFLOAT16 ? ElementType.BFLOAT16 : ElementType.FLOAT32;
-    model = new ClipModel(manager, plan.shape(), plan.heads(), ElementType.FLOAT32, compute);
+    model =
+        new ClipModel(
+            manager,
+            plan.shape(),
+            plan.heads(),
+            ElementType.FLOAT32,
+            products(train.precision(), manager.getDevice()));
     model.parameters().bindGradients();
     optimizer =
         new AdamW(
             model.parameters(),
             new AdamW.Settings(train.beta1(), train.beta2(), train.eps(), train.weightDecay()));
+  }
+
+  /** The type of the matrix products that a precision means on a device. */
+  static ElementType products(Settings.Dtype precision, Device device) {
+    return precision == Settings.Dtype.BFLOAT16
+        ? Torch.products(ElementType.BFLOAT16, device)
+        : ElementType.FLOAT32;
   }
 
   ClipModel model() {

@@ -229,6 +229,7 @@ public final class Trainer {
     circumstances.put("transport", collective.getClass().getSimpleName());
     circumstances.put("device", rank.device().getDeviceType());
     circumstances.put("libtorch", Torch.version());
+    circumstances.put("products", Student.products(settings.precision(), rank.device()).name());
     circumstances.put("micro-batch", Integer.toString(settings.microBatch()));
     return circumstances;
   }

@@ -8,6 +8,7 @@ import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -59,11 +60,17 @@ class RealImagesTest {
           "tm__segment03.webp",
           "tm__small_31x13.webp");
 
+  /** As in image_golden.py. */
+  private static final int SAMPLE = 97;
+
   @Test
   void photographsComeOutAsPillowMakesThem() throws Exception {
     Path folder = SharedData.path("flickr-sizes").resolve("images");
     Preprocess preprocess = new Preprocess(224);
     FloatBuffer out = FloatBuffer.allocate(preprocess.length());
+    long samples = 0;
+    long sum = 0;
+    long far = 0;
     for (String[] row : Golden.rows("flickr.tsv")) {
       byte[] bytes = Files.readAllBytes(folder.resolve(row[0]));
       RgbImage image = ImageDecoder.decode(bytes);
@@ -71,10 +78,20 @@ class RealImagesTest {
       preprocess.apply(image, out, 0);
 
       assertThat(image.width() + " x " + image.height()).isEqualTo(row[1] + " x " + row[2]);
+      byte[] rgb = levels(out).rgb();
       assertThat(Golden.difference(Golden.means(levels(out), 8), row[3]))
           .as(row[0])
           .isLessThan(0.15);
+      byte[] expected = Base64.getDecoder().decode(row[4]);
+      for (int i = 0; i < expected.length; i++, samples++) {
+        int off = Math.abs((rgb[i * SAMPLE] & 0xFF) - (expected[i] & 0xFF));
+        sum += off;
+        far += off > 2 ? 1 : 0;
+      }
     }
+    assertThat(samples).isGreaterThan(30_000);
+    assertThat((double) sum / samples).as("mean distance in levels").isLessThan(0.5);
+    assertThat((double) far / samples).as("share further than 2 levels").isLessThan(0.001);
   }
 
   @Test

@@ -3,7 +3,6 @@ package io.github.kklip.loss;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
@@ -14,23 +13,15 @@ import io.github.kklip.optim.Clip;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
- * One whole training step of the student on random input, without data and ranks: for the memory
- * test, and as a program for timing.
- *
- * <pre>java ... StudentStep CONFIG BATCH FLOAT32|BFLOAT16 STEPS THREADS LONGEST_CAPTION</pre>
- *
- * prints one line of JSON: median and best seconds of wall time, the median of the process's CPU
- * time (which foreign load disturbs less), samples a second, and the peak of resident memory.
+ * One whole training step of the student on random input, without data and ranks, for the memory
+ * test.
  */
 final class StudentStep implements AutoCloseable {
   private static final int TEACHER = 256;
@@ -127,43 +118,5 @@ final class StudentStep implements AutoCloseable {
   @Override
   public void close() {
     manager.close();
-  }
-
-  public static void main(String[] arguments) throws IOException {
-    int batch = Integer.parseInt(arguments[1]);
-    int steps = Integer.parseInt(arguments[3]);
-    Torch.start(Integer.parseInt(arguments[4]));
-    var system =
-        (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
-    double[] wall = new double[steps];
-    double[] cpu = new double[steps];
-    try (StudentStep step =
-        new StudentStep(
-            arguments[0],
-            batch,
-            ElementType.valueOf(arguments[2]),
-            Integer.parseInt(arguments[5]))) {
-      step.run();
-      step.run();
-      for (int i = 0; i < steps; i++) {
-        long wallBefore = System.nanoTime();
-        long cpuBefore = system.getProcessCpuTime();
-        step.run();
-        wall[i] = (System.nanoTime() - wallBefore) * 1e-9;
-        cpu[i] = (system.getProcessCpuTime() - cpuBefore) * 1e-9;
-      }
-    }
-    Arrays.sort(wall);
-    Arrays.sort(cpu);
-    Map<String, Object> line = new LinkedHashMap<>();
-    line.put("bench", "student_step");
-    line.put("arguments", arguments);
-    line.put("step_s", wall[steps / 2]);
-    line.put("step_s_best", wall[0]);
-    line.put("step_cpu_s", cpu[steps / 2]);
-    line.put("samples_per_s", batch / wall[steps / 2]);
-    line.put("samples_per_cpu_s", batch / cpu[steps / 2]);
-    line.put("peak_rss_mib", kibibytes("VmHWM") / 1024);
-    System.out.println(new ObjectMapper().writeValueAsString(line));
   }
 }

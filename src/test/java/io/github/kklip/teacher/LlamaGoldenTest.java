@@ -11,9 +11,11 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.store.Safetensors;
 import io.github.kklip.store.SafetensorsWriter;
 import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.HostMemory;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,6 +28,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -101,10 +104,17 @@ class LlamaGoldenTest {
   /** No further from the truth than transformers' own bfloat16, times 1.5. */
   private static void checkBfloat16(Path model, Safetensors golden, int captions)
       throws IOException {
+    // As this machine would, and in bfloat16 whatever this machine would do.
+    checkBfloat16(model, Torch.products(ElementType.BFLOAT16, Device.cpu()), golden, captions);
+    checkBfloat16(model, ElementType.BFLOAT16, golden, captions);
+  }
+
+  private static void checkBfloat16(
+      Path model, ElementType products, Safetensors golden, int captions) throws IOException {
     double squares = 0;
     double largest = 0;
     long count = 0;
-    try (Llama llama = Llama.open(model, ElementType.BFLOAT16, Device.cpu(), -1, 64)) {
+    try (Llama llama = Llama.open(model, ElementType.BFLOAT16, products, Device.cpu(), -1, 64)) {
       List<float[]> states = states(llama, batch(golden, captions));
       for (int i = 0; i < captions; i++) {
         float[] truth = expected(golden, "last." + i);
@@ -119,6 +129,109 @@ class LlamaGoldenTest {
     assertThat(Math.sqrt(squares / count))
         .isLessThanOrEqualTo(1.5 * golden.bytes("bf16.rms").getDouble());
     assertThat(largest).isLessThanOrEqualTo(1.5 * golden.bytes("bf16.max").getDouble());
+  }
+
+  /** In two files with an index, in half precision: the states are those of the rounded weights. */
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT16", "BFLOAT16"})
+  void readsHalfPrecisionInShards(ElementType half) throws IOException {
+    LlamaConfig config = writeModel("heads16-grouped");
+    Safetensors whole = Safetensors.open(folder);
+    Path shards = Files.createDirectory(folder.resolve("shards"));
+    Path rounded = Files.createDirectory(folder.resolve("rounded"));
+    for (Path copy : List.of(shards, rounded)) {
+      Files.copy(folder.resolve("config.json"), copy.resolve("config.json"));
+    }
+    List<SafetensorsWriter> parts = List.of(new SafetensorsWriter(), new SafetensorsWriter());
+    SafetensorsWriter wide = new SafetensorsWriter();
+    StringBuilder index = new StringBuilder();
+    try (NDManager manager = Torch.manager()) {
+      Map<String, NDArray> arrays = whole.arrays(manager, Llama.tensors(config, config.layers()));
+      int number = 0;
+      for (Map.Entry<String, NDArray> tensor : arrays.entrySet()) {
+        NDArray narrow = Torch.cast(tensor.getValue(), half);
+        parts.get(number % 2).add(tensor.getKey(), narrow, half);
+        wide.add(tensor.getKey(), Torch.cast(narrow, ElementType.FLOAT32), ElementType.FLOAT32);
+        index.append(index.isEmpty() ? "" : ",");
+        index.append("\"%s\":\"%d.safetensors\"".formatted(tensor.getKey(), number++ % 2));
+      }
+      write(parts.get(0), shards.resolve("0.safetensors"));
+      write(parts.get(1), shards.resolve("1.safetensors"));
+      write(wide, rounded.resolve("model.safetensors"));
+    }
+    Files.writeString(
+        shards.resolve("model.safetensors.index.json"), "{\"weight_map\":{" + index + "}}");
+    List<int[]> batch =
+        batch(Safetensors.open(GOLDEN.resolve("heads16-grouped.safetensors")), CAPTIONS);
+    try (Llama fromShards = Llama.open(shards, ElementType.FLOAT32, Device.cpu(), -1, 64);
+        Llama fromRounded = Llama.open(rounded, ElementType.FLOAT32, Device.cpu(), -1, 64)) {
+      assertThat(states(fromShards, batch)).isEqualTo(states(fromRounded, batch));
+    }
+  }
+
+  private static void write(SafetensorsWriter writer, Path file) throws IOException {
+    try (OutputStream out = Files.newOutputStream(file)) {
+      writer.writeTo(out);
+    }
+  }
+
+  /**
+   * A sparse file of Llama 2's 7 billion weights: neither the heap nor resident memory holds it.
+   */
+  @Test
+  void mapsWeightsThatAreLargerThanTheHeap() throws IOException {
+    Assumptions.assumeTrue(HostMemory.available() > 16L << 30, "the mapping may be refused");
+    Files.writeString(
+        folder.resolve("config.json"),
+        "{\"model_type\":\"llama\",\"vocab_size\":32000,\"hidden_size\":4096,"
+            + "\"intermediate_size\":11008,\"num_hidden_layers\":32,"
+            + "\"num_attention_heads\":32,\"max_position_embeddings\":4096,"
+            + "\"rms_norm_eps\":1e-5,\"hidden_act\":\"silu\"}");
+    LlamaConfig config = LlamaConfig.read(folder);
+    StringBuilder header = new StringBuilder();
+    long offset = 0;
+    for (Map.Entry<String, Shape> tensor : Llama.tensors(config, config.layers()).entrySet()) {
+      long end = offset + 2 * tensor.getValue().size();
+      header.append(header.isEmpty() ? "{" : ",");
+      header.append(
+          "\"%s\":{\"dtype\":\"BF16\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
+              .formatted(
+                  tensor.getKey(),
+                  java.util.Arrays.toString(tensor.getValue().getShape()),
+                  offset,
+                  end));
+      offset = end;
+    }
+    header.append("}");
+    header.append(" ".repeat((8 - header.length() % 8) % 8));
+    try (RandomAccessFile file =
+        new RandomAccessFile(folder.resolve("model.safetensors").toFile(), "rw")) {
+      file.writeLong(Long.reverseBytes(header.length()));
+      file.writeBytes(header.toString());
+      file.setLength(8 + header.length() + offset);
+    }
+    assertThat(offset)
+        .isGreaterThan(13_000_000_000L)
+        .isGreaterThan(Runtime.getRuntime().maxMemory());
+    long before = resident();
+    try (Llama whole = Llama.open(folder, ElementType.BFLOAT16, Device.cpu(), -1, 64)) {
+      assertThat(whole.config().layers()).isEqualTo(32);
+      assertThat(resident() - before).as("growth in MiB").isLessThan(256);
+    }
+    try (Llama firstLayer = Llama.open(folder, ElementType.BFLOAT16, Device.cpu(), 1, 64)) {
+      assertThat(states(firstLayer, List.of(new int[] {1, 2})).get(0))
+          .hasSize(2 * 4096)
+          .containsOnly(0f);
+    }
+  }
+
+  /** Resident memory in MiB. */
+  private static long resident() throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/status")).stream()
+        .filter(line -> line.startsWith("VmRSS:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1024)
+        .findFirst()
+        .orElseThrow();
   }
 
   @Test

@@ -63,6 +63,20 @@ class GradientStepTest {
   }
 
   @Test
+  void recomputingChangesNoBit() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 70);
+    for (int micro : new int[] {0, 2}) {
+      String batch = "train.micro-batch=" + micro;
+      TrainPlan kept = data.plan(temporary.resolve("run"), batch);
+      TrainPlan plan = data.plan(temporary.resolve("run"), batch, "train.recompute=true");
+      assertThat(plan.settings().train().recompute()).isTrue();
+      assertThat(Ranks.run(1, c -> first(plan, c)).get(0).gradient())
+          .as("micro-batch %d", micro)
+          .isEqualTo(Ranks.run(1, c -> first(kept, c)).get(0).gradient());
+    }
+  }
+
+  @Test
   void ranksAndMicroBatchesGiveTheGradientOfOneRank() throws Exception {
     TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 70);
     Outcome one = Ranks.run(1, c -> first(data.plan(temporary.resolve("run")), c)).get(0);
