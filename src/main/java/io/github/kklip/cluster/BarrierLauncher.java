@@ -1,7 +1,8 @@
 package io.github.kklip.cluster;
 
+import io.github.kklip.comms.Communicator;
 import io.github.kklip.comms.Limits;
-import io.github.kklip.comms.TcpRing;
+import io.github.kklip.comms.Wiring;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import java.security.SecureRandom;
@@ -15,6 +16,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.IntStream;
+import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -33,6 +35,14 @@ import scala.reflect.ClassTag$;
  */
 public final class BarrierLauncher {
   private static final Logger LOG = LoggerFactory.getLogger(BarrierLauncher.class);
+
+  /** Any of these says that what goes over the network is to be encrypted. */
+  private static final List<String> ENCRYPTION =
+      List.of(
+          "spark.network.crypto.enabled",
+          "spark.authenticate.enableSaslEncryption",
+          "spark.ssl.enabled",
+          "spark.ssl.rpc.enabled");
 
   private final JavaSparkContext spark;
   private final Settings.Train train;
@@ -96,13 +106,15 @@ public final class BarrierLauncher {
 
   private <R> List<R> submit(
       String name, int submission, Slots slots, Consumer<String> progress, RankBody<R> body) {
-    byte[] secret = new byte[TcpRing.SECRET_BYTES];
+    byte[] secret = new byte[Communicator.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
     LatestReport report = new LatestReport();
     spark.sc().register(report, LatestReport.NAME);
     Limits limits =
         new Limits(train.rendezvousTimeout(), train.heartbeatTimeout(), train.stepTimeout());
-    RankTask<R> task = new RankTask<>(secret, limits, train.port(), threads, report, body);
+    RankTask<R> task =
+        new RankTask<>(
+            secret, limits, wiring(spark.getConf(), train), train.port(), threads, report, body);
     String group = "kklip-" + UUID.randomUUID();
     StageWatch watch = new StageWatch(group, progress);
     spark.sc().addSparkListener(watch);
@@ -121,6 +133,22 @@ public final class BarrierLauncher {
       spark.clearJobGroup();
       spark.sc().removeSparkListener(watch);
     }
+  }
+
+  /** Ranks are as careful with their connections as Spark is, unless they are told not to be. */
+  static Wiring wiring(SparkConf conf, Settings.Train train) {
+    boolean sparkEncrypts = ENCRYPTION.stream().anyMatch(key -> conf.getBoolean(key, false));
+    boolean encrypted =
+        switch (train.encryption()) {
+          case ON -> true;
+          case OFF -> false;
+          case AUTO -> sparkEncrypts;
+        };
+    if (sparkEncrypts && !encrypted) {
+      LOG.warn(
+          "Spark encrypts its connections, but gradients travel in the clear: train.encryption = off");
+    }
+    return new Wiring(train.transport(), train.sharedFolder(), encrypted);
   }
 
   private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {

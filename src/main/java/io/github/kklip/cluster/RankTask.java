@@ -2,10 +2,11 @@ package io.github.kklip.cluster;
 
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.CollectiveException;
+import io.github.kklip.comms.Communicator;
 import io.github.kklip.comms.Limits;
 import io.github.kklip.comms.Peer;
 import io.github.kklip.comms.RingListener;
-import io.github.kklip.comms.TcpRing;
+import io.github.kklip.comms.Wiring;
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.io.Serializable;
@@ -54,15 +55,23 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
 
   private final byte[] secret;
   private final Limits limits;
+  private final Wiring wiring;
   private final int port;
   private final int threads;
   private final LatestReport report;
   private final RankBody<R> body;
 
   RankTask(
-      byte[] secret, Limits limits, int port, int threads, LatestReport report, RankBody<R> body) {
+      byte[] secret,
+      Limits limits,
+      Wiring wiring,
+      int port,
+      int threads,
+      LatestReport report,
+      RankBody<R> body) {
     this.secret = secret;
     this.limits = limits;
+    this.wiring = wiring;
     this.port = port;
     this.threads = threads;
     this.report = report;
@@ -93,7 +102,8 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
       refuseSharing(all);
       List<Peer> peers = all.stream().map(Address::peer).toList();
       try (Collective collective =
-          TcpRing.connect(listener, rank, peers, secretOf(context.stageAttemptNumber()), limits)) {
+          Communicator.connect(
+              listener, rank, peers, secretOf(context.stageAttemptNumber()), limits, wiring)) {
         CountDownLatch ended = watchForKill(context, collective);
         try {
           return body.run(

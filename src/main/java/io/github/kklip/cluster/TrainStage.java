@@ -2,11 +2,13 @@ package io.github.kklip.cluster;
 
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Lease;
 import io.github.kklip.store.PortableConfiguration;
 import io.github.kklip.store.Storage;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.CheckpointStore;
+import io.github.kklip.train.MemoryEstimate;
 import io.github.kklip.train.Rank;
 import io.github.kklip.train.StepReport;
 import io.github.kklip.train.TrainPlan;
@@ -22,6 +24,7 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -30,6 +33,8 @@ import org.slf4j.LoggerFactory;
 public final class TrainStage {
   private static final Logger LOG = LoggerFactory.getLogger(TrainStage.class);
 
+  private static final long LEAST_HEAP_MB = 512;
+
   private TrainStage() {}
 
   /**
@@ -37,7 +42,7 @@ public final class TrainStage {
    * or {@code stop} is completed.
    *
    * @param stop completed: the ranks finish their step, write a checkpoint and end
-   * @throws io.github.kklip.config.SettingsException when settings, data and cluster do not fit
+   * @throws SettingsException when settings, data and cluster do not fit
    * @throws IllegalStateException when the ranks failed more often than {@code train.restarts}
    *     allows
    * @throws io.github.kklip.store.LeaseHeldException when another job trains into that folder
@@ -46,6 +51,7 @@ public final class TrainStage {
       JavaSparkContext spark, Settings settings, CompletableFuture<Void> stop) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
     TrainPlan plan = TrainPlan.of(settings, configuration);
+    checkMemory(spark.getConf(), MemoryEstimate.of(plan));
     String output = settings.train().output();
     Path folder = Storage.path(output, configuration);
     try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
@@ -61,6 +67,47 @@ public final class TrainStage {
               .get(0);
       lease.check();
       return result;
+    }
+  }
+
+  /**
+   * Refuses what the cluster manager would kill. Only YARN and Kubernetes bound an executor's
+   * native memory.
+   */
+  static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
+    LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);
+    long needed = (estimate.total() + MemoryEstimate.IDLE) >> 20;
+    String master = conf.get("spark.master", "");
+    boolean bounded = master.startsWith("yarn") || master.startsWith("k8s");
+    boolean gpu = conf.contains("spark.task.resource.gpu.amount");
+    if (!bounded || gpu) {
+      return;
+    }
+    long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
+    double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);
+    long overhead =
+        conf.contains("spark.executor.memoryOverhead")
+            ? conf.getSizeAsMb("spark.executor.memoryOverhead")
+            : Math.max(384, (long) (factor * heap));
+    if (overhead < needed) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memoryOverhead = "
+              + overhead
+              + " MiB because a rank takes about "
+              + needed
+              + " MiB outside of the heap: libtorch "
+              + (MemoryEstimate.IDLE >> 20)
+              + ", training "
+              + estimate
+              + ". Set spark.executor.memoryOverhead to that, or train.micro-batch lower.");
+    }
+    if (heap < LEAST_HEAP_MB) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memory = "
+              + heap
+              + " MiB because Spark and the loader need at least "
+              + LEAST_HEAP_MB
+              + " MiB of heap. Set it to that or more.");
     }
   }
 

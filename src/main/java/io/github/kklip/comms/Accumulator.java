@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
 
 /**
  * Adds one buffer to another. Blocks go through arrays that stay in the first cache, because the
@@ -16,6 +17,8 @@ final class Accumulator {
   private final float[] floatTerms = new float[BLOCK];
   private final double[] doubleSums = new double[BLOCK];
   private final double[] doubleTerms = new double[BLOCK];
+  private final short[] shortSums = new short[BLOCK];
+  private final short[] shortTerms = new short[BLOCK];
 
   /** {@code sums += terms} over all remaining bytes; positions stay. */
   void add(ByteBuffer sums, ByteBuffer terms, ElementType type) {
@@ -24,6 +27,7 @@ final class Accumulator {
     switch (type) {
       case FLOAT32 -> addFloats(to.asFloatBuffer(), from.asFloatBuffer());
       case FLOAT64 -> addDoubles(to.asDoubleBuffer(), from.asDoubleBuffer());
+      case BFLOAT16 -> addHalves(to.asShortBuffer(), from.asShortBuffer());
       case INT8 -> throw new IllegalArgumentException("Cannot sum INT8.");
     }
   }
@@ -50,5 +54,27 @@ final class Accumulator {
       }
       sums.put(start, doubleSums, 0, n);
     }
+  }
+
+  private void addHalves(ShortBuffer sums, ShortBuffer terms) {
+    for (int start = 0; start < sums.limit(); start += BLOCK) {
+      int n = Math.min(BLOCK, sums.limit() - start);
+      sums.get(start, shortSums, 0, n);
+      terms.get(start, shortTerms, 0, n);
+      for (int i = 0; i < n; i++) {
+        shortSums[i] =
+            round(
+                Float.intBitsToFloat(shortSums[i] << 16)
+                    + Float.intBitsToFloat(shortTerms[i] << 16));
+      }
+      sums.put(start, shortSums, 0, n);
+    }
+  }
+
+  /** Without branches, so that the loop becomes vector instructions; NaN stays NaN. */
+  static short round(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    int rounded = (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16;
+    return (short) (Float.isNaN(value) ? bits >>> 16 | 0x40 : rounded);
   }
 }

@@ -13,8 +13,8 @@ import java.util.Arrays;
  * as they are. The elements lie in native byte order; direct buffers are not copied. Until the
  * operation is done the caller neither touches nor frees the memory.
  *
- * <p>Results depend on the number of ranks alone, never on timing, and are the same bytes on every
- * rank.
+ * <p>Results depend on the number of ranks and the transport, never on timing, and are the same
+ * bytes on every rank. TCP and shared memory give the same bytes.
  */
 public interface Collective extends AutoCloseable {
   /** This process's number, from 0 to {@code size() - 1}. */
@@ -22,6 +22,9 @@ public interface Collective extends AutoCloseable {
 
   /** The number of ranks. */
   int size();
+
+  /** What carries the bytes; sums are the same bytes twice only over the same transport. */
+  String transport();
 
   /** Replaces every element by its sum over all ranks. */
   Pending allReduce(ByteBuffer buffer, ElementType type);
@@ -44,6 +47,15 @@ public interface Collective extends AutoCloseable {
 
   /** Done when every rank has come to this operation. */
   Pending barrier();
+
+  /**
+   * Returns while the ranks can work together. To be called before anything is published: a rank
+   * that was stopped and continued must not write what its heirs may have written by then.
+   *
+   * @throws CollectiveException when they cannot, or when this rank gave no sign of life for so
+   *     long that the others may have gone on without it
+   */
+  void check();
 
   /**
    * Ends the work of all ranks: what is pending or called later fails on every rank, with this

@@ -4,6 +4,8 @@ package io.github.kklip.comms;
 public enum ElementType {
   FLOAT32(Float.BYTES),
   FLOAT64(Double.BYTES),
+  /** The upper half of a float32; added as float32 and rounded to the nearest, ties to even. */
+  BFLOAT16(Short.BYTES),
   /** Bytes that are moved, never summed. */
   INT8(Byte.BYTES);
 

@@ -32,7 +32,9 @@ final class Handshake {
   /** What a connection is for. */
   enum Purpose {
     DATA(1),
-    CONTROL(2);
+    CONTROL(2),
+    /** Data between machines, beside the ring of all ranks. */
+    LANE(3);
 
     private final int code;
 
@@ -53,16 +55,27 @@ final class Handshake {
   /** Who called, and for what. */
   record Caller(int rank, Purpose purpose) {}
 
+  /**
+   * What a successful handshake gives.
+   *
+   * @param toCallee key for what the caller sends, which only the two ends of this call know
+   * @param toCaller key for the other direction
+   */
+  record Session(
+      Caller caller,
+      @SuppressWarnings("ArrayRecordComponent") byte[] toCallee,
+      @SuppressWarnings("ArrayRecordComponent") byte[] toCaller) {}
+
   private final byte[] secret;
   private final int ranks;
 
   Handshake(byte[] secret, int ranks) {
-    if (secret.length < TcpRing.SECRET_BYTES) {
+    if (secret.length < Communicator.SECRET_BYTES) {
       throw new IllegalArgumentException(
           "Cannot authenticate ranks because the secret has "
               + secret.length
               + " bytes. It needs "
-              + TcpRing.SECRET_BYTES
+              + Communicator.SECRET_BYTES
               + " random bytes.");
     }
     this.secret = secret.clone();
@@ -70,7 +83,7 @@ final class Handshake {
   }
 
   /** The caller's side. */
-  void call(Socket socket, Caller self, int callee, Duration limit) throws IOException {
+  Session call(Socket socket, Caller self, int callee, Duration limit) throws IOException {
     long deadline = System.nanoTime() + limit.toNanos();
     byte[] theirs = read(socket, NONCE_BYTES, deadline);
     byte[] ours = nonce();
@@ -82,10 +95,11 @@ final class Handshake {
     if (!MessageDigest.isEqual(answer, mac("answer", theirs, ours, self, callee))) {
       throw new IOException("it does not know the secret of this job");
     }
+    return session(theirs, ours, self, callee);
   }
 
   /** The side of the one that was called. */
-  Caller answer(Socket socket, int self, Duration limit) throws IOException {
+  Session answer(Socket socket, int self, Duration limit) throws IOException {
     long deadline = System.nanoTime() + limit.toNanos();
     byte[] ours = nonce();
     socket.getOutputStream().write(ours);
@@ -100,7 +114,14 @@ final class Handshake {
       throw new IOException("it does not know the secret of this job");
     }
     socket.getOutputStream().write(mac("answer", ours, theirs, caller, self));
-    return caller;
+    return session(ours, theirs, caller, self);
+  }
+
+  private Session session(byte[] calleeNonce, byte[] callerNonce, Caller caller, int callee) {
+    return new Session(
+        caller,
+        mac("key to callee", calleeNonce, callerNonce, caller, callee),
+        mac("key to caller", calleeNonce, callerNonce, caller, callee));
   }
 
   private byte[] mac(

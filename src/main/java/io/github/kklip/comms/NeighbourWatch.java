@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
-import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -72,12 +71,13 @@ final class NeighbourWatch implements AutoCloseable {
   private Thread thread;
   private volatile Cause cause;
   private volatile boolean leaving;
+  private volatile long lastExchange = System.nanoTime();
 
   NeighbourWatch(
       int rank,
       List<Peer> peers,
-      SocketChannel previous,
-      SocketChannel next,
+      Wire previous,
+      Wire next,
       Limits limits,
       LongSupplier operation,
       BiConsumer<CollectiveException, Cause> onFailure)
@@ -94,7 +94,7 @@ final class NeighbourWatch implements AutoCloseable {
 
   /** Begins to watch; not in the constructor, since a failure may be reported at once. */
   void start() {
-    thread = TcpRing.daemon("kklip-watch-" + rank, this::watch);
+    thread = Closing.daemon("kklip-watch-" + rank, this::watch);
   }
 
   /** Tells the neighbours, which tell theirs. Only the first cause counts. */
@@ -103,14 +103,21 @@ final class NeighbourWatch implements AutoCloseable {
     selector.wakeup();
   }
 
-  /** The last operation that the previous rank is known to have begun. */
-  long previousOperation() {
-    return previous.operation;
+  /** Since when this rank has neither heard its neighbours nor been heard. */
+  Duration silence() {
+    return Duration.ofNanos(System.nanoTime() - lastExchange);
   }
 
-  /** Whether this neighbour has said farewell. */
-  boolean hasLeft(boolean isNext) {
-    return (isNext ? next : previous).left;
+  /** The last operation that a rank is known to have begun; unknown of all but the neighbours. */
+  long operationOf(int peer) {
+    return peer == previous.peer
+        ? previous.operation
+        : peer == next.peer ? next.operation : Long.MAX_VALUE;
+  }
+
+  /** Whether this rank is a neighbour that has said farewell. */
+  boolean hasLeft(int peer) {
+    return (peer == previous.peer && previous.left) || (peer == next.peer && next.left);
   }
 
   /** Takes leave of both neighbours and ends. */
@@ -118,7 +125,7 @@ final class NeighbourWatch implements AutoCloseable {
   public void close() {
     leaving = true;
     selector.wakeup();
-    TcpRing.join(thread, FAREWELL.multipliedBy(2));
+    Closing.join(thread, FAREWELL.multipliedBy(2));
   }
 
   private void watch() {
@@ -151,6 +158,8 @@ final class NeighbourWatch implements AutoCloseable {
         }
         previous.exchange(now);
         next.exchange(now);
+        // After what came while it was stopped, if it was: a failure is known by now.
+        lastExchange = System.nanoTime();
         if (goes && (now - farewellEnd > 0 || (previous.mayClose(told) && next.mayClose(told)))) {
           return;
         }
@@ -162,8 +171,8 @@ final class NeighbourWatch implements AutoCloseable {
       String text = "Cannot watch the neighbours of rank " + rank + " because of " + e + ".";
       onFailure.accept(CollectiveException.primary(text, e), new Cause(rank, text));
     } finally {
-      TcpRing.closeQuietly(previous.channel);
-      TcpRing.closeQuietly(next.channel);
+      Closing.quietly(previous.channel);
+      Closing.quietly(next.channel);
     }
   }
 
@@ -184,18 +193,19 @@ final class NeighbourWatch implements AutoCloseable {
    * The connection to one neighbour. Only the watching thread uses it, the volatile fields apart.
    */
   private final class Link {
-    private final SocketChannel channel;
+    private final Wire channel;
     private final int peer;
     private final SelectionKey key;
     private final ByteBuffer in = ByteBuffer.allocate(3 + LONGEST);
     private final Deque<ByteBuffer> out = new ArrayDeque<>();
     private long heard;
     private boolean answered;
+    private boolean flushed = true;
     private boolean closed;
     private volatile boolean left;
     private volatile long operation;
 
-    Link(SocketChannel channel, int peer) throws IOException {
+    Link(Wire channel, int peer) throws IOException {
       this.channel = channel;
       this.peer = peer;
       this.key = channel.register(selector, SelectionKey.OP_READ);
@@ -238,7 +248,8 @@ final class NeighbourWatch implements AutoCloseable {
             out.remove();
           }
         }
-        key.interestOps(SelectionKey.OP_READ | (out.isEmpty() ? 0 : SelectionKey.OP_WRITE));
+        flushed = channel.flush() && out.isEmpty();
+        key.interestOps(SelectionKey.OP_READ | (flushed ? 0 : SelectionKey.OP_WRITE));
         if (n < 0) {
           lost("its connection was closed without a farewell: the process has ended");
         } else if (!left && now - heard > limits.heartbeat().toNanos()) {
@@ -314,7 +325,7 @@ final class NeighbourWatch implements AutoCloseable {
     private void lost(String reason) {
       closed = true;
       key.cancel();
-      TcpRing.closeQuietly(channel);
+      Closing.quietly(channel);
       if (!left && cause == null) {
         String text = "Lost " + named(peer) + " because " + reason + ".";
         LOG.debug("{}", text);
@@ -326,7 +337,7 @@ final class NeighbourWatch implements AutoCloseable {
     }
 
     boolean mayClose(boolean failed) {
-      return closed || (out.isEmpty() && (failed || answered));
+      return closed || (flushed && out.isEmpty() && (failed || answered));
     }
   }
 }

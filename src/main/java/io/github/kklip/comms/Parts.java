@@ -51,19 +51,6 @@ final class Parts {
     return new Parts(buffer.slice().order(ByteOrder.nativeOrder()), starts);
   }
 
-  /** The buffer in parts as equal as can be. */
-  static Parts even(ByteBuffer buffer, ElementType type, int ranks) {
-    if (buffer.remaining() % type.bytes() != 0) {
-      throw new IllegalArgumentException(
-          "Cannot reduce a buffer of "
-              + buffer.remaining()
-              + " bytes because that is no whole number of "
-              + type
-              + ".");
-    }
-    return of(buffer, type, Collective.evenCounts(buffer.remaining() / type.bytes(), ranks), ranks);
-  }
-
   static void checkRoot(int root, int ranks) {
     if (root < 0 || root >= ranks) {
       throw new IllegalArgumentException(

@@ -8,9 +8,9 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
-import java.util.EnumMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -75,33 +75,20 @@ public final class RingListener implements AutoCloseable {
     return server.socket().getLocalPort();
   }
 
-  /**
-   * Takes calls on a thread of its own until it is closed.
-   *
-   * @return the connections of rank {@code expected}, one for each purpose, as they come
-   */
-  Map<Handshake.Purpose, CompletableFuture<SocketChannel>> accept(
-      Handshake handshake, int self, int expected) {
-    Map<Handshake.Purpose, CompletableFuture<SocketChannel>> calls =
-        new EnumMap<>(Handshake.Purpose.class);
-    for (Handshake.Purpose purpose : Handshake.Purpose.values()) {
-      calls.put(purpose, new CompletableFuture<>());
-    }
-    TcpRing.daemon(
+  /** Takes calls on a thread of its own until it is closed. */
+  Calls accept(Handshake handshake, int self, boolean encrypted) {
+    Calls calls = new Calls();
+    Closing.daemon(
         "kklip-accept-" + self,
         () -> {
           while (server.isOpen()) {
-            take(handshake, self, expected, calls);
+            take(handshake, self, encrypted, calls);
           }
         });
     return calls;
   }
 
-  private void take(
-      Handshake handshake,
-      int self,
-      int expected,
-      Map<Handshake.Purpose, CompletableFuture<SocketChannel>> calls) {
+  private void take(Handshake handshake, int self, boolean encrypted, Calls calls) {
     try {
       SocketChannel channel = server.accept();
       if (!callers.tryAcquire()) {
@@ -109,13 +96,17 @@ public final class RingListener implements AutoCloseable {
         return;
       }
       // One thread for each caller: a silent stranger does not keep the neighbour waiting.
-      TcpRing.daemon(
+      Closing.daemon(
           "kklip-handshake-" + self,
           () -> {
             try {
-              Handshake.Caller caller = handshake.answer(channel.socket(), self, PATIENCE);
-              if (caller.rank() != expected || !calls.get(caller.purpose()).complete(channel)) {
-                drop(channel, "rank " + caller.rank() + " is not expected here");
+              Handshake.Session session = handshake.answer(channel.socket(), self, PATIENCE);
+              Wire wire =
+                  encrypted
+                      ? Wire.sealed(channel, session.toCaller(), session.toCallee())
+                      : Wire.plain(channel);
+              if (!calls.from(session.caller()).complete(wire)) {
+                drop(channel, "rank " + session.caller().rank() + " is connected already");
               }
             } catch (IOException e) {
               drop(channel, e.getMessage());
@@ -130,16 +121,37 @@ public final class RingListener implements AutoCloseable {
     }
   }
 
+  /** Authenticated connections by who called for what, as they come and as they are asked for. */
+  static final class Calls {
+    private final Map<Handshake.Caller, CompletableFuture<Wire>> calls = new ConcurrentHashMap<>();
+
+    CompletableFuture<Wire> from(Handshake.Caller caller) {
+      return calls.computeIfAbsent(caller, c -> new CompletableFuture<>());
+    }
+
+    /** Closes the connections that have come and refuses those that still come. */
+    void abandon() {
+      calls
+          .values()
+          .forEach(
+              call -> {
+                if (!call.completeExceptionally(new IOException("nobody waits for it"))) {
+                  Closing.quietly(call.getNow(null));
+                }
+              });
+    }
+  }
+
   private static void drop(SocketChannel channel, String reason) {
     LOG.warn(
         "Dropped a connection from {} because {}.",
         channel.socket().getRemoteSocketAddress(),
         reason);
-    TcpRing.closeQuietly(channel);
+    Closing.quietly(channel);
   }
 
   @Override
   public void close() {
-    TcpRing.closeQuietly(server);
+    Closing.quietly(server);
   }
 }

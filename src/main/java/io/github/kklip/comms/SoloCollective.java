@@ -18,6 +18,11 @@ public final class SoloCollective implements Collective {
   }
 
   @Override
+  public String transport() {
+    return "none";
+  }
+
+  @Override
   public Pending allReduce(ByteBuffer buffer, ElementType type) {
     return done();
   }
@@ -43,6 +48,11 @@ public final class SoloCollective implements Collective {
   @Override
   public Pending barrier() {
     return done();
+  }
+
+  @Override
+  public void check() {
+    done().await();
   }
 
   @Override

@@ -2,13 +2,11 @@ package io.github.kklip.comms;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Objects;
 
 /**
- * One collective operation as a rank of the ring sees it: bytes that go to the next rank and bytes
- * that come from the previous one.
+ * One operation as a rank of a ring sees it: bytes that go to the next rank and bytes that come
+ * from the previous one.
  *
  * <p>With N ranks and parts numbered modulo N, rank r of an all-reduce sends parts r, r-1, r-2, ...
  * and receives parts r-1, r-2, ...: the first N-1 that come are added to what is there, after which
@@ -19,97 +17,45 @@ import java.util.Objects;
  * algorithm of Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of
  * workstations", 2009.)
  *
- * @param description the operation for messages
- * @param type what is summed
  * @param outgoing slices to send, in order
  * @param incoming slices to receive into, in order
  * @param summed how many of the incoming slices are added to what is there
  * @param head bytes that may be sent before any has come
- * @param fingerprint equal on all ranks that do the same
  */
-record Transfer(
-    String description,
-    ElementType type,
-    List<ByteBuffer> outgoing,
-    List<ByteBuffer> incoming,
-    int summed,
-    long head,
-    int fingerprint) {
-
-  static Transfer allReduce(ByteBuffer buffer, ElementType type, int rank, int ranks) {
-    requireSum(type);
-    Parts parts = Parts.even(buffer, type, ranks);
-    return around(
-        "allReduce of " + buffer.remaining() + " bytes " + type,
-        type,
-        parts,
-        rank,
-        2 * (ranks - 1),
-        ranks - 1,
-        Objects.hash("allReduce", type.name(), buffer.remaining()));
+record Transfer(List<ByteBuffer> outgoing, List<ByteBuffer> incoming, int summed, long head) {
+  /**
+   * What the rank at {@code position} of a ring does; the operation has a part for each position.
+   */
+  static Transfer of(Operation operation, int position) {
+    Parts parts = operation.cut();
+    int rounds = operation.parts().length - 1;
+    return switch (operation.kind()) {
+      case ALL_REDUCE -> around(parts, position, 2 * rounds, rounds);
+      case REDUCE_SCATTER -> around(parts, position - 1, rounds, rounds);
+      case ALL_GATHER, BARRIER -> around(parts, position, rounds, 0);
+      case BROADCAST -> broadcast(operation, position, rounds + 1);
+    };
   }
 
-  static Transfer reduceScatter(
-      ByteBuffer buffer, ElementType type, int rank, int ranks, int... counts) {
-    requireSum(type);
-    return around(
-        "reduceScatter of " + Arrays.toString(counts) + " " + type,
-        type,
-        Parts.of(buffer, type, counts, ranks),
-        rank - 1,
-        ranks - 1,
-        ranks - 1,
-        Objects.hash("reduceScatter", type.name(), Arrays.hashCode(counts)));
-  }
-
-  static Transfer allGather(
-      ByteBuffer buffer, ElementType type, int rank, int ranks, int... counts) {
-    return around(
-        "allGather of " + Arrays.toString(counts) + " " + type,
-        type,
-        Parts.of(buffer, type, counts, ranks),
-        rank,
-        ranks - 1,
-        0,
-        Objects.hash("allGather", type.name(), Arrays.hashCode(counts)));
-  }
-
-  static Transfer broadcast(ByteBuffer buffer, int root, int rank, int ranks) {
-    Parts.checkRoot(root, ranks);
-    boolean last = Math.floorMod(rank + 1, ranks) == root;
-    ByteBuffer all = buffer.slice();
+  private static Transfer broadcast(Operation operation, int position, int ranks) {
+    boolean first = position == operation.root();
+    boolean last = Math.floorMod(position + 1, ranks) == operation.root();
+    ByteBuffer all = operation.buffer().slice();
     return new Transfer(
-        "broadcast of " + buffer.remaining() + " bytes from rank " + root,
-        ElementType.INT8,
         last ? List.of() : List.of(all.duplicate()),
-        rank == root ? List.of() : List.of(all.duplicate()),
+        first ? List.of() : List.of(all.duplicate()),
         0,
-        rank == root ? buffer.remaining() : 0,
-        Objects.hash("broadcast", root, buffer.remaining()));
+        first ? all.remaining() : 0);
   }
 
   /** {@code rounds} parts out, from part {@code first} downwards, and as many in, one behind. */
-  private static Transfer around(
-      String description,
-      ElementType type,
-      Parts parts,
-      int first,
-      int rounds,
-      int summed,
-      int fingerprint) {
+  private static Transfer around(Parts parts, int first, int rounds, int summed) {
     List<ByteBuffer> outgoing = new ArrayList<>();
     List<ByteBuffer> incoming = new ArrayList<>();
     for (int k = 0; k < rounds; k++) {
       outgoing.add(parts.part(first - k));
       incoming.add(parts.part(first - 1 - k));
     }
-    return new Transfer(
-        description, type, outgoing, incoming, summed, parts.part(first).remaining(), fingerprint);
-  }
-
-  private static void requireSum(ElementType type) {
-    if (type == ElementType.INT8) {
-      throw new IllegalArgumentException("Cannot sum INT8 because bytes are only moved.");
-    }
+    return new Transfer(outgoing, incoming, summed, parts.part(first).remaining());
   }
 }

@@ -61,6 +61,24 @@ public record Settings(
     NONE
   }
 
+  /** The ways between ranks. */
+  public enum Transport {
+    /** Shared memory within a machine, TCP between machines. */
+    AUTO,
+    /** Always TCP. */
+    TCP,
+    /** Shared memory between all ranks, or a failure. */
+    SHARED_MEMORY
+  }
+
+  /** Whether connections between ranks are encrypted. */
+  public enum Encryption {
+    /** When Spark's own are. */
+    AUTO,
+    ON,
+    OFF
+  }
+
   public enum KMeansEngine {
     GEMM,
     MLLIB
@@ -334,7 +352,12 @@ public record Settings(
       Duration rendezvousTimeout,
       Duration stepTimeout,
       Duration heartbeatTimeout,
-      int port)
+      int port,
+      Transport transport,
+      String sharedFolder,
+      Encryption encryption,
+      boolean compressGradients,
+      boolean shardOptimizer)
       implements Serializable {
     private static Train read(Section s) {
       Train train =
@@ -366,7 +389,12 @@ public record Settings(
               s.duration("rendezvous-timeout"),
               s.duration("step-timeout"),
               s.duration("heartbeat-timeout"),
-              s.integer("port", 0, 65_535));
+              s.integer("port", 0, 65_535),
+              s.choice("transport", Transport.class),
+              s.text("shared-folder"),
+              s.choice("encryption", Encryption.class),
+              s.flag("compress-gradients"),
+              s.flag("shard-optimizer"));
       s.check("precision", "float16", train.precision != Dtype.FLOAT16, "float32 or bfloat16");
       s.check(
           "batch",

@@ -215,6 +215,11 @@ public final class ClipModel implements AutoCloseable {
     }
   }
 
+  /** Number of parameters of a model of this shape. */
+  public static long size(ClipConfig config, Heads heads) {
+    return slots(config, heads).stream().mapToLong(slot -> slot.shape().size()).sum();
+  }
+
   /** Number of segments of the whole model. */
   public int segments() {
     return headsSegment() + 1;

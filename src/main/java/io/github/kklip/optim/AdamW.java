@@ -25,6 +25,7 @@ public final class AdamW implements AutoCloseable {
   public record Settings(double beta1, double beta2, double eps, double weightDecay) {}
 
   private final FlatTensor parameters;
+  private final List<FlatTensor.Range> ranges;
   private final Settings settings;
   private final NDManager manager;
   private final NDArray firstMoment;
@@ -34,11 +35,27 @@ public final class AdamW implements AutoCloseable {
 
   /** Starts with moments of zero, on the device of the parameters. */
   public AdamW(FlatTensor parameters, Settings settings) {
+    this(
+        parameters,
+        settings,
+        List.of(
+            new FlatTensor.Range(0, parameters.decayed()),
+            new FlatTensor.Range(parameters.decayed(), parameters.size() - parameters.decayed())));
+  }
+
+  /**
+   * Updates a part of the parameters only, and has moments for no more.
+   *
+   * @param ranges what it updates; each all with weight decay, or all without
+   */
+  public AdamW(FlatTensor parameters, Settings settings, List<FlatTensor.Range> ranges) {
     this.parameters = parameters;
     this.settings = settings;
+    this.ranges = List.copyOf(ranges);
     manager = parameters.manager().newSubManager();
-    firstMoment = Torch.zeros(manager, new Shape(parameters.size()), parameters.type());
-    secondMoment = Torch.zeros(manager, new Shape(parameters.size()), parameters.type());
+    Shape shape = new Shape(ranges.stream().mapToLong(FlatTensor.Range::length).sum());
+    firstMoment = Torch.zeros(manager, shape, parameters.type());
+    secondMoment = Torch.zeros(manager, shape, parameters.type());
   }
 
   /**
@@ -53,32 +70,42 @@ public final class AdamW implements AutoCloseable {
       double remaining = divisor;
       if (parameters.type() == ElementType.FLOAT64) {
         // The fused operator takes a divisor in float32 only.
-        methods.run(scope, "divide", parameters.gradient(), divisor);
+        for (FlatTensor.Range range : ranges) {
+          methods.run(
+              scope,
+              "divide",
+              Torch.view(scope, parameters.gradient(), range.from(), new Shape(range.length())),
+              divisor);
+        }
         remaining = 1;
       }
       NDArray scale = scope.full(new Shape(), (float) remaining, DataType.FLOAT32);
-      long decayed = parameters.decayed();
-      update(scope, 0, decayed, settings.weightDecay(), step, scale, lr);
-      update(scope, decayed, parameters.size() - decayed, 0, step, scale, lr);
+      long moments = 0;
+      for (FlatTensor.Range range : ranges) {
+        double decay = range.from() < parameters.decayed() ? settings.weightDecay() : 0;
+        update(scope, range, moments, decay, step, scale, lr);
+        moments += range.length();
+      }
     }
   }
 
   private void update(
       NDManager scope,
-      long offset,
-      long length,
+      FlatTensor.Range range,
+      long moments,
       double decay,
       NDArray step,
       NDArray divisor,
       double lr) {
+    long length = range.length();
     if (length > 0) {
       methods.run(
           scope,
           "adamw",
-          part(scope, parameters.data(), offset, length),
-          part(scope, parameters.gradient(), offset, length),
-          part(scope, firstMoment, offset, length),
-          part(scope, secondMoment, offset, length),
+          part(scope, parameters.data(), range.from(), length),
+          part(scope, parameters.gradient(), range.from(), length),
+          part(scope, firstMoment, moments, length),
+          part(scope, secondMoment, moments, length),
           List.of(step),
           lr,
           settings.beta1(),
@@ -93,12 +120,12 @@ public final class AdamW implements AutoCloseable {
     return List.of(Torch.view(scope, flat, offset, new Shape(length)));
   }
 
-  /** m, in the order of the parameters; write it in place to restore a state. */
+  /** m, in the order of the ranges; write it in place to restore a state. */
   public NDArray firstMoment() {
     return firstMoment;
   }
 
-  /** v, in the order of the parameters; write it in place to restore a state. */
+  /** v, in the order of the ranges; write it in place to restore a state. */
   public NDArray secondMoment() {
     return secondMoment;
   }

@@ -28,7 +28,8 @@ import org.slf4j.LoggerFactory;
 /**
  * The right to write into one folder, held by one job at a time: a file {@code .lease} that names
  * the holder and that a daemon thread renews. A second job is refused with the name of the first.
- * The lease of a job that died expires, and the next job takes it over.
+ * The lease of a job that died expires, and the next job takes it over; at once where it can see
+ * that the process is gone.
  *
  * <p>Clocks of the hosts have to agree within a third of the expiry. File systems create the file
  * in one step, so that one of two jobs that start together is refused. Object stores may let both
@@ -39,10 +40,28 @@ public final class Lease implements Closeable {
   private static final Logger LOG = LoggerFactory.getLogger(Lease.class);
   private static final String FILE = ".lease";
 
-  /** Who holds a folder. Times are milliseconds since 1970. */
-  record Holder(String token, String job, String host, long pid, long start, long heartbeat) {
+  /**
+   * Who holds a folder. Times are milliseconds since 1970.
+   *
+   * @param processes where {@code pid} counts: the machine's boot and its namespace of processes
+   */
+  record Holder(
+      String token,
+      String job,
+      String host,
+      String processes,
+      long pid,
+      long start,
+      long heartbeat) {
     private Holder at(long now) {
-      return new Holder(token, job, host, pid, start, now);
+      return new Holder(token, job, host, processes, pid, start, now);
+    }
+
+    /** Whether its process would be seen from here, and is not there. */
+    private boolean hasDied() {
+      return !processes.isEmpty()
+          && processes.equals(Lease.processes())
+          && ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty();
     }
 
     private String words() {
@@ -110,14 +129,25 @@ public final class Lease implements Closeable {
     long now = clock.millis();
     Holder mine =
         new Holder(
-            UUID.randomUUID().toString(), job, host(), ProcessHandle.current().pid(), now, now);
+            UUID.randomUUID().toString(),
+            job,
+            host(),
+            processes(),
+            ProcessHandle.current().pid(),
+            now,
+            now);
     Optional<Holder> other = read(configuration, file);
     if (other.isPresent()) {
       Holder held = other.get();
-      if (now - held.heartbeat < expiry.toMillis()) {
+      boolean dead = held.hasDied();
+      if (!dead && now - held.heartbeat < expiry.toMillis()) {
         throw held(folder, held, expiry);
       }
-      LOG.warn("Taking over {} from {}, whose lease has expired", folder, held.words());
+      LOG.warn(
+          "Taking over {} from {}, {}",
+          folder,
+          held.words(),
+          dead ? "which has died" : "whose lease has expired");
       removeStale(configuration, file, held, folder, expiry);
     }
     try {
@@ -181,6 +211,16 @@ public final class Lease implements Closeable {
     }
   }
 
+  private static String processes() {
+    try {
+      return Files.readString(java.nio.file.Path.of("/proc/sys/kernel/random/boot_id")).trim()
+          + " "
+          + Files.readSymbolicLink(java.nio.file.Path.of("/proc/self/ns/pid"));
+    } catch (IOException | UnsupportedOperationException e) {
+      return ""; // Not Linux: only time tells.
+    }
+  }
+
   private static Optional<Holder> read(Configuration configuration, Path file) throws IOException {
     String text;
     try (InputStream in = Storage.of(configuration, file).open(file)) {
@@ -193,7 +233,7 @@ public final class Lease implements Closeable {
     } catch (IllegalArgumentException e) {
       // Created, and its holder died or has not come to write it: its age decides.
       long changed = Storage.of(configuration, file).getFileStatus(file).getModificationTime();
-      return Optional.of(new Holder("", "unknown", "unknown", 0, changed, changed));
+      return Optional.of(new Holder("", "unknown", "unknown", "", 0, changed, changed));
     }
   }
 

@@ -3,8 +3,8 @@ package io.github.kklip.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.comms.Collective;
 import io.github.kklip.model.ClipModel;
-import io.github.kklip.optim.AdamW;
 import io.github.kklip.store.Json;
 import io.github.kklip.store.SafetensorsWriter;
 import io.github.kklip.tensor.ElementType;
@@ -33,9 +33,9 @@ final class CheckpointWriter implements AutoCloseable {
 
   static final String SECOND_MOMENT = "second_moment.";
 
+  private final Collective collective;
   private final CheckpointStore store;
   private final ClipModel model;
-  private final AdamW optimizer;
   private final Map<String, byte[]> tokenizer;
   private final int keep;
   private final Duration timeout;
@@ -52,58 +52,46 @@ final class CheckpointWriter implements AutoCloseable {
   record Written(long step, String location) {}
 
   /**
+   * @param collective must be whole when a file is begun
    * @param tokenizer the tokenizer's files by name, written into every checkpoint
    * @param keep checkpoints that are kept
    * @param timeout the longest time that one may take
    */
   CheckpointWriter(
+      Collective collective,
       CheckpointStore store,
       ClipModel model,
-      AdamW optimizer,
       Map<String, byte[]> tokenizer,
       int keep,
       Duration timeout) {
+    this.collective = collective;
     this.store = store;
     this.model = model;
-    this.optimizer = optimizer;
     this.tokenizer = tokenizer;
     this.keep = keep;
     this.timeout = timeout;
   }
 
-  /** Copies the weights and moments as they are now and starts to write them. */
-  void start(TrainState state) {
+  /** Starts to write; closes the snapshot when it is written. */
+  void start(TrainState state, Student.Snapshot snapshot) {
     await();
-    NDManager manager = Torch.manager();
-    try {
-      NDArray parameters = copy(manager, model.parameters().data());
-      NDArray first = copy(manager, optimizer.firstMoment());
-      NDArray second = copy(manager, optimizer.secondMoment());
-      running =
-          thread.submit(
-              () -> {
-                try (manager) {
-                  Torch.start(1);
-                  return write(manager, state, parameters, first, second);
-                }
-              });
-    } catch (RuntimeException e) {
-      manager.close();
-      throw e;
-    }
+    running =
+        thread.submit(
+            () -> {
+              try (snapshot) {
+                Torch.start(1);
+                return write(state, snapshot);
+              }
+            });
   }
 
-  private static NDArray copy(NDManager manager, NDArray flat) {
-    return flat.getDevice().isGpu() ? Torch.toDevice(manager, flat) : Torch.clone(manager, flat);
-  }
-
-  private Written write(
-      NDManager manager, TrainState state, NDArray parameters, NDArray first, NDArray second)
-      throws IOException {
-    SafetensorsWriter weights = tensors(manager, parameters, "", name -> !ClipModel.isHead(name));
-    SafetensorsWriter heads = tensors(manager, parameters, "", ClipModel::isHead);
-    SafetensorsWriter moments = tensors(manager, first, FIRST_MOMENT, name -> true);
-    add(moments, manager, second, SECOND_MOMENT, name -> true);
+  private Written write(TrainState state, Student.Snapshot snapshot) throws IOException {
+    NDManager manager = snapshot.manager();
+    SafetensorsWriter weights =
+        tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
+    SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
+    SafetensorsWriter moments = tensors(manager, snapshot.first(), FIRST_MOMENT, name -> true);
+    add(moments, manager, snapshot.second(), SECOND_MOMENT, name -> true);
     Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
     byte[] config = model.config().json().getBytes(StandardCharsets.UTF_8);
     files.put(Checkpoint.CONFIG, out -> out.write(config));
@@ -112,6 +100,13 @@ final class CheckpointWriter implements AutoCloseable {
     files.put(Checkpoint.HEADS, heads::writeTo);
     files.put(Checkpoint.OPTIMIZER, moments::writeTo);
     files.put(Checkpoint.STATE, out -> out.write(Json.pretty(state)));
+    // A rank that was stopped and continued finishes nothing.
+    files.replaceAll(
+        (name, content) ->
+            out -> {
+              collective.check();
+              content.writeTo(out);
+            });
     return new Written(state.step(), store.write(state.step(), files, keep));
   }
 

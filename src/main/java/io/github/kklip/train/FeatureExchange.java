@@ -4,8 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.ElementType;
 import io.github.kklip.comms.Pending;
+import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -23,20 +23,25 @@ final class FeatureExchange {
   private final int offset;
   private final int rows;
   private final int total;
+  private final ElementType type;
+  private final io.github.kklip.comms.ElementType travelling;
   private final ByteBuffer buffer;
   private Pending pending;
 
   /**
    * @param rows of each rank
    * @param width P
+   * @param type of the features
    */
-  FeatureExchange(Collective collective, int[] rows, int width) {
+  FeatureExchange(Collective collective, int[] rows, int width, ElementType type) {
+    this.type = type;
+    travelling = io.github.kklip.comms.ElementType.valueOf(type.name());
     this.collective = collective;
     this.width = width;
     this.rows = rows[collective.rank()];
     offset = Arrays.stream(rows, 0, collective.rank()).sum();
     total = Arrays.stream(rows).sum();
-    long bytes = (long) total * width * Float.BYTES;
+    long bytes = (long) total * width * type.bytes();
     if (bytes > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
           "Cannot gather the features of a batch of "
@@ -51,8 +56,8 @@ final class FeatureExchange {
 
   /** Starts to gather this rank's features. */
   void gather(NDArray features) {
-    Torch.read(features, local(), io.github.kklip.tensor.ElementType.FLOAT32);
-    pending = collective.allGather(buffer, ElementType.FLOAT32, counts);
+    Torch.read(features, local(), type);
+    pending = collective.allGather(buffer, travelling, counts);
   }
 
   /** The features of all ranks, in rank order, in an array of {@code manager}. */
@@ -63,8 +68,8 @@ final class FeatureExchange {
 
   /** Starts to sum the gradients of all rows. Overwrites what was gathered. */
   void scatter(NDArray gradient) {
-    Torch.read(gradient, buffer.duplicate(), io.github.kklip.tensor.ElementType.FLOAT32);
-    pending = collective.reduceScatter(buffer, ElementType.FLOAT32, counts);
+    Torch.read(gradient, buffer.duplicate(), type);
+    pending = collective.reduceScatter(buffer, travelling, counts);
   }
 
   /** The summed gradient of this rank's rows. */
@@ -74,15 +79,13 @@ final class FeatureExchange {
   }
 
   private ByteBuffer local() {
-    int row = width * Float.BYTES;
+    int row = width * type.bytes();
     return buffer.slice(offset * row, rows * row).order(ByteOrder.nativeOrder());
   }
 
   /** A copy on the manager's device: the buffer is used again while the array lives. */
   private NDArray array(NDManager manager, ByteBuffer bytes, int count) {
-    NDArray view =
-        Torch.wrap(
-            manager, bytes, new Shape(count, width), io.github.kklip.tensor.ElementType.FLOAT32);
+    NDArray view = Torch.wrap(manager, bytes, new Shape(count, width), type);
     return manager.getDevice().isGpu() ? Torch.toDevice(manager, view) : Torch.clone(manager, view);
   }
 }

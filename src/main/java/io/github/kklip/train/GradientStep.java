@@ -2,6 +2,7 @@ package io.github.kklip.train;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.ElementType;
@@ -45,6 +46,7 @@ final class GradientStep implements AutoCloseable {
   private final int[] rows;
   private final int offset;
   private final int own;
+  private final io.github.kklip.tensor.ElementType type;
   private final FeatureExchange text;
   private final FeatureExchange image;
   private final ByteBuffer imageNumbers;
@@ -65,11 +67,12 @@ final class GradientStep implements AutoCloseable {
     micro = settings.microBatch() == 0 ? own : Math.min(own, settings.microBatch());
     recompute = settings.recompute();
     int width = model.config().projection();
-    text = new FeatureExchange(collective, rows, width);
-    image = new FeatureExchange(collective, rows, width);
+    type = model.parameters().type();
+    text = new FeatureExchange(collective, rows, width, type);
+    image = new FeatureExchange(collective, rows, width, type);
     imageNumbers =
         ByteBuffer.allocateDirect(settings.batch() * Long.BYTES).order(ByteOrder.nativeOrder());
-    sum = new GradientSum(model, collective);
+    sum = new GradientSum(model, collective, settings);
     if (weights.emb() > 0) {
       names.add(Losses.EMB);
     }
@@ -102,7 +105,7 @@ final class GradientStep implements AutoCloseable {
   Sums compute(NDManager scope, Batch batch, double... extra) {
     Pending numbers = contrastive ? gatherImageNumbers(batch) : null;
     NDArray pixels =
-        Torch.toDevice(
+        onDevice(
             scope,
             Torch.wrap(
                 scope,
@@ -188,11 +191,7 @@ final class GradientStep implements AutoCloseable {
 
   /** The features of this rank's rows, embedded micro-batch by micro-batch without a graph. */
   private NDArray inParts(NDManager scope, Part<NDArray> embed) {
-    NDArray features =
-        Torch.zeros(
-            scope,
-            new Shape(own, model.config().projection()),
-            io.github.kklip.tensor.ElementType.FLOAT32);
+    NDArray features = Torch.zeros(scope, new Shape(own, model.config().projection()), type);
     for (int from = 0; from < own; from += micro) {
       int to = Math.min(own, from + micro);
       try (NDManager manager = scope.newSubManager()) {
@@ -242,7 +241,7 @@ final class GradientStep implements AutoCloseable {
     return onDevice(manager, manager.create(numbers));
   }
 
-  private static NDArray teacher(NDManager manager, float[][] rows) {
+  private NDArray teacher(NDManager manager, float[][] rows) {
     float[] flat = new float[rows.length * rows[0].length];
     for (int row = 0; row < rows.length; row++) {
       System.arraycopy(rows[row], 0, flat, row * rows[0].length, rows[0].length);
@@ -254,7 +253,7 @@ final class GradientStep implements AutoCloseable {
     return Arrays.stream(labels).mapToInt(label -> label.concepts().length).max().orElseThrow();
   }
 
-  private static NDArray concepts(NDManager manager, Label[] labels) {
+  private NDArray concepts(NDManager manager, Label[] labels) {
     int kept = kept(labels);
     long[] flat = new long[labels.length * kept];
     for (int row = 0; row < labels.length; row++) {
@@ -267,7 +266,7 @@ final class GradientStep implements AutoCloseable {
   }
 
   /** Shorter labels are filled up with concept 0 of weight 0. */
-  private static NDArray conceptWeights(NDManager manager, Label[] labels) {
+  private NDArray conceptWeights(NDManager manager, Label[] labels) {
     int kept = kept(labels);
     float[] flat = new float[labels.length * kept];
     for (int row = 0; row < labels.length; row++) {
@@ -277,8 +276,13 @@ final class GradientStep implements AutoCloseable {
     return onDevice(manager, manager.create(flat, new Shape(labels.length, kept)));
   }
 
-  private static NDArray onDevice(NDManager manager, NDArray array) {
-    return Torch.toDevice(manager, array);
+  /** Real numbers in the type of the model, whole ones as they are. */
+  private NDArray onDevice(NDManager manager, NDArray array) {
+    NDArray there = Torch.toDevice(manager, array);
+    return array.getDataType() == DataType.FLOAT32
+            && type != io.github.kklip.tensor.ElementType.FLOAT32
+        ? Torch.cast(there, type)
+        : there;
   }
 
   private ByteBuffer shares(Losses.Result result, double... extra) {

@@ -3,41 +3,47 @@ package io.github.kklip.train;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.ElementType;
 import io.github.kklip.comms.Pending;
+import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipModel;
-import io.github.kklip.tensor.FlatTensor;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Sums the flat gradient over all ranks, segment by segment while the backward pass goes on. The
- * elements with weight decay, nearly all, are summed with their segment; those without stand
- * together at the end of the flat gradient and are summed in one piece when all is done, for they
- * are few and every operation has its latency.
+ * Sums the flat gradient over all ranks, segment by segment while the backward pass goes on. Where
+ * the optimizer is sharded, a rank gets the sums of its own parts only ({@link
+ * Division.Stretch#part}).
  */
 final class GradientSum implements AutoCloseable {
+  private record Part(Division.Stretch stretch, HostRange range) {}
+
   private record Running(HostRange range, Pending pending) {}
 
   private final Collective collective;
-  private final List<List<HostRange>> segments = new ArrayList<>();
-  private final List<HostRange> tail;
+  private final ElementType type;
+  private final boolean scatter;
+  private final List<List<Part>> segments;
+  private final List<Part> tail;
   private final List<Running> running = new ArrayList<>();
 
-  GradientSum(ClipModel model, Collective collective) {
+  GradientSum(ClipModel model, Collective collective, Settings.Train settings) {
     this.collective = collective;
-    FlatTensor parameters = model.parameters();
-    for (int segment = 0; segment < model.segments(); segment++) {
-      List<HostRange> ranges = new ArrayList<>();
-      for (FlatTensor.Range range : parameters.segment(segment)) {
-        long length = Math.min(range.length(), parameters.decayed() - range.from());
-        if (length > 0) {
-          ranges.addAll(HostRange.of(parameters.gradient(), range.from(), length));
-        }
-      }
-      segments.add(ranges);
-    }
-    tail =
-        HostRange.of(
-            parameters.gradient(), parameters.decayed(), parameters.size() - parameters.decayed());
+    scatter = settings.shardOptimizer();
+    type =
+        settings.compressGradients()
+            ? ElementType.BFLOAT16
+            : ElementType.valueOf(model.parameters().type().name());
+    Division division = Division.of(model);
+    segments =
+        collective.size() == 1
+            ? division.segments().stream().map(s -> List.<Part>of()).toList()
+            : division.segments().stream().map(s -> parts(model, s)).toList();
+    tail = collective.size() == 1 ? List.of() : parts(model, division.tail());
+  }
+
+  private List<Part> parts(ClipModel model, List<Division.Stretch> stretches) {
+    return stretches.stream()
+        .map(s -> new Part(s, HostRange.of(model.parameters().gradient(), s, type)))
+        .toList();
   }
 
   /** The segment's gradient is final on this rank. */
@@ -55,17 +61,20 @@ final class GradientSum implements AutoCloseable {
     running.clear();
   }
 
-  private void start(List<HostRange> ranges) {
-    if (collective.size() > 1) {
-      for (HostRange range : ranges) {
-        running.add(new Running(range, collective.allReduce(range.read(), ElementType.FLOAT32)));
-      }
+  private void start(List<Part> parts) {
+    for (Part part : parts) {
+      Pending pending =
+          scatter
+              ? collective.reduceScatter(
+                  part.range.read(), type, part.stretch.counts(collective.size()))
+              : collective.allReduce(part.range.read(), type);
+      running.add(new Running(part.range, pending));
     }
   }
 
   @Override
   public void close() {
-    segments.forEach(ranges -> ranges.forEach(HostRange::close));
-    tail.forEach(HostRange::close);
+    segments.forEach(parts -> parts.forEach(part -> part.range.close()));
+    tail.forEach(part -> part.range.close());
   }
 }

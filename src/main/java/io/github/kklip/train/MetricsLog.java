@@ -10,24 +10,20 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
  * {@code metrics.jsonl}: one line of JSON for each logged step. Object stores cannot append, so the
- * lines are held and the whole file is published anew, at most every ten seconds and at the end.
- * Lines of steps that a resumed run does over again are dropped.
+ * lines are held and the whole file is published anew. Lines of steps that a resumed run does over
+ * again are dropped.
  */
-final class MetricsLog implements AutoCloseable {
+final class MetricsLog {
   static final String FILE = "metrics.jsonl";
-  private static final long INTERVAL = Duration.ofSeconds(10).toNanos();
 
   private final Configuration configuration;
   private final Path path;
   private final ByteArrayOutputStream lines = new ByteArrayOutputStream();
-  private long published = System.nanoTime();
-  private boolean changed;
 
   private MetricsLog(Configuration configuration, Path path) {
     this.configuration = configuration;
@@ -59,33 +55,20 @@ final class MetricsLog implements AutoCloseable {
   }
 
   /** Adds a line. */
-  void add(StepReport report) throws IOException {
+  void add(StepReport report) {
     append(Json.line(report));
-    if (System.nanoTime() - published > INTERVAL) {
-      publish();
-    }
   }
 
   private void append(String line) {
     lines.writeBytes((line + "\n").getBytes(StandardCharsets.UTF_8));
-    changed = true;
   }
 
-  private void publish() throws IOException {
+  void publish() throws IOException {
     try (Publication publication = Publication.of(configuration, path)) {
       try (OutputStream out = publication.create()) {
         lines.writeTo(out);
       }
       publication.commit();
-    }
-    published = System.nanoTime();
-    changed = false;
-  }
-
-  @Override
-  public void close() throws IOException {
-    if (changed) {
-      publish();
     }
   }
 }

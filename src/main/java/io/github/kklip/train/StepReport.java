@@ -37,4 +37,19 @@ public record StepReport(
   public StepReport {
     losses = Collections.unmodifiableSortedMap(new TreeMap<>(losses));
   }
+
+  /** What changes from step to step, by name; the parts of the loss as {@code loss/NAME}. */
+  SortedMap<String, Double> values() {
+    SortedMap<String, Double> values = new TreeMap<>();
+    values.put("loss", loss);
+    losses.forEach((name, value) -> values.put("loss/" + name, value));
+    values.put("epoch", epoch);
+    values.put("logit_scale", logitScale);
+    values.put("lr", lr);
+    values.put("gradient_norm", gradientNorm);
+    values.put("skipped", (double) skipped);
+    values.put("samples_per_second", samplesPerSecond);
+    values.put("data_wait", dataWait);
+    return values;
+  }
 }

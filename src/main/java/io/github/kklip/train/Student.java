@@ -10,39 +10,70 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.ClipWeights;
 import io.github.kklip.optim.AdamW;
+import io.github.kklip.optim.Clip;
 import io.github.kklip.store.Safetensors;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The weights that are trained and the moments of their optimizer, the same on every rank. */
+/**
+ * The weights that are trained, the same on every rank, and the moments of their optimizer: whole
+ * on every rank, or, where the optimizer is sharded, each rank's own parts of all stretches.
+ */
 final class Student implements AutoCloseable {
   private final ClipModel model;
+  private final Collective collective;
+  private final boolean sharded;
+  private final io.github.kklip.comms.ElementType travelling;
+  private final List<Division.Stretch> stretches;
   private final AdamW optimizer;
 
   /**
-   * All zero: rank 0 fills them by {@link #initialise} or {@link #restore}, then all {@link
+   * All zero: rank 0 fills the weights by {@link #initialise} or {@link #restore}, then all {@link
    * #share}.
    */
-  Student(NDManager manager, TrainPlan plan) {
+  Student(NDManager manager, TrainPlan plan, Collective collective) {
+    this(manager, plan, collective, ElementType.FLOAT32);
+  }
+
+  /**
+   * @param master type of weights, gradients and moments: FLOAT32, or FLOAT64 to compare exactly
+   */
+  Student(NDManager manager, TrainPlan plan, Collective collective, ElementType master) {
+    this.collective = collective;
     Settings.Train train = plan.settings().train();
-    model =
-        new ClipModel(
-            manager,
-            plan.shape(),
-            plan.heads(),
-            ElementType.FLOAT32,
-            products(train.precision(), manager.getDevice()));
+    ElementType compute =
+        train.precision() == Settings.Dtype.BFLOAT16
+            ? products(train.precision(), manager.getDevice())
+            : master;
+    model = new ClipModel(manager, plan.shape(), plan.heads(), master, compute);
+    travelling = io.github.kklip.comms.ElementType.valueOf(master.name());
     model.parameters().bindGradients();
+    stretches = Division.of(model).all();
+    sharded = train.shardOptimizer() && collective.size() > 1;
+    AdamW.Settings settings =
+        new AdamW.Settings(train.beta1(), train.beta2(), train.eps(), train.weightDecay());
     optimizer =
-        new AdamW(
-            model.parameters(),
-            new AdamW.Settings(train.beta1(), train.beta2(), train.eps(), train.weightDecay()));
+        sharded
+            ? new AdamW(
+                model.parameters(),
+                settings,
+                stretches.stream()
+                    .map(this::own)
+                    .map(own -> new FlatTensor.Range(own.from(), own.length()))
+                    .toList())
+            : new AdamW(model.parameters(), settings);
+  }
+
+  /** What this rank updates of a stretch. */
+  private Division.Stretch own(Division.Stretch stretch) {
+    return sharded ? stretch.part(collective.rank(), collective.size()) : stretch;
   }
 
   /** The type of the matrix products that a precision means on a device. */
@@ -68,53 +99,185 @@ final class Student implements AutoCloseable {
     }
   }
 
-  /** Weights and moments of a checkpoint. */
+  /** Weights of a checkpoint. */
   void restore(Checkpoint checkpoint) throws IOException {
     ClipWeights.load(model, List.of(checkpoint.folder(), checkpoint.heads()));
-    Path file = checkpoint.folder().resolve(Checkpoint.OPTIMIZER);
-    restore(file, CheckpointWriter.FIRST_MOMENT, optimizer.firstMoment());
-    restore(file, CheckpointWriter.SECOND_MOMENT, optimizer.secondMoment());
   }
 
-  private void restore(Path file, String prefix, NDArray moment) throws IOException {
+  /**
+   * Gives every rank the weights of rank 0, and the moments of the checkpoint.
+   *
+   * @param checkpoint on rank 0 what is gone on from; null: from the start
+   * @param updates AdamW's count
+   */
+  void share(Checkpoint checkpoint, long updates) throws IOException {
+    optimizer.restore(updates);
+    for (Division.Stretch stretch : stretches) {
+      try (HostRange range = HostRange.of(model.parameters().data(), stretch, travelling)) {
+        collective.broadcast(range.read(), 0).await();
+        range.write();
+      }
+    }
+    if (updates > 0) {
+      share(checkpoint, CheckpointWriter.FIRST_MOMENT, optimizer.firstMoment());
+      share(checkpoint, CheckpointWriter.SECOND_MOMENT, optimizer.secondMoment());
+    }
+  }
+
+  private void share(Checkpoint checkpoint, String prefix, NDArray moment) throws IOException {
+    try (NDManager manager = Torch.manager()) {
+      NDArray whole = checkpoint == null ? null : load(manager, checkpoint, prefix);
+      long at = 0;
+      for (Division.Stretch stretch : stretches) {
+        Division.Stretch own = own(stretch);
+        try (NDManager scope = manager.newSubManager()) {
+          NDArray there = place(scope, whole, stretch);
+          collective.broadcast(Torch.memory(there), 0).await();
+          long target = sharded ? at : own.from();
+          Torch.copy(
+              Torch.view(scope, moment, target, new Shape(own.length())),
+              Torch.view(scope, there, own.from() - stretch.from(), new Shape(own.length())));
+        }
+        at += own.length();
+      }
+    }
+  }
+
+  private NDArray load(NDManager manager, Checkpoint checkpoint, String prefix) throws IOException {
     FlatTensor parameters = model.parameters();
     Map<String, Shape> shapes = new LinkedHashMap<>();
     parameters.tensors().forEach((name, tensor) -> shapes.put(prefix + name, tensor.getShape()));
-    try (NDManager scope = moment.getManager().newSubManager()) {
+    NDArray whole = zeros(manager, parameters.size());
+    try (NDManager scope = manager.newSubManager()) {
+      Path file = checkpoint.folder().resolve(Checkpoint.OPTIMIZER);
       Map<String, NDArray> arrays = Safetensors.open(file).arrays(scope, shapes);
       long offset = 0;
       for (Map.Entry<String, Shape> entry : shapes.entrySet()) {
-        Torch.copy(Torch.view(scope, moment, offset, entry.getValue()), arrays.get(entry.getKey()));
+        Torch.copy(Torch.view(scope, whole, offset, entry.getValue()), arrays.get(entry.getKey()));
         offset += entry.getValue().size();
       }
+    }
+    return whole;
+  }
+
+  /** A stretch of {@code whole}; memory to receive it in when there is none. */
+  private NDArray place(NDManager scope, NDArray whole, Division.Stretch stretch) {
+    return whole == null
+        ? zeros(scope, stretch.length())
+        : Torch.view(scope, whole, stretch.from(), new Shape(stretch.length()));
+  }
+
+  private NDArray zeros(NDManager manager, long elements) {
+    return Torch.zeros(manager, new Shape(elements), model.parameters().type());
+  }
+
+  /** Norm of the whole gradient, which {@link GradientSum} has summed; the same on every rank. */
+  double gradientNorm() {
+    NDArray gradient = model.parameters().gradient();
+    if (!sharded) {
+      return Clip.norm(gradient);
+    }
+    double squares = 0;
+    try (NDManager scope = gradient.getManager().newSubManager()) {
+      for (Division.Stretch stretch : stretches) {
+        Division.Stretch own = own(stretch);
+        if (own.length() > 0) {
+          double norm = Clip.norm(Torch.view(scope, gradient, own.from(), new Shape(own.length())));
+          squares += norm * norm;
+        }
+      }
+    }
+    return Math.sqrt(collective.sum(squares)[0]);
+  }
+
+  /**
+   * Takes a step along the gradient; each rank for its own parts where the optimizer is sharded,
+   * which it then gives to the others.
+   */
+  void update(double lr, double divisor) {
+    optimizer.step(lr, divisor);
+    if (sharded) {
+      List<HostRange> ranges = new ArrayList<>();
+      List<Pending> gathering = new ArrayList<>();
+      for (Division.Stretch stretch : stretches) {
+        HostRange range = HostRange.of(model.parameters().data(), stretch, travelling);
+        ranges.add(range);
+        gathering.add(
+            collective.allGather(range.read(), travelling, stretch.counts(collective.size())));
+      }
+      for (int i = 0; i < ranges.size(); i++) {
+        try (HostRange range = ranges.get(i)) {
+          gathering.get(i).await();
+          range.write();
+        }
+      }
+    }
+    clampLogitScale();
+  }
+
+  /**
+   * Copies of weights and moments in host memory, for a checkpoint.
+   *
+   * @param manager owns them
+   */
+  record Snapshot(NDManager manager, NDArray parameters, NDArray first, NDArray second)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      manager.close();
     }
   }
 
   /**
-   * Gives every rank the weights and moments of rank 0.
+   * Copies the state as it is now. All ranks call it together.
    *
-   * @param updates AdamW's count
+   * @return null on the ranks other than 0
    */
-  void share(Collective collective, long updates) {
-    optimizer.restore(updates);
-    if (collective.size() > 1) {
-      broadcast(collective, model.parameters().data());
-      if (updates > 0) {
-        broadcast(collective, optimizer.firstMoment());
-        broadcast(collective, optimizer.secondMoment());
+  Snapshot snapshot() {
+    boolean keeps = collective.rank() == 0;
+    if (!keeps && !sharded) {
+      return null;
+    }
+    NDManager manager = Torch.manager();
+    try {
+      NDArray parameters = keeps ? copy(manager, model.parameters().data()) : null;
+      NDArray first = whole(manager, optimizer.firstMoment(), keeps);
+      NDArray second = whole(manager, optimizer.secondMoment(), keeps);
+      if (keeps) {
+        return new Snapshot(manager, parameters, first, second);
       }
+      manager.close();
+      return null;
+    } catch (RuntimeException e) {
+      manager.close();
+      throw e;
     }
   }
 
-  private static void broadcast(Collective collective, NDArray flat) {
-    List<HostRange> ranges = HostRange.of(flat, 0, flat.size());
-    for (HostRange range : ranges) {
-      try (range) {
-        Pending pending = collective.broadcast(range.read(), 0);
-        pending.await();
-        range.write();
-      }
+  private static NDArray copy(NDManager manager, NDArray flat) {
+    return flat.getDevice().isGpu() ? Torch.toDevice(manager, flat) : Torch.clone(manager, flat);
+  }
+
+  private NDArray whole(NDManager manager, NDArray moment, boolean keeps) {
+    if (!sharded) {
+      return copy(manager, moment);
     }
+    NDArray whole = keeps ? zeros(manager, model.parameters().size()) : null;
+    long at = 0;
+    for (Division.Stretch stretch : stretches) {
+      Division.Stretch own = own(stretch);
+      try (NDManager scope = manager.newSubManager()) {
+        NDArray there = place(scope, whole, stretch);
+        Torch.copy(
+            Torch.view(scope, there, own.from() - stretch.from(), new Shape(own.length())),
+            Torch.view(scope, moment, at, new Shape(own.length())));
+        collective
+            .allGather(Torch.memory(there), travelling, stretch.counts(collective.size()))
+            .await();
+      }
+      at += own.length();
+    }
+    return whole;
   }
 
   /** The logarithm of the contrastive loss's inverse temperature. */
@@ -123,14 +286,13 @@ final class Student implements AutoCloseable {
   }
 
   /** Brings {@code logit_scale} back into [0, ln 100], outside the graph. */
-  double clampLogitScale() {
+  private void clampLogitScale() {
     double scale = logitScale();
     double clamped = Math.max(0, Math.min(Math.log(100), scale));
     // Also where nothing changes, NaN stays NaN: the next loss shows it.
     if (scale < 0 || scale > clamped) {
       Torch.fill(model.parameters().tensor(ClipModel.LOGIT_SCALE), clamped);
     }
-    return clamped;
   }
 
   @Override

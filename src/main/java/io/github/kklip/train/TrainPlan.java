@@ -35,6 +35,7 @@ import org.apache.hadoop.conf.Configuration;
  * @param teacher the teacher's embeddings; null when their loss has weight 0
  * @param concepts the concept labels; null when their loss has weight 0
  * @param identity what makes the weights what they are ({@link TrainState#identity})
+ * @param tracking the MLflow server of the driver's environment
  */
 public record TrainPlan(
     Settings settings,
@@ -44,7 +45,8 @@ public record TrainPlan(
     String student,
     Teacher teacher,
     Concepts concepts,
-    SortedMap<String, String> identity)
+    SortedMap<String, String> identity,
+    Tracking tracking)
     implements Serializable {
 
   /** Embeddings to read. */
@@ -90,7 +92,8 @@ public record TrainPlan(
             student,
             teacher,
             concepts,
-            identity(settings, manifest, student, words, teacher, concepts));
+            identity(settings, manifest, student, words, teacher, concepts),
+            Tracking.of(System.getenv()));
     plan.order(shards);
     return plan;
   }
@@ -208,6 +211,12 @@ public record TrainPlan(
       identity.put("train.shared-classifier", Boolean.toString(train.sharedClassifier()));
     }
     return identity;
+  }
+
+  /** The same run, told to another server. */
+  TrainPlan with(Tracking other) {
+    return new TrainPlan(
+        settings, dataset, shards, tokenizer, student, teacher, concepts, identity, other);
   }
 
   /** The order of samples over these shards. */

@@ -102,14 +102,14 @@ public final class Trainer {
         return new TrainResult(state.last(), true, state.step(), location);
       }
       try (NDManager manager = Torch.manager(rank.device());
-          Student student = new Student(manager, plan)) {
+          Student student = new Student(manager, plan, collective)) {
         if (checkpoint != null) {
           LOG.info("Going on after step {} from {}", state.step(), location);
           student.restore(checkpoint);
         } else if (first()) {
           student.initialise(plan.settings());
         }
-        student.share(collective, state == null ? 0 : state.updates());
+        student.share(checkpoint, state == null ? 0 : state.updates());
         return train(manager, student, store, state);
       }
     }
@@ -205,15 +205,15 @@ public final class Trainer {
         CheckpointWriter writer =
             first()
                 ? new CheckpointWriter(
+                    collective,
                     store,
                     student.model(),
-                    student.optimizer(),
                     tokenizerFiles(),
                     settings.checkpoint().keep(),
                     settings.stepTimeout())
                 : null;
-        MetricsLog metrics =
-            first() ? MetricsLog.open(settings.output(), configuration, firstStep) : null) {
+        RunMetrics metrics =
+            first() ? new RunMetrics(plan, collective, configuration, firstStep) : null) {
       Loop loop = new Loop(student, gradient, loader, order, steps, writer, metrics);
       TrainResult result = loop.run(manager, state, shards, circumstances);
       // The others end with rank 0's checkpoint written, or with its failure.
@@ -226,7 +226,7 @@ public final class Trainer {
     SortedMap<String, String> circumstances = new TreeMap<>();
     circumstances.put("ranks", Integer.toString(collective.size()));
     circumstances.put("threads", Integer.toString(Torch.threads()));
-    circumstances.put("transport", collective.getClass().getSimpleName());
+    circumstances.put("transport", collective.transport());
     circumstances.put("device", rank.device().getDeviceType());
     circumstances.put("libtorch", Torch.version());
     circumstances.put("products", Student.products(settings.precision(), rank.device()).name());
@@ -286,7 +286,7 @@ public final class Trainer {
     private final SampleOrder order;
     private final long steps;
     private final CheckpointWriter writer;
-    private final MetricsLog metrics;
+    private final RunMetrics metrics;
     private final Schedule schedule;
     private final Clip clip = new Clip(settings.clipNorm());
     private long step;
@@ -306,7 +306,7 @@ public final class Trainer {
         SampleOrder order,
         long steps,
         CheckpointWriter writer,
-        MetricsLog metrics) {
+        RunMetrics metrics) {
       this.student = student;
       this.gradient = gradient;
       this.loader = loader;
@@ -360,27 +360,42 @@ public final class Trainer {
           if (writer.isDone()) {
             written();
           }
-          if (end || due) {
-            written();
-            writer.start(
-                new TrainState(
-                    TrainState.FORMAT,
-                    step,
-                    student.optimizer().steps(),
-                    skippedInRow,
-                    skipped,
-                    step == steps,
-                    last,
-                    plan.identity(),
-                    circumstances,
-                    shards));
-          }
+        }
+        if (end || due) {
+          checkpoint(
+              new TrainState(
+                  TrainState.FORMAT,
+                  step,
+                  student.optimizer().steps(),
+                  skippedInRow,
+                  skipped,
+                  step == steps,
+                  last,
+                  plan.identity(),
+                  circumstances,
+                  shards));
         }
       }
       if (first()) {
         written();
+        metrics.finish(step == steps);
       }
       return new TrainResult(last, step == steps, firstStep, checkpoint);
+    }
+
+    /** Starts to write a checkpoint: the step waits for the copy, and for the one before it. */
+    private void checkpoint(TrainState state) {
+      if (first()) {
+        written();
+      }
+      long start = System.nanoTime();
+      Student.Snapshot snapshot = student.snapshot();
+      if (snapshot != null) {
+        LOG.info(
+            "The step waited {} ms for a copy of weights and moments",
+            (System.nanoTime() - start) / 1_000_000);
+        writer.start(state, snapshot);
+      }
     }
 
     private void written() {
@@ -399,11 +414,10 @@ public final class Trainer {
      * @return norm of the gradient
      */
     private double update(GradientStep.Sums sums, double lr) {
-      double norm = Clip.norm(student.model().parameters().gradient());
+      double norm = student.gradientNorm();
       double loss = sums.losses().get(Losses.TOTAL);
       if (Double.isFinite(loss) && Double.isFinite(norm)) {
-        student.optimizer().step(lr, clip.divisor(norm));
-        student.clampLogitScale();
+        student.update(lr, clip.divisor(norm));
         skippedInRow = 0;
       } else {
         skippedInRow++;

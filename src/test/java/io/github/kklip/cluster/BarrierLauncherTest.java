@@ -15,6 +15,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -76,6 +77,27 @@ class BarrierLauncherTest {
     List<Long> processes = run(settings(2), (scope, c) -> ProcessHandle.current().pid());
     assertThat(processes).doesNotHaveDuplicates().doesNotContain(ProcessHandle.current().pid());
   }
+
+  @Test
+  void ranksEncryptWhenSparkDoes() {
+    SparkConf plain = new SparkConf(false);
+    SparkConf careful = plain.clone().set("spark.network.crypto.enabled", "true");
+    assertThat(BarrierLauncher.wiring(plain, settings(2).train()).encrypted()).isFalse();
+    assertThat(BarrierLauncher.wiring(careful, settings(2).train()).encrypted()).isTrue();
+    Settings.Train off = settings(2, "train.encryption=off").train();
+    assertThat(BarrierLauncher.wiring(careful, off).encrypted()).isFalse();
+    Settings.Train on = settings(2, "train.encryption=on", "train.transport=tcp").train();
+    assertThat(BarrierLauncher.wiring(plain, on).encrypted()).isTrue();
+    assertThat(run(settings(2, "train.encryption=on", "train.transport=tcp"), TRANSPORT))
+        .containsExactly("tcp", "tcp");
+    assertThat(run(settings(2), TRANSPORT)).containsExactly("shared-memory", "shared-memory");
+  }
+
+  private static final RankBody<String> TRANSPORT =
+      (scope, collective) -> {
+        collective.barrier().await();
+        return collective.transport();
+      };
 
   @Test
   void oneRankNeedsNoOther() {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.kklip.config.Settings;
 import io.github.kklip.ingest.IngestStage;
 import io.github.kklip.tokenize.TokenizerStage;
+import io.github.kklip.train.CheckpointStore;
 import io.github.kklip.train.TrainResult;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,9 +15,16 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
+import org.apache.spark.ExceptionFailure;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerTaskEnd;
+import org.apache.spark.scheduler.SparkListenerTaskStart;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -26,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Training on a standalone cluster of two workers, with real faults. */
 @Tag("slow")
 class TrainStageFaultsIT {
-  private static final int STEPS = 60;
+  private static final int STEPS = 160;
 
   @TempDir private static Path folder;
   private static StandaloneCluster cluster;
@@ -88,6 +96,7 @@ class TrainStageFaultsIT {
                 "train.loss.concept=0",
                 "train.log-every-steps=1",
                 "train.checkpoint.every-steps=10",
+                "train.checkpoint.keep=20",
                 "train.rendezvous-timeout=60s",
                 "train.step-timeout=60s",
                 "train.heartbeat-timeout=10s"));
@@ -119,53 +128,152 @@ class TrainStageFaultsIT {
 
   /** Waits until there is a whole checkpoint. */
   private static void awaitCheckpoint(String output) throws Exception {
+    awaitCheckpoint(output, 1);
+  }
+
+  /** Waits until there is a whole checkpoint of that step or a later one. */
+  private static void awaitCheckpoint(String output, long step) throws Exception {
     try (var watch = folder.getFileSystem().newWatchService()) {
-      Path run = folder.resolve(output);
       long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
       while (System.nanoTime() < end) {
-        if (Files.isDirectory(run)) {
-          try (var files = Files.walk(run)) {
-            if (files.anyMatch(f -> f.getFileName().toString().equals("checkpoint.json"))) {
-              return;
-            }
-          } catch (java.io.UncheckedIOException e) {
-            continue; // A file was renamed under the walk.
-          }
+        if (CheckpointStore.newestStep(
+                folder.resolve(output).toString(), spark.hadoopConfiguration())
+            >= step) {
+          return;
         }
         var unused = watch.poll(100, TimeUnit.MILLISECONDS);
       }
     }
-    throw new AssertionError("There is no checkpoint in " + output + ".");
+    throw new AssertionError("There is no checkpoint of step " + step + " in " + output + ".");
   }
 
   @Test
-  void aKilledExecutorDoesNotChangeTheWeights() throws Exception {
+  void executorsKilledTwiceInARowDoNotChangeTheWeights() throws Exception {
     CompletableFuture<TrainResult> run = train(settings("killed"), new CompletableFuture<>());
     awaitCheckpoint("killed");
     cluster.executors(1).forEach(ProcessHandle::destroyForcibly);
+    awaitCheckpoint("killed", 40);
+    cluster.executors(0).forEach(ProcessHandle::destroyForcibly);
     TrainResult result = run.get(4, TimeUnit.MINUTES);
     assertThat(result.complete()).isTrue();
+    assertThat(result.firstStep()).isGreaterThanOrEqualTo(40);
+    assertThat(weights(result)).isEqualTo(undisturbed);
+  }
+
+  /** The file of a shard goes while it is trained on, and comes back when a rank has failed. */
+  @Test
+  void aRankThatThrowsDoesNotChangeTheWeights() throws Exception {
+    Path shard = folder.resolve("dataset").resolve("pairs").resolve("train-00002.parquet");
+    Path aside = folder.resolve("aside.parquet");
+    List<String> failures = new CopyOnWriteArrayList<>();
+    spark
+        .sc()
+        .addSparkListener(
+            new SparkListener() {
+              @Override
+              public void onTaskEnd(SparkListenerTaskEnd event) {
+                if (event.reason() instanceof ExceptionFailure failure && Files.exists(aside)) {
+                  failures.add(failure.description());
+                  try {
+                    Files.move(aside, shard);
+                  } catch (IOException e) {
+                    throw new java.io.UncheckedIOException(e);
+                  }
+                }
+              }
+            });
+    CompletableFuture<TrainResult> run =
+        train(settings("thrown", "train.prefetch=1 MiB"), new CompletableFuture<>());
+    awaitCheckpoint("thrown");
+    Files.move(shard, aside);
+    TrainResult result = run.get(4, TimeUnit.MINUTES);
+    assertThat(failures).hasSize(1);
+    assertThat(failures.get(0)).contains("train-00002.parquet");
     assertThat(result.firstStep()).isPositive();
     assertThat(weights(result)).isEqualTo(undisturbed);
   }
 
+  /** Rank 0 is stopped, for it writes, and goes on while its heirs train. */
   @Test
-  void aStoppedExecutorDoesNotChangeTheWeights() throws Exception {
+  void aStoppedExecutorDoesNotChangeTheWeightsAndDoesNotWriteWhenItIsContinued() throws Exception {
+    AtomicReference<ProcessHandle> rankZero = new AtomicReference<>();
+    spark
+        .sc()
+        .addSparkListener(
+            new SparkListener() {
+              @Override
+              public void onTaskStart(SparkListenerTaskStart event) {
+                if (event.taskInfo().index() == 0) {
+                  rankZero.compareAndSet(null, executor(event.taskInfo().executorId()));
+                }
+              }
+            });
     CompletableFuture<TrainResult> run = train(settings("halted"), new CompletableFuture<>());
     awaitCheckpoint("halted");
-    List<ProcessHandle> halted = cluster.executors(0);
+    List<ProcessHandle> halted = List.of(rankZero.get());
     for (ProcessHandle executor : halted) {
       signal("STOP", executor);
     }
+    long stopped = System.currentTimeMillis();
+    List<String> before = files("halted");
     try {
+      awaitCheckpoint("halted", 20 + newest(before));
+      for (ProcessHandle executor : halted) {
+        signal("CONT", executor);
+      }
       TrainResult result = run.get(4, TimeUnit.MINUTES);
       assertThat(result.complete()).isTrue();
+      assertThat(result.firstStep()).isPositive();
       assertThat(weights(result)).isEqualTo(undisturbed);
     } finally {
       for (ProcessHandle executor : halted) {
         signal("CONT", executor);
       }
     }
+    // What was begun when it was stopped was not finished after it.
+    for (String file : before) {
+      Path path = Path.of(file);
+      if (Files.exists(path) && file.contains("step-")) {
+        assertThat(Files.getLastModifiedTime(path).toMillis()).as(file).isLessThan(stopped + 1000);
+      }
+    }
+    for (ProcessHandle executor : halted) {
+      // Nobody wants it any more.
+      executor.onExit().get(2, TimeUnit.MINUTES);
+    }
+  }
+
+  /** The process of an executor, which has its number among its arguments. */
+  private static ProcessHandle executor(String id) {
+    return Stream.of(0, 1)
+        .flatMap(worker -> cluster.executors(worker).stream())
+        .filter(process -> arguments(process).contains("--executor-id\0" + id + "\0"))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** Whole: ProcessHandle cuts them at a page. */
+  private static String arguments(ProcessHandle process) {
+    try {
+      return Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"));
+    } catch (IOException e) {
+      return ""; // It has ended.
+    }
+  }
+
+  private static List<String> files(String output) throws IOException {
+    try (var files = Files.walk(folder.resolve(output))) {
+      return files.filter(Files::isRegularFile).map(Path::toString).toList();
+    }
+  }
+
+  private static long newest(List<String> files) {
+    return files.stream()
+        .filter(file -> file.endsWith("checkpoint.json"))
+        .map(file -> file.replaceAll(".*step-0*(\\d+)\\..*", "$1"))
+        .mapToLong(Long::parseLong)
+        .max()
+        .orElseThrow();
   }
 
   private static void signal(String name, ProcessHandle process) throws Exception {

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.ingest.IngestStage;
 import io.github.kklip.tokenize.TokenizerStage;
+import io.github.kklip.train.MemoryEstimate;
 import io.github.kklip.train.StepReport;
 import io.github.kklip.train.TrainResult;
 import java.nio.file.Path;
@@ -67,6 +69,30 @@ class TrainStageTest {
               () -> TrainStage.run(spark, settings("train.lr=0.1"), new CompletableFuture<>()))
           .hasMessageContaining("train.lr was 5.0E-5 and is 0.1");
     }
+  }
+
+  @Test
+  void tooLittleMemoryIsRefusedWithWhatIsNeeded() {
+    MemoryEstimate estimate =
+        new MemoryEstimate(Map.of("activations", 900L << 20, "transport", 0L));
+    SparkConf conf =
+        new SparkConf(false).setMaster("k8s://https://host").set("spark.executor.memory", "4g");
+    assertThatThrownBy(() -> TrainStage.checkMemory(conf, estimate))
+        .isInstanceOf(SettingsException.class)
+        .hasMessage(
+            "Cannot train with spark.executor.memoryOverhead = 409 MiB because a rank takes about"
+                + " 1300 MiB outside of the heap: libtorch 400, training 900 MiB (activations 900)."
+                + " Set spark.executor.memoryOverhead to that, or train.micro-batch lower.");
+    TrainStage.checkMemory(conf.clone().set("spark.executor.memoryOverhead", "1300m"), estimate);
+    TrainStage.checkMemory(conf.clone().setMaster("spark://host:7077"), estimate);
+    assertThatThrownBy(
+            () ->
+                TrainStage.checkMemory(
+                    conf.clone()
+                        .set("spark.executor.memoryOverhead", "2g")
+                        .set("spark.executor.memory", "300m"),
+                    estimate))
+        .hasMessageContaining("at least 512 MiB of heap");
   }
 
   @Test

@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
 
 /** Ranks as threads of this JVM, with real sockets between them. */
 public final class Ranks {
@@ -24,19 +25,29 @@ public final class Ranks {
   private Ranks() {}
 
   static byte[] secret() {
-    byte[] secret = new byte[TcpRing.SECRET_BYTES];
+    byte[] secret = new byte[Communicator.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
     return secret;
   }
 
   /** What every rank returned, in order of rank. */
   public static <T> List<T> run(int ranks, Body<T> body) throws Exception {
-    return outcomes(ranks, LIMITS, body).stream().map(Ranks::value).toList();
+    return run(ranks, Wiring.AUTO, body);
+  }
+
+  public static <T> List<T> run(int ranks, Wiring wiring, Body<T> body) throws Exception {
+    return run(ranks, rank -> wiring, body);
+  }
+
+  /** Ranks that may see different folders of shared memory, as on different machines. */
+  public static <T> List<T> run(int ranks, IntFunction<Wiring> wiring, Body<T> body)
+      throws Exception {
+    return outcomes(ranks, LIMITS, wiring, body).stream().map(Ranks::value).toList();
   }
 
   /** The futures of all ranks, all done. */
-  public static <T> List<Future<T>> outcomes(int ranks, Limits limits, Body<T> body)
-      throws Exception {
+  public static <T> List<Future<T>> outcomes(
+      int ranks, Limits limits, IntFunction<Wiring> wiring, Body<T> body) throws Exception {
     byte[] secret = secret();
     List<RingListener> listeners = new ArrayList<>();
     List<Peer> peers = new ArrayList<>();
@@ -53,7 +64,8 @@ public final class Ranks {
             threads.submit(
                 () -> {
                   try (Collective collective =
-                      TcpRing.connect(listeners.get(rank), rank, peers, secret, limits)) {
+                      Communicator.connect(
+                          listeners.get(rank), rank, peers, secret, limits, wiring.apply(rank))) {
                     return body.run(collective);
                   }
                 }));

@@ -1,5 +1,6 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.config.Settings;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.net.InetAddress;
@@ -27,6 +28,8 @@ final class RingProcess {
             Duration.ofSeconds(20),
             Duration.ofSeconds(Integer.parseInt(args[3])),
             Duration.ofSeconds(Integer.parseInt(args[4])));
+    Wiring wiring =
+        new Wiring(Settings.Transport.valueOf(args[5]), args[6], Boolean.parseBoolean(args[7]));
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     byte[] secret = HexFormat.of().parseHex(in.readLine());
@@ -36,7 +39,9 @@ final class RingProcess {
         Arrays.stream(in.readLine().split(" ", -1))
             .map(port -> new Peer("127.0.0.1", Integer.parseInt(port)))
             .toList();
-    try (Collective collective = TcpRing.connect(listener, rank, peers, secret, limits)) {
+    try (Collective collective =
+        Communicator.connect(listener, rank, peers, secret, limits, wiring)) {
+      System.out.println(collective.transport());
       ByteBuffer buffer = ByteBuffer.allocateDirect(4 * count).order(ByteOrder.nativeOrder());
       for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < count; i++) {

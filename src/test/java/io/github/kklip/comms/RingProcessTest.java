@@ -5,26 +5,48 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Ranks as processes, which can be killed and stopped. */
 class RingProcessTest {
+  @TempDir private Path folder;
   private final List<Process> processes = new ArrayList<>();
   private final List<BufferedReader> outputs = new ArrayList<>();
 
+  /** In shared memory where the ranks prove it. */
   private void start(int ranks, int count, int rounds, int heartbeat, int step) throws IOException {
+    start(ranks, count, rounds, heartbeat, step, "AUTO", folder.toString(), "");
+  }
+
+  private void start(
+      int ranks,
+      int count,
+      int rounds,
+      int heartbeat,
+      int step,
+      String transport,
+      String sharedFolder,
+      String limit)
+      throws IOException {
     for (int r = 0; r < ranks; r++) {
       Process process =
           new ProcessBuilder(
+                  "bash",
+                  "-c",
+                  limit + " exec \"$0\" \"$@\"",
                   Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                   "-Xmx128m",
+                  "-XX:-UsePerfData",
                   "-XX:TieredStopAtLevel=1",
                   "-cp",
                   System.getProperty("java.class.path"),
@@ -33,7 +55,10 @@ class RingProcessTest {
                   Integer.toString(count),
                   Integer.toString(rounds),
                   Integer.toString(heartbeat),
-                  Integer.toString(step))
+                  Integer.toString(step),
+                  transport,
+                  sharedFolder,
+                  Boolean.toString(transport.equals("TCP")))
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       processes.add(process);
@@ -70,9 +95,41 @@ class RingProcessTest {
     }
   }
 
+  private void assertTransport(String expected) throws IOException {
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo(expected);
+    }
+    try (Stream<Path> files = Files.list(folder)) {
+      // Removed as soon as all have mapped it.
+      assertThat(files).isEmpty();
+    }
+  }
+
+  @Test
+  void encryptedProcessesSumWhatTheyHave() throws Exception {
+    start(2, 300_001, 3, 20, 20, "TCP", "", "");
+    assertTransport("tcp");
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo("first");
+      assertThat(output.readLine()).isEqualTo("done");
+    }
+  }
+
+  /** A limit on the size of files ends a write in the middle, as a full tmpfs does. */
+  @Test
+  void withoutRoomForSharedMemoryThereIsTcp() throws Exception {
+    start(2, 300_001, 3, 20, 20, "AUTO", folder.toString(), "ulimit -f 100;");
+    assertTransport("tcp");
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo("first");
+      assertThat(output.readLine()).isEqualTo("done");
+    }
+  }
+
   @Test
   void processesSumWhatTheyHave() throws Exception {
     start(3, 300_001, 5, 20, 20);
+    assertTransport("shared-memory");
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
       assertThat(output.readLine()).isEqualTo("done");
@@ -86,6 +143,7 @@ class RingProcessTest {
   @Test
   void aKilledRankIsNamedOnEveryOther() throws Exception {
     start(4, 100_000, 1_000_000, 20, 60);
+    assertTransport("shared-memory");
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
     }
@@ -98,6 +156,7 @@ class RingProcessTest {
   @Test
   void aStoppedRankIsNamedAndCannotGoOnWhenItIsContinued() throws Exception {
     start(3, 1000, 1_000_000, 2, 60);
+    assertTransport("shared-memory");
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
     }

@@ -55,6 +55,21 @@ class LeaseTest {
   }
 
   @Test
+  void theLeaseOfAProcessThatIsGoneIsTakenOverAtOnce() throws Exception {
+    Process process = new ProcessBuilder("true").start();
+    assertThat(process.waitFor()).isZero();
+    Lease killed = acquire("train");
+    Path file = folder.resolve(".lease");
+    String holder = Files.readString(file);
+    String pid = "\"pid\" : " + ProcessHandle.current().pid() + ",";
+    assertThat(holder.replace("\": ", "\" : ")).contains(pid);
+    Files.writeString(
+        file, holder.replace("\": ", "\" : ").replace(pid, "\"pid\" : " + process.pid() + ","));
+    acquire("train").close();
+    killed.close();
+  }
+
+  @Test
   void renewalKeepsALeaseAlive() throws IOException {
     try (Lease lease = acquire("ingest")) {
       for (int i = 0; i < 5; i++) {

@@ -25,6 +25,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class TrainerTest {
   @TempDir Path temporary;
@@ -94,8 +96,9 @@ class TrainerTest {
     TinyDataset.train(data.plan(output("two"), "train.steps=50"), 2);
     // 10 rows on 3 ranks: 4, 3 and 3; in micro-batches of 2, 2 and then 2, 1.
     TinyDataset.train(data.plan(output("three"), "train.steps=50", "train.micro-batch=2"), 3);
+    TinyDataset.train(data.plan(output("four"), "train.steps=50", "train.shard-optimizer=true"), 4);
     List<StepReport> one = metrics(output("one"));
-    for (String other : List.of("two", "three")) {
+    for (String other : List.of("two", "three", "four")) {
       List<StepReport> ranks = metrics(output(other));
       assertThat(ranks).hasSize(50);
       for (int i = 0; i < 50; i++) {
@@ -104,9 +107,63 @@ class TrainerTest {
       }
       assertThat(relativeDistance(weights(output("one")), weights(output(other)))).isLessThan(1e-4);
     }
+    TinyDataset.train(data.plan(output("three again"), "train.steps=50", "train.micro-batch=2"), 3);
+    assertSameBytes(output("three"), output("three again"));
     assertThat(one.get(49).loss()).isLessThan(one.get(0).loss());
     assertThat(one.get(49).epoch()).isEqualTo(50 / 13.0);
     assertThat(one.get(4).lr()).isEqualTo(1e-3);
+  }
+
+  /** Rows of the shards on the left, ranks and batch on the right. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ':',
+      value = {"37 : 4, 9", "3 5 61 : 4, 9", "40 1 : 3, 41", "70 70 70 : 2, 1000"})
+  void anyShardsServeAnyRanksOrAreRefused(String rows, String ranksAndBatch) throws Exception {
+    int[] shards = Stream.of(rows.split(" ", -1)).mapToInt(Integer::parseInt).toArray();
+    String[] words = ranksAndBatch.split(", ", -1);
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, shards);
+    int all = java.util.Arrays.stream(shards).sum();
+    int batch = Integer.parseInt(words[1]);
+    if (batch > all) {
+      assertThatThrownBy(() -> data.plan(output("run"), "train.batch=" + batch))
+          .hasMessage(
+              "Cannot train with batches of 1000 because the training split has only 210 pairs."
+                  + " Set train.batch to at most that, or ingest more.");
+      return;
+    }
+    TrainResult result =
+        TinyDataset.train(
+            data.plan(output("run"), "train.batch=" + batch, "train.epochs=2"),
+            Integer.parseInt(words[0]));
+    assertThat(result.complete()).isTrue();
+    assertThat(result.last().step()).isEqualTo(2L * (all / batch));
+  }
+
+  /** What two ranks with all moments began, three with a third each go on with, and one ends. */
+  @Test
+  void anotherNumberOfRanksGoesOn() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 55);
+    String[] settings = {"train.steps=12", "train.checkpoint.every-steps=4"};
+    TinyDataset.train(data.plan(output("straight"), settings), 1);
+    AtomicInteger asked = new AtomicInteger();
+    TinyDataset.train(data.plan(output("run"), settings), 2, () -> asked.incrementAndGet() > 6);
+    asked.set(0);
+    TrainResult second =
+        TinyDataset.train(
+            data.plan(
+                output("run"),
+                "train.steps=12",
+                "train.checkpoint.every-steps=4",
+                "train.shard-optimizer=true"),
+            3,
+            () -> asked.incrementAndGet() > 9);
+    assertThat(second.complete()).isFalse();
+    TrainResult third = TinyDataset.train(data.plan(output("run"), settings), 1);
+    assertThat(third.complete()).isTrue();
+    assertThat(third.firstStep()).isEqualTo(second.last().step()).isBetween(5L, 11L);
+    assertThat(relativeDistance(weights(output("straight")), weights(output("run"))))
+        .isLessThan(1e-4);
   }
 
   @Test

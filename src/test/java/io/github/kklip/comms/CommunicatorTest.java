@@ -4,12 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.kklip.config.Settings;
+import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,12 +22,60 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class TcpRingTest {
+class CommunicatorTest {
+  @TempDir private static Path folder;
+
+  /** How ranks are connected. */
+  private enum Way {
+    TCP,
+    ENCRYPTED,
+    SHARED,
+    /** Two ranks on each machine but the last. */
+    MACHINES;
+
+    private Wiring wiring(int rank) {
+      return switch (this) {
+        case TCP -> new Wiring(Settings.Transport.TCP, "", false);
+        case ENCRYPTED -> new Wiring(Settings.Transport.TCP, "", true);
+        case SHARED -> new Wiring(Settings.Transport.SHARED_MEMORY, folder.toString(), false);
+        case MACHINES -> new Wiring(Settings.Transport.AUTO, machine(rank / 2), false);
+      };
+    }
+
+    private static String machine(int number) {
+      Path path = folder.resolve("machine-" + number);
+      path.toFile().mkdir();
+      return path.toString();
+    }
+
+    private <T> List<T> run(int ranks, Ranks.Body<T> body) throws Exception {
+      return Ranks.run(ranks, this::wiring, body);
+    }
+
+    private <T> List<Future<T>> outcomes(int ranks, Limits limits, Ranks.Body<T> body)
+        throws Exception {
+      return Ranks.outcomes(ranks, limits, this::wiring, body);
+    }
+  }
+
+  /** No shared memory outlives the meeting of the ranks. */
+  @AfterEach
+  void nothingIsLeft() throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      assertThat(files.filter(Files::isRegularFile)).isEmpty();
+    }
+  }
+
   private static ByteBuffer floats(long seed, int count) {
     ByteBuffer buffer =
         ByteBuffer.allocateDirect(count * Float.BYTES).order(ByteOrder.nativeOrder());
@@ -51,18 +103,11 @@ class TcpRingTest {
     "3, 100",
     "4, 3",
     "4, 250000",
+    "5, 70001",
     "2, 4194304",
     "3, 1000001"
   })
   void allReduceIsTheSumAndTheSameBytesEverywhere(int ranks, int count) throws Exception {
-    List<byte[]> results =
-        Ranks.run(
-            ranks,
-            collective -> {
-              ByteBuffer buffer = floats(collective.rank(), count);
-              collective.allReduce(buffer, ElementType.FLOAT32).await();
-              return bytes(buffer);
-            });
     double[] sums = new double[count];
     for (int r = 0; r < ranks; r++) {
       ByteBuffer term = floats(r, count);
@@ -70,92 +115,208 @@ class TcpRingTest {
         sums[i] += term.getFloat(i * Float.BYTES);
       }
     }
-    ByteBuffer result = ByteBuffer.wrap(results.get(0)).order(ByteOrder.nativeOrder());
-    double worst = 0;
-    for (int i = 0; i < count; i++) {
-      worst = Math.max(worst, Math.abs(result.getFloat(i * Float.BYTES) - sums[i]));
+    byte[] byTcp = null;
+    for (Way way : Way.values()) {
+      List<byte[]> results =
+          way.run(
+              ranks,
+              collective -> {
+                ByteBuffer buffer = floats(collective.rank(), count);
+                collective.allReduce(buffer, ElementType.FLOAT32).await();
+                return bytes(buffer);
+              });
+      ByteBuffer result = ByteBuffer.wrap(results.get(0)).order(ByteOrder.nativeOrder());
+      double worst = 0;
+      for (int i = 0; i < count; i++) {
+        worst = Math.max(worst, Math.abs(result.getFloat(i * Float.BYTES) - sums[i]));
+      }
+      assertThat(worst).as("%s", way).isLessThan(4e-6);
+      assertThat(results).allSatisfy(r -> assertThat(r).isEqualTo(results.get(0)));
+      byTcp = byTcp == null ? results.get(0) : byTcp;
+      if (way != Way.MACHINES) {
+        assertThat(results.get(0)).as("%s", way).isEqualTo(byTcp);
+      }
     }
-    assertThat(worst).isLessThan(4e-6);
+  }
+
+  @Test
+  void theTransportIsTheFastestThatTheRanksProve() throws Exception {
+    assertThat(Way.SHARED.run(3, Collective::transport)).containsOnly("shared-memory");
+    assertThat(Way.TCP.run(3, Collective::transport)).containsOnly("tcp");
+    assertThat(Way.MACHINES.run(3, Collective::transport)).containsOnly("hierarchical [2, 1]");
+    assertThat(Way.MACHINES.run(2, Collective::transport)).containsOnly("shared-memory");
+    // Nobody sees the same folder, or it cannot be written at all.
+    assertThat(
+            Ranks.run(
+                3,
+                rank -> new Wiring(Settings.Transport.AUTO, Way.machine(rank), false),
+                Collective::transport))
+        .containsOnly("tcp");
+    assertThat(
+            Ranks.run(
+                2,
+                new Wiring(Settings.Transport.AUTO, "/proc/self/nowhere", false),
+                Collective::transport))
+        .containsOnly("tcp");
+    for (Future<String> outcome :
+        Ranks.outcomes(
+            3,
+            Ranks.LIMITS,
+            rank -> new Wiring(Settings.Transport.SHARED_MEMORY, Way.machine(rank / 2), false),
+            Collective::transport)) {
+      assertThat(failure(outcome))
+          .hasMessageContaining("Cannot use train.transport = shared-memory because")
+          .hasMessageContaining("[[0, 1], [2]]");
+    }
+  }
+
+  @Test
+  void ranksOfUnequalMachinesSum() throws Exception {
+    int[] machines = {0, 1, 0, 2, 0, 1};
+    List<byte[]> results =
+        Ranks.run(
+            6,
+            rank -> new Wiring(Settings.Transport.AUTO, Way.machine(machines[rank]), rank >= 0),
+            collective -> {
+              assertThat(collective.transport()).isEqualTo("hierarchical [3, 2, 1]");
+              ByteBuffer buffer = floats(0, 300_001);
+              collective.allReduce(buffer, ElementType.FLOAT32).await();
+              return bytes(buffer);
+            });
+    ByteBuffer result = ByteBuffer.wrap(results.get(5)).order(ByteOrder.nativeOrder());
+    ByteBuffer term = floats(0, 300_001);
+    for (int i = 0; i < 300_001; i++) {
+      assertThat(result.getFloat(4 * i)).isCloseTo(6 * term.getFloat(4 * i), within(1e-5f));
+    }
     assertThat(results).allSatisfy(r -> assertThat(r).isEqualTo(results.get(0)));
   }
 
   @Test
-  void theSameRanksGiveTheSameBytesTwice() throws Exception {
+  void onlyRanksThatAllProveItToEachOtherAreOneMachine() {
+    boolean[][] proven = new boolean[4][4];
+    IntStream.range(0, 4).forEach(r -> proven[r][r] = true);
+    proven[0][1] = true; // But not the other way.
+    proven[0][2] = true;
+    proven[2][0] = true;
+    proven[2][3] = true;
+    proven[3][2] = true; // 0 and 3 do not see each other.
+    assertThat(Sharing.machines(proven))
+        .containsExactly(new int[] {0, 2}, new int[] {1}, new int[] {3});
+  }
+
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void halvesAreSummedAndRoundedToTheNearest(Way way) throws Exception {
+    List<float[]> results =
+        way.run(
+            4,
+            collective -> {
+              ByteBuffer buffer = ByteBuffer.allocateDirect(8).order(ByteOrder.nativeOrder());
+              float[] values = {
+                1 + collective.rank(), 256, collective.rank() == 2 ? Float.NaN : 1, -0.5f
+              };
+              for (int i = 0; i < 4; i++) {
+                buffer.putShort(2 * i, Accumulator.round(values[i]));
+              }
+              collective.allReduce(buffer, ElementType.BFLOAT16).await();
+              float[] sums = new float[4];
+              for (int i = 0; i < 4; i++) {
+                sums[i] = Float.intBitsToFloat(buffer.getShort(2 * i) << 16);
+              }
+              return sums;
+            });
+    assertThat(results).allSatisfy(s -> assertThat(s).containsExactly(10, 1024, Float.NaN, -2));
+    // Eight bits of mantissa: 257 lies between 256 and 258, and the even one is 256.
+    assertThat(Accumulator.round(257)).isEqualTo(Accumulator.round(256));
+    assertThat(Accumulator.round(259)).isEqualTo(Accumulator.round(260));
+    assertThat(Accumulator.round(Float.POSITIVE_INFINITY)).isEqualTo((short) 0x7f80);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void theSameRanksGiveTheSameBytesTwice(Way way) throws Exception {
     Ranks.Body<byte[]> body =
         collective -> {
           ByteBuffer buffer = floats(7 + collective.rank(), 70_001);
           collective.allReduce(buffer, ElementType.FLOAT32).await();
           return bytes(buffer);
         };
-    assertThat(Ranks.run(4, body).get(2)).isEqualTo(Ranks.run(4, body).get(1));
+    assertThat(way.run(4, body).get(2)).isEqualTo(way.run(4, body).get(1));
   }
 
-  @Test
-  void doublesAreSummedAsDoubles() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void doublesAreSummedAsDoubles(Way way) throws Exception {
     List<double[]> sums =
-        Ranks.run(3, collective -> collective.sum(1e16, Math.pow(10, -collective.rank()), 0.5));
+        way.run(3, collective -> collective.sum(1e16, Math.pow(10, -collective.rank()), 0.5));
     assertThat(sums).allSatisfy(s -> assertThat(s).containsExactly(3e16, 1 + 0.1 + 0.01, 1.5));
   }
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 4})
   void unevenPartsAreScatteredAndGathered(int ranks) throws Exception {
-    int[] counts = new int[ranks];
-    int total = 0;
-    for (int r = 0; r < ranks; r++) {
-      counts[r] = r == 1 ? 0 : 5 + 40_000 * r;
-      total += counts[r];
-    }
-    int all = total;
-    List<byte[]> results =
-        Ranks.run(
-            ranks,
-            collective -> {
-              ByteBuffer buffer = ByteBuffer.allocateDirect(all * 4).order(ByteOrder.nativeOrder());
-              for (int i = 0; i < all; i++) {
-                buffer.putFloat(4 * i, i % 1000 + collective.rank());
-              }
-              collective.reduceScatter(buffer, ElementType.FLOAT32, counts).await();
-              int start = 0;
-              for (int r = 0; r < collective.rank(); r++) {
-                start += counts[r];
-              }
-              for (int i = 0; i < all; i++) {
-                if (i < start || i >= start + counts[collective.rank()]) {
-                  buffer.putFloat(4 * i, -1);
-                }
-              }
-              collective.allGather(buffer, ElementType.FLOAT32, counts).await();
-              return bytes(buffer);
-            });
-    float ofRanks = ranks * (ranks - 1) / 2f;
-    for (byte[] result : results) {
-      ByteBuffer buffer = ByteBuffer.wrap(result).order(ByteOrder.nativeOrder());
-      int wrong = 0;
-      for (int i = 0; i < all; i++) {
-        wrong += buffer.getFloat(4 * i) == ranks * (i % 1000) + ofRanks ? 0 : 1;
+    for (Way way : Way.values()) {
+      int[] counts = new int[ranks];
+      int total = 0;
+      for (int r = 0; r < ranks; r++) {
+        counts[r] = r == 1 ? 0 : 5 + 40_000 * r;
+        total += counts[r];
       }
-      assertThat(wrong).isZero();
+      int all = total;
+      List<byte[]> results =
+          way.run(
+              ranks,
+              collective -> {
+                ByteBuffer buffer =
+                    ByteBuffer.allocateDirect(all * 4).order(ByteOrder.nativeOrder());
+                for (int i = 0; i < all; i++) {
+                  buffer.putFloat(4 * i, i % 1000 + collective.rank());
+                }
+                collective.reduceScatter(buffer, ElementType.FLOAT32, counts).await();
+                int start = 0;
+                for (int r = 0; r < collective.rank(); r++) {
+                  start += counts[r];
+                }
+                for (int i = 0; i < all; i++) {
+                  if (i < start || i >= start + counts[collective.rank()]) {
+                    buffer.putFloat(4 * i, -1);
+                  }
+                }
+                collective.allGather(buffer, ElementType.FLOAT32, counts).await();
+                return bytes(buffer);
+              });
+      float ofRanks = ranks * (ranks - 1) / 2f;
+      for (byte[] result : results) {
+        ByteBuffer buffer = ByteBuffer.wrap(result).order(ByteOrder.nativeOrder());
+        int wrong = 0;
+        for (int i = 0; i < all; i++) {
+          wrong += buffer.getFloat(4 * i) == ranks * (i % 1000) + ofRanks ? 0 : 1;
+        }
+        assertThat(wrong).isZero();
+      }
     }
   }
 
   @ParameterizedTest
   @CsvSource({"1, 0", "2, 1", "3, 0", "3, 2", "4, 1"})
   void everyRankGetsTheRootsBytes(int ranks, int root) throws Exception {
-    List<byte[]> results =
-        Ranks.run(
-            ranks,
-            collective -> {
-              ByteBuffer buffer = floats(collective.rank(), 123_457);
-              collective.broadcast(buffer, root).await();
-              return bytes(buffer);
-            });
-    assertThat(results).allSatisfy(r -> assertThat(r).isEqualTo(bytes(floats(root, 123_457))));
+    for (Way way : Way.values()) {
+      List<byte[]> results =
+          way.run(
+              ranks,
+              collective -> {
+                ByteBuffer buffer = floats(collective.rank(), 123_457);
+                collective.broadcast(buffer, root).await();
+                return bytes(buffer);
+              });
+      assertThat(results).allSatisfy(r -> assertThat(r).isEqualTo(bytes(floats(root, 123_457))));
+    }
   }
 
-  @Test
-  void onlyTheBytesBetweenPositionAndLimitChange() throws Exception {
-    Ranks.run(
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void onlyTheBytesBetweenPositionAndLimitChange(Way way) throws Exception {
+    way.run(
         2,
         collective -> {
           ByteBuffer buffer = ByteBuffer.allocateDirect(16).order(ByteOrder.nativeOrder());
@@ -175,10 +336,11 @@ class TcpRingTest {
         });
   }
 
-  @Test
-  void manyOperationsQueueInOrder() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void manyOperationsQueueInOrder(Way way) throws Exception {
     List<Double> last =
-        Ranks.run(
+        way.run(
             3,
             collective -> {
               List<Pending> pending = new ArrayList<>();
@@ -198,10 +360,11 @@ class TcpRingTest {
     assertThat(last).allSatisfy(x -> assertThat(x).isCloseTo(3, within(1e-6)));
   }
 
-  @Test
-  void nobodyLeavesTheBarrierBeforeAllHaveCome() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void nobodyLeavesTheBarrierBeforeAllHaveCome(Way way) throws Exception {
     CompletableFuture<Void> come = new CompletableFuture<>();
-    Ranks.run(
+    way.run(
         3,
         collective -> {
           if (collective.rank() == 1) {
@@ -215,10 +378,11 @@ class TcpRingTest {
         });
   }
 
-  @Test
-  void anAbortReachesEveryRankWithItsCause() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void anAbortReachesEveryRankWithItsCause(Way way) throws Exception {
     List<Future<Object>> outcomes =
-        Ranks.outcomes(
+        way.outcomes(
             4,
             Ranks.LIMITS,
             collective -> {
@@ -242,10 +406,11 @@ class TcpRingTest {
     }
   }
 
-  @Test
-  void aRankThatDoesSomethingElseIsNamed() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void aRankThatDoesSomethingElseIsNamed(Way way) throws Exception {
     List<Future<Object>> outcomes =
-        Ranks.outcomes(
+        way.outcomes(
             3,
             Ranks.LIMITS,
             collective -> {
@@ -258,13 +423,14 @@ class TcpRingTest {
     }
   }
 
-  @Test
-  void aRankThatNeverComesIsNamedWhenTheStepTimeIsOver() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void aRankThatNeverComesIsNamedWhenTheStepTimeIsOver(Way way) throws Exception {
     Limits limits =
         new Limits(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(3));
     CompletableFuture<Void> othersFailed = new CompletableFuture<>();
     List<Future<Object>> outcomes =
-        Ranks.outcomes(
+        way.outcomes(
             3,
             limits,
             collective -> {
@@ -285,14 +451,15 @@ class TcpRingTest {
         .hasMessageContaining("no byte moved for train.step-timeout = 3 s")
         .hasMessageContaining("It waits for rank 0 (127.0.0.1:")
         .hasMessageContaining("lives but has not come to this operation");
-    assertThat(failure(outcomes.get(0))).hasMessageContaining("rank 1 (127.0.0.1:");
+    assertThat(failure(outcomes.get(0))).message().containsPattern("rank [12] \\(127.0.0.1:");
     assertThat(failure(outcomes.get(2))).hasMessageContaining("rank 0 (127.0.0.1:");
   }
 
-  @Test
-  void aRankThatLeavesTooEarlyIsNamed() throws Exception {
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void aRankThatLeavesTooEarlyIsNamed(Way way) throws Exception {
     List<Future<Object>> outcomes =
-        Ranks.outcomes(
+        way.outcomes(
             3,
             Ranks.LIMITS,
             collective -> {
@@ -338,8 +505,9 @@ class TcpRingTest {
                                   Duration.ofSeconds(20)))
                       .hasMessageContaining("closed the connection"));
       CompletableFuture<Collective> other =
-          CompletableFuture.supplyAsync(() -> TcpRing.connect(b, 1, peers, secret, Ranks.LIMITS));
-      try (Collective zero = TcpRing.connect(a, 0, peers, secret, Ranks.LIMITS);
+          CompletableFuture.supplyAsync(
+              () -> Communicator.connect(b, 1, peers, secret, Ranks.LIMITS, Wiring.AUTO));
+      try (Collective zero = Communicator.connect(a, 0, peers, secret, Ranks.LIMITS, Wiring.AUTO);
           Collective one = other.get(20, TimeUnit.SECONDS)) {
         Pending there = one.barrier();
         zero.barrier().await();
@@ -373,8 +541,10 @@ class TcpRingTest {
         RingListener b = Ranks.listener()) {
       List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
       CompletableFuture<Collective> other =
-          CompletableFuture.supplyAsync(() -> TcpRing.connect(b, 1, peers, Ranks.secret(), limits));
-      assertThatThrownBy(() -> TcpRing.connect(a, 0, peers, Ranks.secret(), limits))
+          CompletableFuture.supplyAsync(
+              () -> Communicator.connect(b, 1, peers, Ranks.secret(), limits, Wiring.AUTO));
+      assertThatThrownBy(
+              () -> Communicator.connect(a, 0, peers, Ranks.secret(), limits, Wiring.AUTO))
           .isInstanceOf(CollectiveException.class)
           .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + b.port() + ")")
           .hasMessageContaining("secrets differ");
@@ -390,7 +560,8 @@ class TcpRingTest {
         RingListener silent = Ranks.listener()) {
       List<Peer> peers =
           List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", silent.port()));
-      assertThatThrownBy(() -> TcpRing.connect(a, 0, peers, Ranks.secret(), limits))
+      assertThatThrownBy(
+              () -> Communicator.connect(a, 0, peers, Ranks.secret(), limits, Wiring.AUTO))
           .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + silent.port());
     }
   }

@@ -1,0 +1,44 @@
+package io.github.kklip.comms;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.time.Duration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Ends of connections and threads that must not hide the failure that led to them. */
+final class Closing {
+  private static final Logger LOG = LoggerFactory.getLogger(Closing.class);
+
+  private Closing() {}
+
+  /** Closes what is there; a failure to close is only logged. */
+  static void quietly(Closeable closeable) {
+    if (closeable != null) {
+      try {
+        closeable.close();
+      } catch (IOException e) {
+        LOG.debug("Cannot close {}: {}", closeable, e.toString());
+      }
+    }
+  }
+
+  static Thread daemon(String name, Runnable body) {
+    Thread thread = new Thread(body, name);
+    thread.setDaemon(true);
+    thread.start();
+    return thread;
+  }
+
+  /** Waits for the end of a thread, but not for ever. */
+  static void join(Thread thread, Duration limit) {
+    try {
+      thread.join(limit.toMillis());
+      if (thread.isAlive()) {
+        LOG.warn("Thread {} did not end within {} s.", thread.getName(), limit.toSeconds());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

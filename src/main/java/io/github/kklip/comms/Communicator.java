@@ -1,0 +1,481 @@
+package io.github.kklip.comms;
+
+import io.github.kklip.config.Settings;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.IntStream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The ranks of a job, connected: each has a connection to the next one for data and one for signs
+ * of life ({@link NeighbourWatch}). Over the ring of the first the ranks find out which of them
+ * share memory, and choose the transport; a thread of its own carries out the operations.
+ */
+public final class Communicator implements Collective {
+  /** Length of the job's secret. */
+  public static final int SECRET_BYTES = 32;
+
+  private static final Logger LOG = LoggerFactory.getLogger(Communicator.class);
+
+  /** How long a closed data connection waits for the watch to say why. */
+  private static final Duration EXPLANATION = Duration.ofSeconds(2);
+
+  private final int rank;
+  private final List<Peer> peers;
+  private final Limits limits;
+  private final Guard guard = new Guard();
+  private final TcpRing ring;
+  private final NeighbourWatch watch;
+  private final BlockingQueue<Queued> queue = new LinkedBlockingQueue<>();
+  private final CompletableFuture<CollectiveException> failure = new CompletableFuture<>();
+  private volatile Transport transport;
+  private Thread worker;
+
+  /** Operations handed in so far; guarded by {@link #queue}. */
+  private long submitted;
+
+  /** The operation that the worker is at. */
+  private volatile long begun;
+
+  private volatile boolean closed;
+
+  private Communicator(
+      int rank,
+      List<Peer> peers,
+      Limits limits,
+      Wire toNext,
+      Wire fromPrevious,
+      Wire controlNext,
+      Wire controlPrevious)
+      throws IOException {
+    this.rank = rank;
+    this.peers = List.copyOf(peers);
+    this.limits = limits;
+    int[] all = IntStream.range(0, peers.size()).toArray();
+    this.ring = new TcpRing(all, rank, toNext, fromPrevious, guard);
+    this.transport = ring;
+    this.watch =
+        new NeighbourWatch(
+            rank, this.peers, controlPrevious, controlNext, limits, () -> begun, this::fail);
+  }
+
+  /**
+   * Meets the other ranks.
+   *
+   * @param listener this rank's open port; it is closed when all are connected, or on failure
+   * @param rank this rank
+   * @param peers where every rank listens, in order of rank
+   * @param secret {@value #SECRET_BYTES} random bytes that only the ranks of this attempt know
+   * @throws CollectiveException when a neighbour cannot be reached in time, or the ranks cannot be
+   *     connected as {@code wiring} wants
+   */
+  public static Collective connect(
+      RingListener listener,
+      int rank,
+      List<Peer> peers,
+      byte[] secret,
+      Limits limits,
+      Wiring wiring) {
+    if (peers.size() == 1) {
+      listener.close();
+      return new SoloCollective();
+    }
+    int previous = Math.floorMod(rank - 1, peers.size());
+    int next = Math.floorMod(rank + 1, peers.size());
+    Handshake handshake = new Handshake(secret, peers.size());
+    RingListener.Calls calls = listener.accept(handshake, rank, wiring.encrypted());
+    Meeting meeting =
+        new Meeting(handshake, calls, rank, peers, wiring.encrypted(), limits.rendezvous());
+    Wire data = null;
+    Wire control = null;
+    Communicator communicator = null;
+    try (listener) {
+      data = meeting.call(next, Handshake.Purpose.DATA);
+      control = meeting.call(next, Handshake.Purpose.CONTROL);
+      communicator =
+          new Communicator(
+              rank,
+              peers,
+              limits,
+              data,
+              meeting.answer(previous, Handshake.Purpose.DATA),
+              control,
+              meeting.answer(previous, Handshake.Purpose.CONTROL));
+      communicator.watch.start();
+      communicator.transport = communicator.choose(meeting, wiring);
+      communicator.worker = Closing.daemon("kklip-comms-" + rank, communicator::work);
+      return communicator;
+    } catch (IOException | CollectiveException e) {
+      CollectiveException failed =
+          e instanceof CollectiveException known
+              ? known
+              : CollectiveException.primary(e.getMessage(), e);
+      if (communicator != null) {
+        communicator.fail(failed, new NeighbourWatch.Cause(rank, failed.getMessage()));
+        communicator.close();
+      }
+      Closing.quietly(data);
+      Closing.quietly(control);
+      calls.abandon();
+      throw failed;
+    }
+  }
+
+  /** The fastest transport that works; all ranks come to the same. */
+  private Transport choose(Meeting meeting, Wiring wiring) throws IOException {
+    if (wiring.transport() == Settings.Transport.TCP) {
+      return ring;
+    }
+    Sharing.Result found =
+        new Sharing(ring, rank, size(), guard).find(Path.of(wiring.sharedFolder()));
+    List<int[]> machines = found.machines();
+    if (machines.size() == 1) {
+      return found.local();
+    }
+    if (wiring.transport() == Settings.Transport.SHARED_MEMORY) {
+      throw CollectiveException.primary(
+          "Cannot use train.transport = shared-memory because not all ranks share "
+              + wiring.sharedFolder()
+              + ": those that do are "
+              + machines.stream().map(Arrays::toString).toList()
+              + ". Use train.transport = auto.",
+          null);
+    }
+    if (machines.size() == size()) {
+      return ring;
+    }
+    int mine = 0;
+    while (Arrays.binarySearch(machines.get(mine), rank) < 0) {
+      mine++;
+    }
+    int place = Arrays.binarySearch(machines.get(mine), rank);
+    TcpRing lane = place < Hierarchy.lanes(machines) ? lane(meeting, machines, mine, place) : null;
+    return new Hierarchy(machines, ring, found.local(), lane, machines.get(mine).length, place);
+  }
+
+  private TcpRing lane(Meeting meeting, List<int[]> machines, int mine, int place)
+      throws IOException {
+    int[] members = machines.stream().mapToInt(m -> m[place]).toArray();
+    int next = members[(mine + 1) % members.length];
+    int previous = members[Math.floorMod(mine - 1, members.length)];
+    Wire out = meeting.call(next, Handshake.Purpose.LANE);
+    return new TcpRing(members, mine, out, meeting.answer(previous, Handshake.Purpose.LANE), guard);
+  }
+
+  @Override
+  public int rank() {
+    return rank;
+  }
+
+  @Override
+  public int size() {
+    return peers.size();
+  }
+
+  @Override
+  public String transport() {
+    return transport.name();
+  }
+
+  @Override
+  public Pending allReduce(ByteBuffer buffer, ElementType type) {
+    return submit(Operation.allReduce(buffer, type, size()));
+  }
+
+  @Override
+  public Pending reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
+    return submit(Operation.reduceScatter(buffer, type, size(), counts));
+  }
+
+  @Override
+  public Pending allGather(ByteBuffer buffer, ElementType type, int... counts) {
+    return submit(Operation.allGather(buffer, type, size(), counts));
+  }
+
+  @Override
+  public Pending broadcast(ByteBuffer buffer, int root) {
+    return submit(Operation.broadcast(buffer, root, size()));
+  }
+
+  @Override
+  public Pending barrier() {
+    return submit(Operation.barrier(size()));
+  }
+
+  private Pending submit(Operation operation) {
+    synchronized (queue) {
+      if (closed) {
+        throw new IllegalStateException(
+            "Cannot start " + operation.description() + " because the collective is closed.");
+      }
+      Queued queued = new Queued(++submitted, operation, new CompletableFuture<>());
+      queue.add(queued);
+      return queued;
+    }
+  }
+
+  @Override
+  public void check() {
+    Duration silence = watch.silence();
+    if (!failure.isDone() && silence.compareTo(limits.heartbeat()) > 0) {
+      throw CollectiveException.primary(
+          "Cannot go on at rank "
+              + rank
+              + " because it was stopped for "
+              + silence.toSeconds()
+              + " s, longer than train.heartbeat-timeout: the others have gone on without it.",
+          null);
+    }
+    guard.check();
+  }
+
+  @Override
+  public void abort(Throwable cause) {
+    String text = cause.toString();
+    fail(
+        CollectiveException.primary(
+            "Cannot go on at rank " + rank + " because it was aborted: " + text, cause),
+        new NeighbourWatch.Cause(rank, text));
+  }
+
+  /** The first failure is the one that all pending and later operations show. */
+  private void fail(CollectiveException exception, NeighbourWatch.Cause cause) {
+    if (failure.complete(exception)) {
+      LOG.warn("{}", exception.getMessage());
+      watch.spread(cause);
+      transport.wake();
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (queue) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      queue.add(new Queued(0, null, new CompletableFuture<>()));
+    }
+    if (worker != null) {
+      Closing.join(worker, limits.step().multipliedBy(2));
+    }
+    watch.close();
+    Closing.quietly(transport);
+    Closing.quietly(ring);
+  }
+
+  private void work() {
+    while (true) {
+      Queued queued;
+      try {
+        queued = queue.take();
+      } catch (InterruptedException e) {
+        // Nobody but this class knows the thread, and it does not interrupt.
+        throw new IllegalStateException(e);
+      }
+      if (queued.operation() == null) {
+        return;
+      }
+      begun = queued.number();
+      try {
+        guard.check();
+        transport.run(queued.number(), queued.operation());
+        queued.end().complete(null);
+      } catch (CollectiveException e) {
+        queued.end().completeExceptionally(e);
+      } catch (IOException | RuntimeException e) {
+        queued.end().completeExceptionally(guard.broken(queued.operation(), e));
+      }
+    }
+  }
+
+  /** What a rank says when an operation cannot go on. */
+  private final class Guard implements Vigil {
+    @Override
+    public void check() {
+      if (failure.isDone()) {
+        throw failure.join();
+      }
+    }
+
+    @Override
+    public Duration patience() {
+      return limits.step();
+    }
+
+    @Override
+    public boolean isBehind(int peer) {
+      return watch.operationOf(peer) < begun;
+    }
+
+    @Override
+    public boolean hasLeft(int peer) {
+      return watch.hasLeft(peer);
+    }
+
+    @Override
+    public CollectiveException stuck(Operation operation, int peer, boolean hasNotCome) {
+      if (!hasNotCome) {
+        // Some other rank waits for the one that is behind, and is about to name it.
+        CollectiveException known = explanation();
+        if (known != null) {
+          return known;
+        }
+      }
+      return failHere(
+          cannotFinish(operation)
+              + " because no byte moved for train.step-timeout = "
+              + limits.step().toSeconds()
+              + " s. It waits for "
+              + named(peer)
+              + (hasNotCome
+                  ? ", which lives but has not come to this operation."
+                  : " or one that this rank waits for."),
+          null);
+    }
+
+    @Override
+    public CollectiveException lost(Operation operation, int peer, IOException e) {
+      CollectiveException known = explanation();
+      if (known != null) {
+        return known;
+      }
+      return failHere(
+          watch.hasLeft(peer)
+              ? cannotFinish(operation)
+                  + " because "
+                  + named(peer)
+                  + " has closed its collective. All ranks must call the same operations."
+              : "Lost "
+                  + named(peer)
+                  + " in "
+                  + operation.description()
+                  + " because its connection was closed.",
+          e);
+    }
+
+    @Override
+    public CollectiveException differs(Operation operation, int peer) {
+      return failHere(
+          "Cannot run "
+              + operation.description()
+              + " as operation "
+              + begun
+              + " of rank "
+              + rank
+              + " because "
+              + named(peer)
+              + " does another one as its operation "
+              + begun
+              + ". All ranks must call the same operations in the same order.",
+          null);
+    }
+
+    CollectiveException broken(Operation operation, Exception e) {
+      CollectiveException known = explanation();
+      return known != null
+          ? known
+          : failHere(cannotFinish(operation) + " because of " + e + ".", e);
+    }
+
+    private String cannotFinish(Operation operation) {
+      return "Cannot finish "
+          + operation.description()
+          + " (operation "
+          + begun
+          + " of rank "
+          + rank
+          + ")";
+    }
+
+    private String named(int peer) {
+      return peers.get(peer).named(peer);
+    }
+
+    /** What the watch knows: a broken data connection is mostly the shadow of something else. */
+    private CollectiveException explanation() {
+      try {
+        return failure.get(EXPLANATION.toNanos(), TimeUnit.NANOSECONDS);
+      } catch (TimeoutException | ExecutionException e) {
+        return null;
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return null;
+      }
+    }
+
+    private CollectiveException failHere(String text, Throwable cause) {
+      fail(CollectiveException.primary(text, cause), new NeighbourWatch.Cause(rank, text));
+      return failure.join();
+    }
+  }
+
+  /**
+   * An operation in the queue.
+   *
+   * @param number counts from 1, the same on every rank
+   * @param operation what to do; null ends the thread
+   * @param end completed when it is done
+   */
+  private record Queued(long number, Operation operation, CompletableFuture<Void> end)
+      implements Pending {
+    @Override
+    public void await(Duration timeout) {
+      try {
+        end.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
+      } catch (TimeoutException e) {
+        throw CollectiveException.primary(
+            "Cannot wait longer than "
+                + timeout.toMillis()
+                + " ms for "
+                + operation.description()
+                + ".",
+            e);
+      } catch (ExecutionException e) {
+        throw again(e.getCause());
+      } catch (InterruptedException e) {
+        throw interrupted(e);
+      }
+    }
+
+    @Override
+    public void await() {
+      try {
+        end.get();
+      } catch (ExecutionException e) {
+        throw again(e.getCause());
+      } catch (InterruptedException e) {
+        throw interrupted(e);
+      }
+    }
+
+    @Override
+    public boolean isDone() {
+      return end.isDone();
+    }
+
+    /** The failure with the stack of the thread that waits for it. */
+    private static CollectiveException again(Throwable cause) {
+      return cause instanceof CollectiveException e && e.isSecondary()
+          ? CollectiveException.secondary(e.getMessage(), e)
+          : CollectiveException.primary(cause.getMessage(), cause);
+    }
+
+    private CollectiveException interrupted(InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return CollectiveException.primary(
+          "Cannot wait for " + operation.description() + " because the thread was interrupted.", e);
+    }
+  }
+}

@@ -1,0 +1,252 @@
+package io.github.kklip.comms;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Ranks of one machine that work in memory they share. Each has a {@link SharedSegment} that it
+ * alone writes and all read.
+ *
+ * <p>With N ranks, a piece is the same stretch of all N parts of the buffer. Three stages follow
+ * each other, and those of successive pieces overlap:
+ *
+ * <ol>
+ *   <li>scatter: each rank puts the stretches of the others' parts into its segment;
+ *   <li>reduce: each adds up the stretch of its own part, from its buffer and the N-1 segments, and
+ *       puts the sum into its buffer and its segment;
+ *   <li>gather: each takes the stretches of the others' parts from their segments.
+ * </ol>
+ *
+ * All-reduce has all three, reduce-scatter the first two, all-gather and broadcast the last, after
+ * each rank has put its own stretch into its segment. A segment has {@value #SLOTS} slots for
+ * pieces, so small that they stay in the processor's cache. Terms are added in the order of {@link
+ * TcpRing}, so that both give the same bytes.
+ */
+final class SharedMemory implements Transport {
+  /** Pieces that may be on their way; a power of two is not needed. */
+  static final int SLOTS = 4;
+
+  /** Bytes of one slot, of all parts together. */
+  static final int SLOT_BYTES = 512 * 1024;
+
+  private static final VarHandle LONG =
+      MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
+
+  /** Counters of a rank stand apart, so that readers of one do not disturb writers of another. */
+  private static final int OPENED = 1024;
+
+  private static final int FINGERPRINTS = OPENED + 8;
+  private static final int SCATTERED = 1152;
+  private static final int REDUCED = 1280;
+  private static final int GATHERED = 1408;
+  static final int DATA = 4096;
+
+  private static final int SPINS = 200;
+  private static final int YIELDS = 200;
+  private static final long SHORTEST_NAP = 20_000;
+  private static final long LONGEST_NAP = 1_000_000;
+
+  private final int[] members;
+  private final int position;
+  private final List<ByteBuffer> segments;
+  private final Vigil vigil;
+  private final Accumulator accumulator = new Accumulator();
+  private final int stretchBytes;
+
+  /** Operations begun, and pieces of all operations before this one. */
+  private long opened;
+
+  private long before;
+
+  /**
+   * @param members the ranks that share, in ascending order
+   * @param position where this rank stands among them
+   * @param segments the memory of each, mapped
+   */
+  SharedMemory(int[] members, int position, List<ByteBuffer> segments, Vigil vigil) {
+    this.members = members.clone();
+    this.position = position;
+    this.segments = List.copyOf(segments);
+    this.vigil = vigil;
+    stretchBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
+  }
+
+  /** Bytes of a segment for that many ranks. */
+  static int segmentBytes(int ranks) {
+    return DATA + SLOTS * Math.max(SLOT_BYTES, 64 * ranks);
+  }
+
+  @Override
+  public String name() {
+    return "shared-memory";
+  }
+
+  @Override
+  public void wake() {
+    // Waits here are naps of a millisecond at the most.
+  }
+
+  @Override
+  public void run(long number, Operation operation) {
+    open(operation);
+    if (operation.kind() == Operation.Kind.BARRIER) {
+      return;
+    }
+    Parts parts = operation.cut();
+    int longest = 0;
+    for (int r = 0; r < members.length; r++) {
+      longest = Math.max(longest, parts.part(r).remaining());
+    }
+    int pieces = (longest + stretchBytes - 1) / stretchBytes;
+    boolean sums = operation.kind().sums();
+    boolean gathers = operation.kind() != Operation.Kind.REDUCE_SCATTER;
+    for (int step = 0; step < pieces + 2; step++) {
+      if (step < pieces) {
+        // The slot is free when all have gathered what was in it.
+        await(operation, GATHERED, before + step + 1 - SLOTS);
+        if (sums) {
+          scatter(parts, step);
+        }
+        set(SCATTERED, before + step + 1);
+      }
+      if (step >= 1 && step <= pieces) {
+        if (sums) {
+          await(operation, SCATTERED, before + step);
+          reduce(parts, step - 1, operation);
+        } else {
+          put(parts, step - 1, position);
+        }
+        set(REDUCED, before + step);
+      }
+      if (step >= 2) {
+        await(operation, REDUCED, before + step - 1);
+        if (gathers) {
+          gather(parts, step - 2);
+        }
+        set(GATHERED, before + step - 1);
+      }
+    }
+    before += pieces;
+  }
+
+  /** All have come to the same operation. */
+  private void open(Operation operation) {
+    opened++;
+    ByteBuffer own = segments.get(position);
+    // Two places in turn: who is one operation ahead does not overwrite what others still read.
+    own.putLong(fingerprintAt(), operation.fingerprint());
+    set(OPENED, opened);
+    await(operation, OPENED, opened);
+    for (int r = 0; r < members.length; r++) {
+      if (segments.get(r).getLong(fingerprintAt()) != operation.fingerprint()) {
+        throw vigil.differs(operation, members[r]);
+      }
+    }
+  }
+
+  private int fingerprintAt() {
+    return FINGERPRINTS + (int) (opened & 1) * Long.BYTES;
+  }
+
+  private void scatter(Parts parts, int piece) {
+    for (int k = 1; k < members.length; k++) {
+      put(parts, piece, (position + k) % members.length);
+    }
+  }
+
+  private void put(Parts parts, int piece, int part) {
+    ByteBuffer stretch = stretch(parts, piece, part);
+    slot(position, piece, part).put(stretch);
+  }
+
+  private void reduce(Parts parts, int piece, Operation operation) {
+    ByteBuffer sum = slot(position, piece, position);
+    ByteBuffer own = stretch(parts, piece, position);
+    int bytes = own.remaining();
+    // The ring's all-reduce begins with the part's own rank, its reduce-scatter with the next.
+    int first = operation.kind() == Operation.Kind.ALL_REDUCE ? 0 : 1;
+    for (int k = 0; k < members.length; k++) {
+      int r = (position + first + k) % members.length;
+      ByteBuffer term = r == position ? own : slot(r, piece, position).limit(bytes);
+      if (k == 0) {
+        sum.put(0, term, term.position(), bytes);
+      } else {
+        accumulator.add(sum.limit(bytes), term, operation.type());
+      }
+    }
+    own.put(own.position(), sum, 0, bytes);
+  }
+
+  private void gather(Parts parts, int piece) {
+    for (int k = 1; k < members.length; k++) {
+      int r = (position + k) % members.length;
+      ByteBuffer stretch = stretch(parts, piece, r);
+      stretch.put(slot(r, piece, r).limit(stretch.remaining()));
+    }
+  }
+
+  /** The stretch of a part that belongs to a piece; empty beyond the part's end. */
+  private ByteBuffer stretch(Parts parts, int piece, int part) {
+    ByteBuffer all = parts.part(part);
+    int from = (int) Math.min((long) piece * stretchBytes, all.remaining());
+    return all.slice(from, Math.min(stretchBytes, all.remaining() - from));
+  }
+
+  /** Where the segment of the rank at {@code owner} has the stretch of {@code part}. */
+  private ByteBuffer slot(int owner, int piece, int part) {
+    int index = (int) ((before + piece) % SLOTS);
+    return segments
+        .get(owner)
+        .slice(DATA + (index * members.length + part) * stretchBytes, stretchBytes)
+        .order(ByteOrder.nativeOrder());
+  }
+
+  private void set(int counter, long value) {
+    LONG.setRelease(segments.get(position), counter, value);
+  }
+
+  private void await(Operation operation, int counter, long value) {
+    for (int r = 0; r < members.length; r++) {
+      if (r != position) {
+        awaitRank(operation, r, counter, value);
+      }
+    }
+  }
+
+  /** Spins, then lets others run, then naps: a rank may be computing for seconds. */
+  @SuppressWarnings("ThreadPriorityCheck") // It only saves time: the nap ends every wait.
+  private void awaitRank(Operation operation, int r, int counter, long value) {
+    ByteBuffer segment = segments.get(r);
+    long since = 0;
+    long nap = SHORTEST_NAP;
+    for (int tries = 0; (long) LONG.getAcquire(segment, counter) < value; tries++) {
+      if (tries < SPINS) {
+        Thread.onSpinWait();
+      } else if (tries < SPINS + YIELDS) {
+        Thread.yield();
+      } else {
+        vigil.check();
+        // Left after its counter was read, it may have finished before.
+        if (vigil.hasLeft(members[r]) && (long) LONG.getAcquire(segment, counter) < value) {
+          throw vigil.lost(operation, members[r], null);
+        }
+        long now = System.nanoTime();
+        since = since == 0 ? now : since;
+        if (now - since > vigil.patience().toNanos()) {
+          throw vigil.stuck(operation, members[r], counter == OPENED);
+        }
+        LockSupport.parkNanos(nap);
+        nap = Math.min(2 * nap, LONGEST_NAP);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    // The memory is unmapped with its buffers; the files are gone since all have mapped them.
+  }
+}

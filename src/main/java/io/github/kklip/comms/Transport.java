@@ -1,0 +1,22 @@
+package io.github.kklip.comms;
+
+import java.io.Closeable;
+import java.io.IOException;
+
+/** Carries out operations, one at a time, on the thread that calls. */
+interface Transport extends Closeable {
+  /** What it is, as the checkpoint notes it: results are the same bytes only with the same. */
+  String name();
+
+  /**
+   * Does this rank's part of an operation.
+   *
+   * @param number counts the operations from 1; the same on every rank
+   * @throws CollectiveException when another rank failed, or the time is over
+   * @throws IOException when a connection fails
+   */
+  void run(long number, Operation operation) throws IOException;
+
+  /** Ends a wait within {@link #run} soon, so that it sees that a rank has failed. */
+  void wake();
+}

@@ -1,0 +1,92 @@
+package io.github.kklip.train;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.model.ClipConfig;
+import io.github.kklip.model.ClipModel;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/**
+ * Native memory of a rank beyond what an idle process with libtorch takes: what {@code
+ * spark.executor.memoryOverhead} has to hold on the CPU.
+ *
+ * <p>With P parameters, b rows of one pass, T positions, width w, inner width i and e bytes of a
+ * product's element, a transformer layer keeps for its backward pass, for each row and position:
+ * the residual stream before attention and before the perceptron (2 w float32); the two norms,
+ * queries, keys, values, attention's output twice (7 w e); the perceptron before and after its
+ * activation (2 i e).
+ *
+ * @param parts bytes by what they are for
+ */
+public record MemoryEstimate(Map<String, Long> parts) {
+  /** What libtorch, the JVM's code, stacks and metaspace take before the first step. */
+  public static final long IDLE = 400L << 20;
+
+  /** What products, decoders and the allocators of several threads hold: measured. */
+  private static final long WORKSPACES = 64L << 20;
+
+  private static final int FLOAT = Float.BYTES;
+
+  /** Of the plan's run on rank 0, which writes the checkpoints. */
+  public static MemoryEstimate of(TrainPlan plan) {
+    Settings.Train train = plan.settings().train();
+    ClipConfig shape = plan.shape();
+    long parameters = ClipModel.size(shape, plan.heads());
+    int ranks = train.ranks();
+    long rows = (train.batch() + ranks - 1L) / ranks;
+    boolean whole = train.microBatch() == 0 || train.microBatch() >= rows;
+    long pass = whole ? rows : train.microBatch();
+    boolean halves = train.precision() == Settings.Dtype.BFLOAT16;
+    int element = halves ? 2 : FLOAT;
+    ClipConfig.Text text = shape.text();
+    ClipConfig.Vision vision = shape.vision();
+    long pixels = 3L * vision.image() * vision.image() * FLOAT;
+    long ofText = kept(text.layers(), text.context(), text.width(), text.intermediate(), element);
+    long ofImage =
+        kept(
+                vision.layers(),
+                vision.grid() * (long) vision.grid() + 1,
+                vision.width(),
+                vision.intermediate(),
+                element)
+            + pixels * element / FLOAT;
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("parameters", parameters * FLOAT);
+    parts.put("gradients", parameters * FLOAT);
+    parts.put("moments", 2 * parameters * FLOAT / (train.shardOptimizer() ? ranks : 1));
+    parts.put("bfloat16 copies", halves ? parameters * 2 : 0);
+    // With micro-batches one tower's pass is there at a time.
+    parts.put("activations", pass * (whole ? ofText + ofImage : Math.max(ofText, ofImage)));
+    parts.put(
+        "features and logits",
+        FLOAT * (6L * train.batch() * shape.projection() + 8L * rows * train.batch()));
+    parts.put("checkpoint's copy", 3 * parameters * FLOAT);
+    parts.put("pixels of a step", rows * pixels);
+    parts.put("prefetch", Math.max(train.prefetch(), rows * pixels));
+    parts.put(
+        "transport",
+        ranks == 1 ? 0 : (8L << 20) + (train.compressGradients() ? parameters * 2 : 0));
+    parts.put("workspaces", WORKSPACES);
+    return new MemoryEstimate(parts);
+  }
+
+  private static long kept(int layers, long positions, long width, long inner, int element) {
+    long layer = 2 * width * FLOAT + (7 * width + 2 * inner) * element;
+    // One layer's gradients beside it, while it goes backward.
+    return positions * (layers + 1) * layer;
+  }
+
+  /** Bytes in all. */
+  public long total() {
+    return parts.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  @Override
+  public String toString() {
+    return parts.entrySet().stream()
+        .filter(part -> part.getValue() > 0)
+        .map(part -> part.getKey() + " " + (part.getValue() >> 20))
+        .collect(Collectors.joining(", ", (total() >> 20) + " MiB (", ")"));
+  }
+}

@@ -1,0 +1,152 @@
+package io.github.kklip.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import io.github.kklip.comms.SoloCollective;
+import io.github.kklip.store.S3Server;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Storage that fails under a run, and storage that is an object store. */
+class TrainFaultsTest {
+  private static final String[] SETTINGS = {
+    "train.steps=12", "train.checkpoint.every-steps=3", "train.checkpoint.keep=9"
+  };
+
+  @TempDir private Path temporary;
+
+  private static boolean mount(String... options) throws Exception {
+    Process mount =
+        new ProcessBuilder(
+                Stream.concat(Stream.of("mount", "-t", "tmpfs", "-o"), Stream.of(options)).toList())
+            .redirectErrorStream(true)
+            .start();
+    assertThat(mount.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    return mount.exitValue() == 0;
+  }
+
+  /** On a real file system of memory, where the test may mount one. */
+  @Test
+  void aFullTargetAndOneThatCannotBeWrittenEndTheRunWithTheReason() throws Exception {
+    Path small = Files.createDirectory(temporary.resolve("small"));
+    assumeThat(mount("size=1200k", "tmpfs", small.toString())).isTrue();
+    try {
+      TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 40);
+      TinyDataset.train(data.plan(temporary.resolve("straight"), SETTINGS), 1);
+      Path run = small.resolve("run");
+      TrainPlan plan = data.plan(run, SETTINGS);
+      assertThatThrownBy(() -> TinyDataset.train(plan, 1))
+          .rootCause()
+          .hasMessageContaining("No space left on device");
+      assertThatThrownBy(() -> TinyDataset.train(plan, 1))
+          .hasStackTraceContaining("Cannot write the checkpoint because of this")
+          .hasStackTraceContaining("Check train.output and its space");
+      assertThat(CheckpointStore.newestStep(run.toString(), TinyDataset.CONFIGURATION))
+          .isBetween(3L, 9L);
+
+      assertThat(mount("remount,size=16m", "tmpfs", small.toString())).isTrue();
+      TrainResult result = TinyDataset.train(plan, 1);
+      assertThat(result.firstStep()).isBetween(3L, 9L);
+      assertThat(model(run)).isEqualTo(model(temporary.resolve("straight")));
+
+      assertThat(mount("remount,ro", "tmpfs", small.toString())).isTrue();
+      assertThatThrownBy(() -> TinyDataset.train(data.plan(small.resolve("other"), SETTINGS), 1))
+          .hasStackTraceContaining("Cannot write the checkpoint because of this")
+          .hasStackTraceContaining("other");
+    } finally {
+      assertThat(new ProcessBuilder("umount", small.toString()).start().waitFor()).isZero();
+    }
+  }
+
+  private static byte[] model(Path run) throws IOException {
+    try (Checkpoint checkpoint =
+        CheckpointStore.newest(run.toString(), TinyDataset.CONFIGURATION)) {
+      return Files.readAllBytes(checkpoint.folder().resolve(Checkpoint.MODEL));
+    }
+  }
+
+  @Test
+  void aShardThatGoesInMidRunIsNamed() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 70, 70, 70);
+    TrainPlan plan =
+        data.plan(temporary.resolve("run"), "train.steps=5000", "train.prefetch=1 MiB");
+    AtomicInteger step = new AtomicInteger();
+    assertThatThrownBy(
+            () ->
+                TinyDataset.train(
+                    plan,
+                    new SoloCollective(),
+                    () -> {
+                      if (step.incrementAndGet() == 30) {
+                        delete(
+                            Path.of(data.dataset().pairs(data.shards().get(1)).toUri().getPath()));
+                      }
+                      return false;
+                    }))
+        .hasMessageContaining("Cannot load the batch of step")
+        .hasMessageContaining("train-00001.parquet");
+    assertThat(step.get()).isGreaterThanOrEqualTo(30);
+  }
+
+  private static void delete(Path file) {
+    try {
+      Files.delete(file);
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void checkpointsOnAnObjectStoreServeAndRetire() throws Exception {
+    try (S3Server server = new S3Server(temporary.resolve("objects"))) {
+      TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 40);
+      TinyDataset.train(data.plan(temporary.resolve("straight"), SETTINGS), 1);
+      Configuration configuration = server.configuration();
+      TrainPlan plan =
+          data.plan(
+              temporary.resolve("unused"),
+              "train.steps=12",
+              "train.checkpoint.every-steps=3",
+              "train.checkpoint.keep=2",
+              "train.output=" + server.url("run"));
+      AtomicInteger asked = new AtomicInteger();
+      TrainResult stopped = train(plan, configuration, () -> asked.incrementAndGet() == 7);
+      assertThat(stopped.complete()).isFalse();
+      // What a kill in mid-write leaves: no marker.
+      Path torn = server.file("run/checkpoints/step-000000011.0123abcd/" + Checkpoint.MODEL);
+      Files.createDirectories(torn.getParent());
+      Files.write(torn, new byte[100]);
+      TrainResult resumed = train(plan, configuration, () -> false);
+      assertThat(resumed.firstStep()).isEqualTo(7);
+      assertThat(resumed.complete()).isTrue();
+      try (Checkpoint checkpoint = CheckpointStore.newest(server.url("run"), configuration)) {
+        assertThat(Files.readAllBytes(checkpoint.folder().resolve(Checkpoint.MODEL)))
+            .isEqualTo(model(temporary.resolve("straight")));
+      }
+      assertThat(server.keys().stream().filter(key -> key.endsWith(CheckpointStore.MARKER)))
+          .hasSize(2)
+          .allMatch(key -> key.contains("step-000000009") || key.contains("step-000000012"));
+      assertThat(server.keys()).contains("run/" + MetricsLog.FILE);
+    }
+  }
+
+  private static TrainResult train(
+      TrainPlan plan, Configuration configuration, java.util.function.BooleanSupplier stop)
+      throws IOException {
+    return Trainer.run(
+        plan,
+        new Rank(new SoloCollective(), ai.djl.Device.cpu(), 1),
+        configuration,
+        TrainProgress.SILENT,
+        stop);
+  }
+}
