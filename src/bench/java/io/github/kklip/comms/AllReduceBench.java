@@ -126,8 +126,7 @@ public final class AllReduceBench {
           double own = median(times);
           String ratio =
               seconds.containsKey("gloo")
-                  ? String.format(
-                      Locale.ROOT, ", %.2f x gloo", median(seconds.get("gloo")) / own)
+                  ? String.format(Locale.ROOT, ", %.2f x gloo", median(seconds.get("gloo")) / own)
                   : "";
           System.out.printf(
               Locale.ROOT,
@@ -201,9 +200,7 @@ public final class AllReduceBench {
         int size = Integer.parseInt(words[0]);
         ByteBuffer buffer =
             buffers.computeIfAbsent(
-                size,
-                s ->
-                    ByteBuffer.allocateDirect(s * 1_000_000).order(ByteOrder.nativeOrder()));
+                size, s -> ByteBuffer.allocateDirect(s * 1_000_000).order(ByteOrder.nativeOrder()));
         double seconds = repeat(collective, buffer, Integer.parseInt(words[1]));
         if (rank == 0) {
           System.out.println("{\"seconds\": " + seconds + "}");

@@ -178,8 +178,7 @@ public final class SlowNetworkBench {
             try (OutputStream out = to.getOutputStream()) {
               long free = 0;
               for (Piece piece = pieces.take(); piece.length >= 0; piece = pieces.take()) {
-                free =
-                    Math.max(free, piece.come) + (long) (piece.length / bandwidth * 1e9);
+                free = Math.max(free, piece.come) + (long) (piece.length / bandwidth * 1e9);
                 long due = free + (long) (latency * 1e9);
                 while (System.nanoTime() < due) {
                   LockSupport.parkNanos(due - System.nanoTime());

@@ -210,8 +210,7 @@ class IngestStageTest {
     assertThat(result.pairs()).isEqualTo(1200);
     assertThat(new HashSet<>(pairs().stream().map(Pair::caption).toList()))
         .hasSize(1200)
-        .contains(
-            "row 0 of, many", "row 511 of, many", "row 512 of, many", "row 1199 of, many");
+        .contains("row 0 of, many", "row 511 of, many", "row 512 of, many", "row 1199 of, many");
   }
 
   @Test
