@@ -50,7 +50,7 @@ class DriverFaultsIT {
                 "train.loss.concept=0",
                 "train.checkpoint.every-steps=5",
                 "train.restarts=0",
-                "train.rendezvous-timeout=40s",
+                "train.rendezvous-timeout=3 minutes",
                 "train.heartbeat-timeout=10s"));
     assignments.addAll(List.of(more));
     for (String assignment : assignments) {
@@ -68,7 +68,7 @@ class DriverFaultsIT {
 
   private int end(Process process) throws Exception {
     try {
-      assertThat(process.waitFor(3, TimeUnit.MINUTES)).isTrue();
+      assertThat(process.waitFor(5, TimeUnit.MINUTES)).isTrue();
       return process.exitValue();
     } finally {
       process.destroyForcibly();
@@ -131,14 +131,15 @@ class DriverFaultsIT {
       assertThat(result("killed").get("steps").asLong()).isEqualTo(STEPS);
       assertThat(weights("killed")).isEqualTo(weights("straight"));
 
-      Process lost = job(cluster, "train", "lost", "train.steps=100000");
+      Process lost =
+          job(cluster, "train", "lost", "train.steps=100000", "train.rendezvous-timeout=60s");
       awaitCheckpoint("lost");
       cluster.loseMachine(1);
       assertThat(end(lost)).isEqualTo(1);
       assertThat(result("lost").get("error").asText())
           .contains(
               "Cannot start 2 ranks because the cluster has room for 1 after"
-                  + " train.rendezvous-timeout = 40 s: 1 executors with [1] cores, one rank each.")
+                  + " train.rendezvous-timeout = 60 s: 1 executors with [1] cores, one rank each.")
           .contains("train.ranks lower");
     }
   }

@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
 import org.gaul.s3proxy.AuthenticationType;
 import org.gaul.s3proxy.S3Proxy;
 import org.gaul.s3proxy.blobstore.options.CreateContainerOptions;
@@ -119,8 +120,10 @@ public final class S3Server implements AutoCloseable {
     }
   }
 
+  /** Ends the server, and the connector that this process keeps for its bucket. */
   @Override
-  public void close() {
+  public void close() throws IOException {
+    FileSystem.get(URI.create(url("")), configuration()).close();
     server.destroyForcibly().onExit().orTimeout(20, TimeUnit.SECONDS).join();
   }
 }

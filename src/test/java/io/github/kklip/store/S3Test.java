@@ -33,7 +33,7 @@ class S3Test {
   }
 
   @AfterAll
-  static void stop() {
+  static void stop() throws IOException {
     s3.close();
   }
 
