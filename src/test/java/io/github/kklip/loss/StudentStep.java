@@ -12,9 +12,6 @@ import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -103,16 +100,6 @@ final class StudentStep implements AutoCloseable {
       model.clampLogitScale();
       return result.parts().get(Losses.TOTAL);
     }
-  }
-
-  /** A field of /proc/self/status in KiB: VmRSS or VmHWM. */
-  static long kibibytes(String field) throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-      if (line.startsWith(field + ":")) {
-        return Long.parseLong(line.replaceAll("\\D", ""));
-      }
-    }
-    throw new IOException("no " + field);
   }
 
   @Override

@@ -12,6 +12,7 @@ import io.github.kklip.store.Safetensors;
 import io.github.kklip.store.SafetensorsWriter;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.HostMemory;
+import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -214,25 +215,16 @@ class LlamaGoldenTest {
     assertThat(offset)
         .isGreaterThan(13_000_000_000L)
         .isGreaterThan(Runtime.getRuntime().maxMemory());
-    long before = resident();
+    long before = ResidentMemory.kibibytes();
     try (Llama whole = Llama.open(folder, ElementType.BFLOAT16, Device.cpu(), -1, 64)) {
       assertThat(whole.config().layers()).isEqualTo(32);
-      assertThat(resident() - before).as("growth in MiB").isLessThan(256);
+      assertThat(ResidentMemory.kibibytes() - before).as("growth in KiB").isLessThan(256 * 1024);
     }
     try (Llama firstLayer = Llama.open(folder, ElementType.BFLOAT16, Device.cpu(), 1, 64)) {
       assertThat(states(firstLayer, List.of(new int[] {1, 2})).get(0))
           .hasSize(2 * 4096)
           .containsOnly(0f);
     }
-  }
-
-  /** Resident memory in MiB. */
-  private static long resident() throws IOException {
-    return Files.readAllLines(Path.of("/proc/self/status")).stream()
-        .filter(line -> line.startsWith("VmRSS:"))
-        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) / 1024)
-        .findFirst()
-        .orElseThrow();
   }
 
   @Test

@@ -138,7 +138,7 @@ class TorchTest {
   }
 
   @Test
-  void nativeMemoryStaysFlat() throws IOException {
+  void nativeMemoryStaysFlat() {
     TorchModule core = Torch.module("tensor/core");
     long before = 0;
     for (int i = 0; i < 300; i++) {
@@ -152,19 +152,10 @@ class TorchTest {
         Grad.of(x);
       }
       if (i == 100) {
-        before = residentKilobytes();
+        before = ResidentMemory.kibibytes();
       }
     }
     // 200 rounds of about 5 MB each.
-    assertThat(residentKilobytes() - before).isLessThan(100_000);
-  }
-
-  private static long residentKilobytes() throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-      if (line.startsWith("VmRSS:")) {
-        return Long.parseLong(line.replaceAll("\\D", ""));
-      }
-    }
-    throw new IOException("no VmRSS");
+    assertThat(ResidentMemory.kibibytes() - before).isLessThan(100_000);
   }
 }

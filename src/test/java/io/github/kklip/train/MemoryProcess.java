@@ -5,12 +5,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.stream.Stream;
 
 /**
  * A training in a process of its own, for its memory: prints the estimate and what the process took
@@ -29,23 +27,14 @@ final class MemoryProcess {
       var x = Torch.zeros(manager, new Shape(64, 64), ElementType.FLOAT32);
       x.matMul(x).close();
     }
-    long idle = kilobytes("VmRSS:");
+    long idle = ResidentMemory.kibibytes();
     Trainer.run(
         plan,
         new Rank(new SoloCollective(), Device.cpu(), 1),
         TinyDataset.CONFIGURATION,
         TrainProgress.SILENT,
         () -> false);
-    System.out.println(MemoryEstimate.of(plan).total() + " " + (kilobytes("VmHWM:") - idle) * 1024);
-  }
-
-  private static long kilobytes(String field) throws IOException {
-    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
-      return lines
-          .filter(line -> line.startsWith(field))
-          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
-          .findFirst()
-          .orElseThrow();
-    }
+    System.out.println(
+        MemoryEstimate.of(plan).total() + " " + (ResidentMemory.peakKibibytes() - idle) * 1024);
   }
 }

@@ -11,9 +11,9 @@ import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Json;
 import io.github.kklip.store.Safetensors;
+import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -342,7 +342,7 @@ class TrainerTest {
           @Override
           public void step(StepReport report) {
             if (report.step() == 200) {
-              before.set(residentKilobytes());
+              before.set(ResidentMemory.kibibytes());
             }
           }
 
@@ -356,19 +356,6 @@ class TrainerTest {
         progress,
         () -> false);
     // A leak of a batch of pixels in each step would be 15 MB, one of the gradient 25 MB.
-    assertThat(residentKilobytes() - before.get()).isLessThan(12_000);
-  }
-
-  private static long residentKilobytes() {
-    System.gc();
-    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
-      return lines
-          .filter(line -> line.startsWith("VmRSS:"))
-          .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
-          .findFirst()
-          .orElseThrow();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    assertThat(ResidentMemory.kibibytes() - before.get()).isLessThan(12_000);
   }
 }
