@@ -20,7 +20,6 @@ import java.io.UncheckedIOException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -144,11 +143,11 @@ public final class TrainStage {
   /** Makes lines of what rank 0 tells. */
   static final class Progress implements TrainProgress {
     private final int batch;
-    private final Consumer<String> lines;
+    private final RankProgress rank;
 
-    Progress(int batch, Consumer<String> lines) {
+    Progress(int batch, RankProgress rank) {
       this.batch = batch;
-      this.lines = lines;
+      this.rank = rank;
     }
 
     @Override
@@ -160,6 +159,7 @@ public final class TrainStage {
     public void step(StepReport report) {
       String parts =
           report.losses().entrySet().stream().map(Progress::part).collect(Collectors.joining(", "));
+      rank.at(report.step(), report.epoch());
       long left = Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
       say(
           String.format(
@@ -191,7 +191,7 @@ public final class TrainStage {
 
     private void say(String line) {
       LOG.info("{}", line);
-      lines.accept(line);
+      rank.line(line);
     }
   }
 }

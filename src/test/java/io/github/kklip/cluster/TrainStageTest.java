@@ -98,7 +98,20 @@ class TrainStageTest {
   @Test
   void progressIsOneReadableLine() {
     List<String> lines = new ArrayList<>();
-    TrainStage.Progress progress = new TrainStage.Progress(64, lines::add);
+    TrainStage.Progress progress =
+        new TrainStage.Progress(
+            64,
+            new RankProgress() {
+              @Override
+              public void line(String line) {
+                lines.add(line);
+              }
+
+              @Override
+              public void at(long step, double epoch) {
+                lines.add(step + " " + epoch);
+              }
+            });
     progress.started(10, 100, 4.16);
     progress.step(
         new StepReport(
@@ -117,6 +130,7 @@ class TrainStageTest {
     assertThat(lines)
         .containsExactly(
             "training begins at step 10 of 100",
+            "20 0.5",
             // 80 steps of 64 pairs at 80 pairs/s are 64 seconds.
             "step 20 of 100, epoch 0.50, loss 3.2500 (contrastive 3.0000, emb 0.2500), logit scale 2.659, 80.0 pairs/s, waiting for data 3.1 %, 0:01:04 to go, 2 steps skipped",
             "checkpoint of step 20: /runs/a/checkpoints/step-20");
