@@ -152,12 +152,15 @@ public final class BarrierLauncher {
 
   private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {
     JavaRDD<Integer> numbers = spark.parallelize(IntStream.range(0, ranks).boxed().toList(), ranks);
+    TaskResourceRequests requests = new TaskResourceRequests();
     if (slots.cpusPerRank() > 0) {
-      numbers =
-          numbers.withResources(
-              new ResourceProfileBuilder()
-                  .require(new TaskResourceRequests().cpus(slots.cpusPerRank()))
-                  .build());
+      requests.cpus(slots.cpusPerRank());
+    }
+    if (slots.gpusPerRank() > 0) {
+      requests.resource(TaskPlace.GPU, slots.gpusPerRank());
+    }
+    if (!requests.requests().isEmpty()) {
+      numbers = numbers.withResources(new ResourceProfileBuilder().require(requests).build());
     }
     return numbers
         .rdd()

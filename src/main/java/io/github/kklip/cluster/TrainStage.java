@@ -34,6 +34,9 @@ public final class TrainStage {
 
   private static final long LEAST_HEAP_MB = 512;
 
+  /** Of Spark's own network buffers. */
+  private static final long SPARKS_DIRECT_MB = 64;
+
   private TrainStage() {}
 
   /**
@@ -70,19 +73,34 @@ public final class TrainStage {
   }
 
   /**
-   * Refuses what the cluster manager would kill. Only YARN and Kubernetes bound an executor's
-   * native memory.
+   * Refuses what the JVM would refuse in the midst of a run, and what the cluster manager would kill:
+   * only YARN and Kubernetes bound an executor's native memory.
    */
   static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
     LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);
     long needed = (estimate.total() + MemoryEstimate.IDLE) >> 20;
     String master = conf.get("spark.master", "");
+    long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
+    long direct = (estimate.direct() >> 20) + SPARKS_DIRECT_MB;
+    boolean remote = !master.startsWith("local") || master.startsWith("local-cluster");
+    boolean set =
+        conf.get("spark.executor.extraJavaOptions", "").contains("-XX:MaxDirectMemorySize");
+    if (remote && !set && heap < direct) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memory = "
+              + heap
+              + " MiB because a JVM has no more direct memory than heap, and a rank and Spark take about "
+              + direct
+              + " MiB of it. Set spark.executor.memory to that, or train.prefetch lower, or"
+              + " -XX:MaxDirectMemorySize in spark.executor.extraJavaOptions.");
+    }
     boolean bounded = master.startsWith("yarn") || master.startsWith("k8s");
-    boolean gpu = conf.contains("spark.task.resource.gpu.amount");
+    boolean gpu =
+        conf.contains("spark.task.resource.gpu.amount")
+            || conf.contains("spark.executor.resource.gpu.amount");
     if (!bounded || gpu) {
       return;
     }
-    long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
     double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);
     long overhead =
         conf.contains("spark.executor.memoryOverhead")

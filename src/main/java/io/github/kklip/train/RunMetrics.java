@@ -39,7 +39,7 @@ final class RunMetrics implements AutoCloseable {
     mlflow =
         plan.tracking().uri().isEmpty()
             ? null
-            : new MlflowRun(plan.tracking(), output, plan.identity());
+            : new MlflowRun(plan.tracking(), collective, output, plan.identity());
   }
 
   void add(StepReport report) throws IOException {

@@ -10,11 +10,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /**
- * A training in a process of its own, for its memory: prints the estimate and what the process took
- * more at its peak than when it was idle, in bytes. Arguments: folder of the data, settings.
+ * A training in a process of its own, for its memory: prints the estimate, what the process took at
+ * its peak more than when it was idle, and what it took outside of the heap, in bytes. It is stopped
+ * after some steps, so that the loader comes to its bound. Arguments: folder of the data, settings.
  */
 final class MemoryProcess {
   private MemoryProcess() {}
@@ -29,14 +31,21 @@ final class MemoryProcess {
       var x = Torch.zeros(manager, new Shape(64, 64), ElementType.FLOAT32);
       x.matMul(x).close();
     }
+    AtomicInteger step = new AtomicInteger();
     long idle = kilobytes("VmRSS:");
     Trainer.run(
         plan,
         new Rank(new SoloCollective(), Device.cpu(), 1),
         TinyDataset.CONFIGURATION,
         TrainProgress.SILENT,
-        () -> false);
-    System.out.println(MemoryEstimate.of(plan).total() + " " + (kilobytes("VmHWM:") - idle) * 1024);
+        () -> step.incrementAndGet() == 4);
+    long heap = Runtime.getRuntime().maxMemory();
+    System.out.println(
+        MemoryEstimate.of(plan).total()
+            + " "
+            + (kilobytes("VmHWM:") - idle) * 1024
+            + " "
+            + (kilobytes("VmHWM:") * 1024 - heap));
   }
 
   private static long kilobytes(String field) throws IOException {
