@@ -16,6 +16,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
 
 /**
@@ -61,6 +63,7 @@ public final class CheckpointBench {
     List<Double> copies = new ArrayList<>();
     List<Double> pauses = new ArrayList<>();
     List<Double> writes = new ArrayList<>();
+    Future<Void> done = CompletableFuture.completedFuture(null);
     long parameters;
     try (NDManager manager = Torch.manager();
         Student student = new Student(manager, plan, new SoloCollective());
@@ -84,7 +87,7 @@ public final class CheckpointBench {
           Torch.copy(targets.get(i), sources.get(i));
         }
         long copied = System.nanoTime();
-        writer.start(state(plan, round + 2L), student.snapshot());
+        writer.start(state(plan, round + 2L), student.snapshot(), done);
         long paused = System.nanoTime();
         writer.await();
         if (round >= 0) {

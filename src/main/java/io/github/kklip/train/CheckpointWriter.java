@@ -73,8 +73,12 @@ final class CheckpointWriter implements AutoCloseable {
     this.timeout = timeout;
   }
 
-  /** Starts to write; closes the snapshot when it is written. */
-  void start(TrainState state, Student.Snapshot snapshot) {
+  /**
+   * Starts to write; closes the snapshot when it is written.
+   *
+   * @param before must be done before the checkpoint is whole
+   */
+  void start(TrainState state, Student.Snapshot snapshot, Future<Void> before) {
     await();
     deadline = System.nanoTime() + timeout.toNanos();
     running =
@@ -82,6 +86,7 @@ final class CheckpointWriter implements AutoCloseable {
             () -> {
               try (snapshot) {
                 Torch.start(1);
+                before.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
                 return write(state, snapshot);
               }
             });
@@ -158,7 +163,8 @@ final class CheckpointWriter implements AutoCloseable {
       long left = Math.max(0, deadline - System.nanoTime());
       return Optional.of(writing.get(left, TimeUnit.NANOSECONDS));
     } catch (ExecutionException e) {
-      throw failure(e.getCause().toString(), e.getCause());
+      Throwable cause = e.getCause() instanceof ExecutionException ? e.getCause().getCause() : e.getCause();
+      throw failure(cause.toString(), cause);
     } catch (TimeoutException e) {
       throw failure("it was not written after " + timeout, e);
     } catch (InterruptedException e) {

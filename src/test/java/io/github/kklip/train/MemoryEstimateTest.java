@@ -60,11 +60,10 @@ class MemoryEstimateTest {
     assertThat(process.waitFor(2, TimeUnit.MINUTES)).isTrue();
     assertThat(output).as(Files.readString(log)).matches("\\d+ \\d+ \\d+");
     String[] words = output.split(" ", -1);
-    System.err.println("FIG memory " + output);
     double estimate = Double.parseDouble(words[0]);
     assertThat(estimate).isCloseTo(Double.parseDouble(words[1]), withinPercentage(20));
-    // What the driver asks memoryOverhead to hold.
+    // What the driver asks memoryOverhead to hold leaves room for Spark.
     assertThat(estimate + MemoryEstimate.IDLE)
-        .isCloseTo(Double.parseDouble(words[2]), withinPercentage(20));
+        .isBetween(Double.parseDouble(words[2]), Double.parseDouble(words[2]) * 1.35);
   }
 }
