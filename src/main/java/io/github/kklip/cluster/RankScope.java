@@ -9,5 +9,4 @@ package io.github.kklip.cluster;
  * @param attempt 0 for the first start of the stage, one more for every start by Spark after that
  * @param progress tells the driver; called on rank 0, from one thread
  */
-public record RankScope(
-    int rank, int ranks, TaskPlace place, int attempt, RankProgress progress) {}
+public record RankScope(int rank, int ranks, TaskPlace place, int attempt, RankProgress progress) {}

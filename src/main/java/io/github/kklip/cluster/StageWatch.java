@@ -17,10 +17,10 @@ import org.apache.spark.scheduler.SparkListenerStageSubmitted;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.apache.spark.scheduler.SparkListenerTaskStart;
 import org.apache.spark.scheduler.StageInfo;
-import scala.Option;
-import scala.Some;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import scala.Option;
+import scala.Some;
 
 /** Sees on the driver how the stage of the ranks fares. Spark calls it from one thread. */
 final class StageWatch extends SparkListener {

@@ -73,8 +73,8 @@ public final class TrainStage {
   }
 
   /**
-   * Refuses what the JVM would refuse in the midst of a run, and what the cluster manager would kill:
-   * only YARN and Kubernetes bound an executor's native memory.
+   * Refuses what the JVM would refuse in the midst of a run, and what the cluster manager would
+   * kill: only YARN and Kubernetes bound an executor's native memory.
    */
   static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
     LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);

@@ -215,8 +215,7 @@ public final class CheckpointStore {
    * @param guard is asked before anything is written or removed, and throws when nothing may be
    * @return its folder
    */
-  String write(long step, Map<String, Content> files, int keep, Runnable guard)
-      throws IOException {
+  String write(long step, Map<String, Content> files, int keep, Runnable guard) throws IOException {
     guard.run();
     String token = UUID.randomUUID().toString().substring(0, 8);
     Path target = new Path(folder, String.format("step-%09d.%s", step, token));

@@ -93,7 +93,13 @@ final class CheckpointWriter implements AutoCloseable {
   }
 
   private Written write(TrainState state, Student.Snapshot snapshot) throws IOException {
-    NDManager manager = snapshot.manager();
+    try (NDManager views = snapshot.manager().newSubManager()) {
+      return write(state, snapshot, views);
+    }
+  }
+
+  private Written write(TrainState state, Student.Snapshot snapshot, NDManager manager)
+      throws IOException {
     SafetensorsWriter weights =
         tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
     SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
@@ -108,8 +114,7 @@ final class CheckpointWriter implements AutoCloseable {
     files.put(Checkpoint.OPTIMIZER, moments::writeTo);
     files.put(Checkpoint.STATE, out -> out.write(Json.pretty(state)));
     // A rank that was stopped and continued writes nothing more.
-    return new Written(
-        state.step(), store.write(state.step(), files, keep, collective::check));
+    return new Written(state.step(), store.write(state.step(), files, keep, collective::check));
   }
 
   private SafetensorsWriter tensors(
@@ -143,7 +148,9 @@ final class CheckpointWriter implements AutoCloseable {
     return running != null && !running.isDone();
   }
 
-  /** What was written since the last call, without a wait; a failure also when it takes too long. */
+  /**
+   * What was written since the last call, without a wait; a failure also when it takes too long.
+   */
   Optional<Written> poll() {
     return isBusy() && System.nanoTime() < deadline ? Optional.empty() : await();
   }
@@ -163,7 +170,8 @@ final class CheckpointWriter implements AutoCloseable {
       long left = Math.max(0, deadline - System.nanoTime());
       return Optional.of(writing.get(left, TimeUnit.NANOSECONDS));
     } catch (ExecutionException e) {
-      Throwable cause = e.getCause() instanceof ExecutionException ? e.getCause().getCause() : e.getCause();
+      Throwable cause =
+          e.getCause() instanceof ExecutionException ? e.getCause().getCause() : e.getCause();
       throw failure(cause.toString(), cause);
     } catch (TimeoutException e) {
       throw failure("it was not written after " + timeout, e);

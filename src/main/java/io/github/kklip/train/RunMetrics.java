@@ -78,8 +78,13 @@ final class RunMetrics implements AutoCloseable {
     }
   }
 
-  /** Starts to publish all that was added. */
-  Future<Void> publish() {
+  /** Starts to publish all that was added; done when it is there. */
+  Future<Void> publication() {
+    publish();
+    return publishing;
+  }
+
+  private void publish() {
     byte[] newLines = lines.bytes();
     byte[] newEvents = events.bytes();
     publishing =
@@ -94,7 +99,6 @@ final class RunMetrics implements AutoCloseable {
             });
     published = System.nanoTime();
     changed = false;
-    return publishing;
   }
 
   private void await() throws IOException {
@@ -115,9 +119,7 @@ final class RunMetrics implements AutoCloseable {
 
   private static IOException failure(String why, Throwable cause) {
     return new IOException(
-        "Cannot write the metrics because of this: "
-            + why
-            + ". Check train.output and its space.",
+        "Cannot write the metrics because of this: " + why + ". Check train.output and its space.",
         cause);
   }
 

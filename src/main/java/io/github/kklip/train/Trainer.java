@@ -399,7 +399,7 @@ public final class Trainer {
         LOG.info(
             "The step waited {} ms for a copy of weights and moments",
             (System.nanoTime() - start) / 1_000_000);
-        writer.start(state, snapshot, metrics.publish());
+        writer.start(state, snapshot, metrics.publication());
       }
     }
 

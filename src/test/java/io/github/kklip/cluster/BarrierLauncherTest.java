@@ -35,8 +35,7 @@ class BarrierLauncherTest {
 
   @BeforeAll
   static void open() throws IOException {
-    spark =
-        LocalCluster.open(2, 4, Map.of("spark.ui.enabled", "true", "spark.ui.port", "0"));
+    spark = LocalCluster.open(2, 4, Map.of("spark.ui.enabled", "true", "spark.ui.port", "0"));
     Slots.await(spark.sc(), 2, Duration.ofSeconds(60));
   }
 
@@ -227,7 +226,11 @@ class BarrierLauncherTest {
   private static String page(String name) throws Exception {
     URI uri =
         URI.create(
-            spark.sc().uiWebUrl().get() + "/api/v1/applications/" + spark.sc().applicationId() + "/" + name);
+            spark.sc().uiWebUrl().get()
+                + "/api/v1/applications/"
+                + spark.sc().applicationId()
+                + "/"
+                + name);
     return HttpClient.newHttpClient()
         .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
         .body();

@@ -26,15 +26,13 @@ class SlotsTest {
   @Test
   void whatCanNeverRunIsRefusedBeforeAnyExecutorIsAwaited() {
     assertThatThrownBy(
-            () ->
-                Slots.refuseWhatCannotWork(conf("spark.dynamicAllocation.enabled", "true"), 3))
+            () -> Slots.refuseWhatCannotWork(conf("spark.dynamicAllocation.enabled", "true"), 3))
         .isInstanceOf(SettingsException.class)
         .hasMessage(
             "Cannot train with spark.dynamicAllocation.enabled = true because all ranks must start"
                 + " together. Set it to false and spark.executor.instances = 3.");
     assertThatThrownBy(
-            () ->
-                Slots.refuseWhatCannotWork(conf("spark.task.resource.gpu.amount", "0.25"), 3))
+            () -> Slots.refuseWhatCannotWork(conf("spark.task.resource.gpu.amount", "0.25"), 3))
         .isInstanceOf(SettingsException.class)
         .hasMessage(
             "Cannot train with spark.task.resource.gpu.amount = 0.25 because several ranks would"

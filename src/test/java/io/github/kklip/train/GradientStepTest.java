@@ -146,8 +146,7 @@ class GradientStepTest {
     for (int ranks = 1; ranks <= 4; ranks++) {
       for (int micro : new int[] {0, 2}) {
         TrainPlan plan =
-            data.plan(
-                temporary.resolve("run"), "train.batch=11", "train.micro-batch=" + micro);
+            data.plan(temporary.resolve("run"), "train.batch=11", "train.micro-batch=" + micro);
         List<List<Outcome>> all = Ranks.run(ranks, c -> train(plan, c, ElementType.FLOAT64, LONG));
         List<Outcome> outcomes = all.get(ranks - 1);
         if (one.isEmpty()) {

@@ -15,8 +15,9 @@ import java.util.stream.Stream;
 
 /**
  * A training in a process of its own, for its memory: prints the estimate, what the process took at
- * its peak more than when it was idle, and what it took outside of the heap, in bytes. It is stopped
- * after some steps, so that the loader comes to its bound. Arguments: folder of the data, settings.
+ * its peak more than when it was idle, and what it took outside of the heap, in bytes. It is
+ * stopped after some steps, so that the loader comes to its bound. Arguments: folder of the data,
+ * settings.
  */
 final class MemoryProcess {
   private MemoryProcess() {}

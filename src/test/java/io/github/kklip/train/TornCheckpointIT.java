@@ -56,10 +56,7 @@ class TornCheckpointIT {
     command.addAll(List.of(settings));
     Path log = folder.resolve("log");
     Process process =
-        new ProcessBuilder(command)
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile())
-            .start();
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()).start();
     Path checkpoints = run.resolve(CheckpointStore.FOLDER);
     long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
     // A whole one, and one after it whose largest file has been begun.

@@ -132,7 +132,9 @@ class TrainerTest {
     List<StepReport> found = metrics(other);
     assertThat(found).hasSize(50);
     for (int i = 0; i < 50; i++) {
-      assertThat(found.get(i).loss()).as("%s", other).isEqualTo(expected.get(i).loss(), within(1e-4));
+      assertThat(found.get(i).loss())
+          .as("%s", other)
+          .isEqualTo(expected.get(i).loss(), within(1e-4));
       assertThat(found.get(i).losses().keySet()).containsExactly("concept", "contrastive", "emb");
     }
     assertThat(relativeDistance(weights(one), weights(other))).as("%s", other).isLessThan(1e-5);
@@ -373,7 +375,8 @@ class TrainerTest {
     for (Future<TrainResult> outcome : outcomes) {
       assertThatThrownBy(outcome::get)
           .hasMessageContaining("4 steps in a row had no finite loss and gradient: in step 8 the")
-          .hasMessageContaining("gradient's norm is NaN, though each part of the loss has a finite");
+          .hasMessageContaining(
+              "gradient's norm is NaN, though each part of the loss has a finite");
     }
   }
 
@@ -389,7 +392,8 @@ class TrainerTest {
             "teacher.postprocess=none");
     assertThatThrownBy(() -> TinyDataset.train(plan, 2))
         .rootCause()
-        .hasMessageContaining("in step 2 the gradient's norm is Infinity, from the loss emb. Lower");
+        .hasMessageContaining(
+            "in step 2 the gradient's norm is Infinity, from the loss emb. Lower");
   }
 
   @Test
