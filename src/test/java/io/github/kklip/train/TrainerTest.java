@@ -109,7 +109,7 @@ class TrainerTest {
         Path run = output(ranks + " " + micro);
         TinyDataset.train(data.plan(run, settings), ranks);
         assertSameRun(output("1 0"), run);
-        if (micro == ranks % 2 * 2) {
+        if (micro == 2 && ranks > 2) {
           Path again = output(ranks + " again");
           TinyDataset.train(data.plan(again, settings), ranks);
           assertSameBytes(run, again);
