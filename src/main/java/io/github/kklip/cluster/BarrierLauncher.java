@@ -108,18 +108,17 @@ public final class BarrierLauncher {
       String name, int submission, Slots slots, Consumer<String> progress, RankBody<R> body) {
     byte[] secret = new byte[Communicator.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
-    LatestReport report = new LatestReport();
-    spark.sc().register(report, LatestReport.NAME);
+    Reports reports = new Reports(spark.sc());
     Limits limits =
         new Limits(train.rendezvousTimeout(), train.heartbeatTimeout(), train.stepTimeout());
     RankTask<R> task =
         new RankTask<>(
-            secret, limits, wiring(spark.getConf(), train), train.port(), threads, report, body);
+            secret, limits, wiring(spark.getConf(), train), train.port(), threads, reports, body);
     String group = "kklip-" + UUID.randomUUID();
     StageWatch watch = new StageWatch(group, progress);
     spark.sc().addSparkListener(watch);
     // Interrupts, so that a rank in a wait of its own ends when another one fails.
-    spark.setJobGroup(group, name + ", " + ranks + " ranks, submission " + submission, true);
+    spark.setJobGroup(group, name + ", " + ranks + " ranks, attempt " + submission, true);
     try {
       JavaFutureAction<List<RankTask.Result<R>>> job = barrierStage(slots, task).collectAsync();
       return await(job, name, watch).stream()
@@ -153,12 +152,15 @@ public final class BarrierLauncher {
 
   private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {
     JavaRDD<Integer> numbers = spark.parallelize(IntStream.range(0, ranks).boxed().toList(), ranks);
+    TaskResourceRequests requests = new TaskResourceRequests();
     if (slots.cpusPerRank() > 0) {
-      numbers =
-          numbers.withResources(
-              new ResourceProfileBuilder()
-                  .require(new TaskResourceRequests().cpus(slots.cpusPerRank()))
-                  .build());
+      requests.cpus(slots.cpusPerRank());
+    }
+    if (slots.gpusPerRank() > 0) {
+      requests.resource(TaskPlace.GPU, slots.gpusPerRank());
+    }
+    if (!requests.requests().isEmpty()) {
+      numbers = numbers.withResources(new ResourceProfileBuilder().require(requests).build());
     }
     return numbers
         .rdd()

@@ -4,12 +4,11 @@ import java.io.Serializable;
 import org.apache.spark.util.AccumulatorV2;
 
 /**
- * What a rank last said about its progress. Spark carries it to the driver with the executors'
- * heartbeats and shows it in its UI.
+ * What a rank last said of one kind. Spark carries it to the driver with the executors' heartbeats;
+ * {@link StageWatch} puts it into Spark's UI.
  */
 final class LatestReport extends AccumulatorV2<String, LatestReport.Report> {
   private static final long serialVersionUID = 1L;
-  static final String NAME = "progress";
 
   /** A line and its number; 0 is none. */
   record Report(long number, String line) implements Serializable {

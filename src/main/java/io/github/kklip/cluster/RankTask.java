@@ -58,7 +58,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
   private final Wiring wiring;
   private final int port;
   private final int threads;
-  private final LatestReport report;
+  private final Reports reports;
   private final RankBody<R> body;
 
   RankTask(
@@ -67,14 +67,14 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
       Wiring wiring,
       int port,
       int threads,
-      LatestReport report,
+      Reports reports,
       RankBody<R> body) {
     this.secret = secret;
     this.limits = limits;
     this.wiring = wiring;
     this.port = port;
     this.threads = threads;
-    this.report = report;
+    this.reports = reports;
     this.body = body;
   }
 
@@ -107,7 +107,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
         CountDownLatch ended = watchForKill(context, collective);
         try {
           return body.run(
-              new RankScope(rank, all.size(), place, context.stageAttemptNumber(), report::add),
+              new RankScope(rank, all.size(), place, context.stageAttemptNumber(), reports),
               collective);
         } catch (Throwable e) {
           collective.abort(e);

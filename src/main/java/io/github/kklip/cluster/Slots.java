@@ -21,10 +21,13 @@ import org.slf4j.LoggerFactory;
  *
  * @param found ranks that fit on the executors that are there
  * @param cpusPerRank what a task must ask for so that no two share an executor; 0: nothing
+ * @param gpusPerRank GPUs that a task must ask for, where executors have some that Spark's settings
+ *     give to no task; 0: nothing
  * @param description what was found, for messages
  */
-record Slots(int found, int cpusPerRank, String description) {
+record Slots(int found, int cpusPerRank, int gpusPerRank, String description) {
   private static final Logger LOG = LoggerFactory.getLogger(Slots.class);
+  private static final String GPUS_PER_TASK = "spark.task.resource.gpu.amount";
 
   /**
    * Waits until the executors are there.
@@ -33,7 +36,7 @@ record Slots(int found, int cpusPerRank, String description) {
    * @throws IllegalStateException when there are too few slots when the time is over
    */
   static Slots await(SparkContext spark, int ranks, Duration limit) {
-    refuseWhatCannotWork(spark, ranks);
+    refuseWhatCannotWork(spark.conf(), ranks);
     LinkedBlockingQueue<String> added = new LinkedBlockingQueue<>();
     SparkListener listener =
         new SparkListener() {
@@ -89,16 +92,21 @@ record Slots(int found, int cpusPerRank, String description) {
     List<ExecutorSummary> executors =
         Arrays.stream(array(spark))
             .filter(ExecutorSummary::isActive)
-            .filter(e -> isLocal(spark) || !e.id().equals("driver"))
+            .filter(e -> isLocal(conf) || !e.id().equals("driver"))
             .toList();
-    if (conf.contains("spark.task.resource.gpu.amount")) {
-      int gpusPerTask = (int) Math.ceil(conf.getDouble("spark.task.resource.gpu.amount", 1));
-      int gpus = executors.stream().mapToInt(Slots::gpus).sum();
+    int gpus = executors.stream().mapToInt(Slots::gpus).sum();
+    boolean asked = conf.contains(GPUS_PER_TASK);
+    if (asked || gpus > 0) {
+      int gpusPerTask = (int) Math.ceil(conf.getDouble(GPUS_PER_TASK, 1));
       int slots =
           executors.stream()
               .mapToInt(e -> Math.min(gpus(e) / gpusPerTask, e.totalCores() / cpus))
               .sum();
-      return new Slots(slots, 0, executors.size() + " executors with " + gpus + " GPUs");
+      return new Slots(
+          slots,
+          0,
+          asked ? 0 : gpusPerTask,
+          executors.size() + " executors with " + gpus + " GPUs");
     }
     List<Integer> cores =
         executors.stream()
@@ -111,6 +119,7 @@ record Slots(int found, int cpusPerRank, String description) {
     return new Slots(
         cores.size(),
         most > cpus ? most : 0,
+        0,
         executors.size() + " executors with " + cores + " cores, one rank each");
   }
 
@@ -130,27 +139,27 @@ record Slots(int found, int cpusPerRank, String description) {
         : 0;
   }
 
-  private static boolean isLocal(SparkContext spark) {
-    return spark.master().startsWith("local") && !spark.master().startsWith("local-cluster");
+  private static boolean isLocal(SparkConf conf) {
+    String master = conf.get("spark.master");
+    return master.startsWith("local") && !master.startsWith("local-cluster");
   }
 
-  private static void refuseWhatCannotWork(SparkContext spark, int ranks) {
-    SparkConf conf = spark.conf();
+  static void refuseWhatCannotWork(SparkConf conf, int ranks) {
     if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
       throw new SettingsException(
           "Cannot train with spark.dynamicAllocation.enabled = true because all ranks must start together. Set it to false and spark.executor.instances = "
               + ranks
               + ".");
     }
-    if (isLocal(spark) && ranks > 1) {
+    if (isLocal(conf) && ranks > 1) {
       throw new SettingsException(
           "Cannot run "
               + ranks
               + " ranks with the master "
-              + spark.master()
+              + conf.get("spark.master")
               + " because all its tasks share one process. Use local-cluster[N,CORES,MB], which the launcher does by itself, or train.ranks = 1.");
     }
-    double gpus = conf.getDouble("spark.task.resource.gpu.amount", 1);
+    double gpus = conf.getDouble(GPUS_PER_TASK, 1);
     if (gpus < 1) {
       throw new SettingsException(
           "Cannot train with spark.task.resource.gpu.amount = "

@@ -16,8 +16,11 @@ import org.apache.spark.scheduler.SparkListenerExecutorRemoved;
 import org.apache.spark.scheduler.SparkListenerStageSubmitted;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.apache.spark.scheduler.SparkListenerTaskStart;
+import org.apache.spark.scheduler.StageInfo;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import scala.Option;
+import scala.Some;
 
 /** Sees on the driver how the stage of the ranks fares. Spark calls it from one thread. */
 final class StageWatch extends SparkListener {
@@ -29,7 +32,12 @@ final class StageWatch extends SparkListener {
   /** Stages of the launch, with the time since which one waits to start; 0: it has started. */
   private final Map<Integer, Long> waiting = new HashMap<>();
 
-  private long shown;
+  /** By the stage's number, its newest attempt. */
+  private final Map<Integer, StageInfo> stages = new HashMap<>();
+
+  /** Number of the newest report of each accumulator. */
+  private final Map<Long, Long> shown = new HashMap<>();
+
   private String failure = "";
   private boolean failureIsSecondary;
 
@@ -49,7 +57,8 @@ final class StageWatch extends SparkListener {
     if (properties != null && group.equals(properties.getProperty("spark.jobGroup.id"))) {
       int attempt = event.stageInfo().attemptNumber();
       waiting.put(event.stageInfo().stageId(), System.nanoTime());
-      shown = 0;
+      stages.put(event.stageInfo().stageId(), event.stageInfo());
+      shown.clear();
       if (attempt > 0) {
         LOG.warn("Spark starts the ranks again (attempt {}). Before: {}", attempt, failure);
         failureIsOld = true;
@@ -109,18 +118,33 @@ final class StageWatch extends SparkListener {
       if (waiting.containsKey((Integer) task._2())) {
         var updates = task._4().iterator();
         while (updates.hasNext()) {
-          show(updates.next());
+          show(stages.get((Integer) task._2()), updates.next());
         }
       }
     }
   }
 
-  private void show(AccumulableInfo info) {
+  /** Spark's UI shows accumulators of tasks that have ended; of these it is told while they run. */
+  private void show(StageInfo stage, AccumulableInfo info) {
     if (info.update().isDefined()
         && info.update().get() instanceof LatestReport.Report report
-        && report.number() > shown) {
-      shown = report.number();
-      progress.accept(report.line());
+        && report.number() > shown.getOrDefault(info.id(), 0L)) {
+      shown.put(info.id(), report.number());
+      stage
+          .accumulables()
+          .put(
+              info.id(),
+              new AccumulableInfo(
+                  info.id(),
+                  info.name(),
+                  Option.empty(),
+                  Some.apply(report),
+                  false,
+                  true,
+                  Option.empty()));
+      if (info.name().contains(Reports.LINE)) {
+        progress.accept(report.line());
+      }
     }
   }
 

@@ -20,7 +20,6 @@ import java.io.UncheckedIOException;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -34,6 +33,9 @@ public final class TrainStage {
   private static final Logger LOG = LoggerFactory.getLogger(TrainStage.class);
 
   private static final long LEAST_HEAP_MB = 512;
+
+  /** Of Spark's own network buffers. */
+  private static final long SPARKS_DIRECT_MB = 64;
 
   private TrainStage() {}
 
@@ -71,19 +73,34 @@ public final class TrainStage {
   }
 
   /**
-   * Refuses what the cluster manager would kill. Only YARN and Kubernetes bound an executor's
-   * native memory.
+   * Refuses what the JVM would refuse in the midst of a run, and what the cluster manager would
+   * kill: only YARN and Kubernetes bound an executor's native memory.
    */
   static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
     LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);
     long needed = (estimate.total() + MemoryEstimate.IDLE) >> 20;
     String master = conf.get("spark.master", "");
+    long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
+    long direct = (estimate.direct() >> 20) + SPARKS_DIRECT_MB;
+    boolean remote = !master.startsWith("local") || master.startsWith("local-cluster");
+    boolean set =
+        conf.get("spark.executor.extraJavaOptions", "").contains("-XX:MaxDirectMemorySize");
+    if (remote && !set && heap < direct) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memory = "
+              + heap
+              + " MiB because a JVM has no more direct memory than heap, and a rank and Spark take about "
+              + direct
+              + " MiB of it. Set spark.executor.memory to that, or train.prefetch lower, or"
+              + " -XX:MaxDirectMemorySize in spark.executor.extraJavaOptions.");
+    }
     boolean bounded = master.startsWith("yarn") || master.startsWith("k8s");
-    boolean gpu = conf.contains("spark.task.resource.gpu.amount");
+    boolean gpu =
+        conf.contains("spark.task.resource.gpu.amount")
+            || conf.contains("spark.executor.resource.gpu.amount");
     if (!bounded || gpu) {
       return;
     }
-    long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
     double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);
     long overhead =
         conf.contains("spark.executor.memoryOverhead")
@@ -144,11 +161,11 @@ public final class TrainStage {
   /** Makes lines of what rank 0 tells. */
   static final class Progress implements TrainProgress {
     private final int batch;
-    private final Consumer<String> lines;
+    private final RankProgress rank;
 
-    Progress(int batch, Consumer<String> lines) {
+    Progress(int batch, RankProgress rank) {
       this.batch = batch;
-      this.lines = lines;
+      this.rank = rank;
     }
 
     @Override
@@ -160,6 +177,7 @@ public final class TrainStage {
     public void step(StepReport report) {
       String parts =
           report.losses().entrySet().stream().map(Progress::part).collect(Collectors.joining(", "));
+      rank.at(report.step(), report.epoch());
       long left = Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
       say(
           String.format(
@@ -191,7 +209,7 @@ public final class TrainStage {
 
     private void say(String line) {
       LOG.info("{}", line);
-      lines.accept(line);
+      rank.line(line);
     }
   }
 }

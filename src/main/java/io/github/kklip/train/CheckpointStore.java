@@ -3,6 +3,7 @@ package io.github.kklip.train;
 import io.github.kklip.store.Json;
 import io.github.kklip.store.Storage;
 import java.io.FileNotFoundException;
+import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -24,9 +25,11 @@ import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.StreamCapabilities;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -209,30 +212,58 @@ public final class CheckpointStore {
   /**
    * Writes a checkpoint, marker last, and removes those beyond the {@code keep} newest.
    *
+   * @param guard is asked before anything is written or removed, and throws when nothing may be
    * @return its folder
    */
-  String write(long step, Map<String, Content> files, int keep) throws IOException {
+  String write(long step, Map<String, Content> files, int keep, Runnable guard) throws IOException {
+    guard.run();
     String token = UUID.randomUUID().toString().substring(0, 8);
     Path target = new Path(folder, String.format("step-%09d.%s", step, token));
     fileSystem.mkdirs(target);
     SortedMap<String, FileEntry> written = new TreeMap<>();
     for (Map.Entry<String, Content> file : files.entrySet()) {
-      MessageDigest sha256 = sha256();
-      Path path = new Path(target, file.getKey());
-      try (OutputStream out =
-          new DigestOutputStream(fileSystem.create(path, false, 1 << 20), sha256)) {
-        file.getValue().writeTo(out);
-      }
-      written.put(
-          file.getKey(),
-          new FileEntry(
-              fileSystem.getFileStatus(path).getLen(), HexFormat.of().formatHex(sha256.digest())));
+      written.put(file.getKey(), write(new Path(target, file.getKey()), file.getValue(), guard));
     }
-    try (OutputStream out = fileSystem.create(new Path(target, MARKER), false)) {
-      out.write(Json.pretty(new Marker(written)));
-    }
+    byte[] marker = Json.pretty(new Marker(written));
+    write(new Path(target, MARKER), out -> out.write(marker), guard);
+    guard.run();
     retire(step, keep);
     return target.toString();
+  }
+
+  private FileEntry write(Path path, Content content, Runnable guard) throws IOException {
+    MessageDigest sha256 = sha256();
+    guard.run();
+    try (FSDataOutputStream file = fileSystem.create(path, false, 1 << 20)) {
+      try {
+        content.writeTo(new DigestOutputStream(new GuardedStream(file, guard), sha256));
+        guard.run();
+      } catch (IOException | RuntimeException e) {
+        // Where closing is what publishes, a part must not be.
+        if (file.hasCapability(StreamCapabilities.ABORTABLE_STREAM)) {
+          file.abort();
+        }
+        throw e;
+      }
+    }
+    return new FileEntry(
+        fileSystem.getFileStatus(path).getLen(), HexFormat.of().formatHex(sha256.digest()));
+  }
+
+  /** Asks before every piece. */
+  private static final class GuardedStream extends FilterOutputStream {
+    private final Runnable guard;
+
+    GuardedStream(OutputStream out, Runnable guard) {
+      super(out);
+      this.guard = guard;
+    }
+
+    @Override
+    public void write(byte[] bytes, int from, int length) throws IOException {
+      guard.run();
+      out.write(bytes, from, length);
+    }
   }
 
   /** Removes checkpoints, and torn ones, older than the {@code keep} newest up to {@code step}. */

@@ -47,12 +47,13 @@ final class CheckpointWriter implements AutoCloseable {
             return worker;
           });
   private Future<Written> running;
+  private long deadline;
 
   /** A checkpoint that is whole. */
   record Written(long step, String location) {}
 
   /**
-   * @param collective must be whole when a file is begun
+   * @param collective must be whole whenever something is written
    * @param tokenizer the tokenizer's files by name, written into every checkpoint
    * @param keep checkpoints that are kept
    * @param timeout the longest time that one may take
@@ -72,21 +73,33 @@ final class CheckpointWriter implements AutoCloseable {
     this.timeout = timeout;
   }
 
-  /** Starts to write; closes the snapshot when it is written. */
-  void start(TrainState state, Student.Snapshot snapshot) {
+  /**
+   * Starts to write; closes the snapshot when it is written.
+   *
+   * @param before must be done before the checkpoint is whole
+   */
+  void start(TrainState state, Student.Snapshot snapshot, Future<Void> before) {
     await();
+    deadline = System.nanoTime() + timeout.toNanos();
     running =
         thread.submit(
             () -> {
               try (snapshot) {
                 Torch.start(1);
+                before.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
                 return write(state, snapshot);
               }
             });
   }
 
   private Written write(TrainState state, Student.Snapshot snapshot) throws IOException {
-    NDManager manager = snapshot.manager();
+    try (NDManager views = snapshot.manager().newSubManager()) {
+      return write(state, snapshot, views);
+    }
+  }
+
+  private Written write(TrainState state, Student.Snapshot snapshot, NDManager manager)
+      throws IOException {
     SafetensorsWriter weights =
         tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
     SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
@@ -100,14 +113,8 @@ final class CheckpointWriter implements AutoCloseable {
     files.put(Checkpoint.HEADS, heads::writeTo);
     files.put(Checkpoint.OPTIMIZER, moments::writeTo);
     files.put(Checkpoint.STATE, out -> out.write(Json.pretty(state)));
-    // A rank that was stopped and continued finishes nothing.
-    files.replaceAll(
-        (name, content) ->
-            out -> {
-              collective.check();
-              content.writeTo(out);
-            });
-    return new Written(state.step(), store.write(state.step(), files, keep));
+    // A rank that was stopped and continued writes nothing more.
+    return new Written(state.step(), store.write(state.step(), files, keep, collective::check));
   }
 
   private SafetensorsWriter tensors(
@@ -136,9 +143,16 @@ final class CheckpointWriter implements AutoCloseable {
     }
   }
 
-  /** Whether a checkpoint was started and {@link #await} will not wait. */
-  boolean isDone() {
-    return running != null && running.isDone();
+  /** Whether a checkpoint is being written, so that {@link #start} would have to wait for it. */
+  boolean isBusy() {
+    return running != null && !running.isDone();
+  }
+
+  /**
+   * What was written since the last call, without a wait; a failure also when it takes too long.
+   */
+  Optional<Written> poll() {
+    return isBusy() && System.nanoTime() < deadline ? Optional.empty() : await();
   }
 
   /**
@@ -153,9 +167,12 @@ final class CheckpointWriter implements AutoCloseable {
     Future<Written> writing = running;
     running = null;
     try {
-      return Optional.of(writing.get(timeout.toMillis(), TimeUnit.MILLISECONDS));
+      long left = Math.max(0, deadline - System.nanoTime());
+      return Optional.of(writing.get(left, TimeUnit.NANOSECONDS));
     } catch (ExecutionException e) {
-      throw failure(e.getCause().toString(), e.getCause());
+      Throwable cause =
+          e.getCause() instanceof ExecutionException ? e.getCause().getCause() : e.getCause();
+      throw failure(cause.toString(), cause);
     } catch (TimeoutException e) {
       throw failure("it was not written after " + timeout, e);
     } catch (InterruptedException e) {

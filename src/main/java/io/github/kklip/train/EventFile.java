@@ -88,10 +88,16 @@ final class EventFile {
     return Integer.rotateRight((int) crc.getValue(), 15) + 0xa282ead8;
   }
 
-  void publish() throws IOException {
+  /** All records so far. */
+  byte[] bytes() {
+    return records.toByteArray();
+  }
+
+  /** Writes what {@link #bytes} gave; not in the thread that adds, for it may take a while. */
+  void publish(byte[] bytes) throws IOException {
     try (Publication publication = Publication.of(configuration, path)) {
       try (OutputStream out = publication.create()) {
-        records.writeTo(out);
+        out.write(bytes);
       }
       publication.commit();
     }

@@ -54,9 +54,17 @@ final class GradientStep implements AutoCloseable {
   private final List<String> names = new ArrayList<>();
 
   GradientStep(Student student, Collective collective, Settings.Train settings) {
+    this(student, collective, settings, settings.loss());
+  }
+
+  /** With other weights of the losses: for those of weight 0 the batch's data is not looked at. */
+  GradientStep(
+      Student student,
+      Collective collective,
+      Settings.Train settings,
+      Settings.LossWeights weights) {
     model = student.model();
     this.collective = collective;
-    Settings.LossWeights weights = settings.loss();
     losses =
         new Losses(
             model, new Losses.Weights(weights.emb(), weights.concept(), weights.contrastive()));

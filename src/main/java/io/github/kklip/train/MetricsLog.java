@@ -63,10 +63,16 @@ final class MetricsLog {
     lines.writeBytes((line + "\n").getBytes(StandardCharsets.UTF_8));
   }
 
-  void publish() throws IOException {
+  /** All lines so far. */
+  byte[] bytes() {
+    return lines.toByteArray();
+  }
+
+  /** Writes what {@link #bytes} gave; not in the thread that adds, for it may take a while. */
+  void publish(byte[] bytes) throws IOException {
     try (Publication publication = Publication.of(configuration, path)) {
       try (OutputStream out = publication.create()) {
-        lines.writeTo(out);
+        out.write(bytes);
       }
       publication.commit();
     }

@@ -1,6 +1,7 @@
 package io.github.kklip.train;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.kklip.comms.Collective;
 import io.github.kklip.store.Json;
 import java.io.IOException;
 import java.net.URI;
@@ -32,6 +33,7 @@ final class MlflowRun implements AutoCloseable {
   private static final String OUTPUT_TAG = "kklip.output";
 
   private final Tracking tracking;
+  private final Collective collective;
   private final HttpClient client = HttpClient.newBuilder().connectTimeout(TIMEOUT).build();
   private final ThreadPoolExecutor thread =
       new ThreadPoolExecutor(
@@ -54,11 +56,15 @@ final class MlflowRun implements AutoCloseable {
   /**
    * Finds or makes the run.
    *
+   * @param collective must be whole when the server is told something: a rank that was stopped and
+   *     continued tells nothing
    * @param output the run's folder
    * @param parameters settings to show
    */
-  MlflowRun(Tracking tracking, String output, Map<String, String> parameters) {
+  MlflowRun(
+      Tracking tracking, Collective collective, String output, Map<String, String> parameters) {
     this.tracking = tracking;
+    this.collective = collective;
     later(() -> open(output, parameters));
   }
 
@@ -71,6 +77,7 @@ final class MlflowRun implements AutoCloseable {
       thread.execute(
           () -> {
             try {
+              collective.check();
               task.run();
             } catch (IOException | RuntimeException e) {
               if (!warned) {

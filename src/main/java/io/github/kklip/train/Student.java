@@ -34,6 +34,10 @@ final class Student implements AutoCloseable {
   private final List<Division.Stretch> stretches;
   private final AdamW optimizer;
 
+  private final Object lock = new Object();
+  private Snapshot spare;
+  private boolean closed;
+
   /**
    * All zero: rank 0 fills the weights by {@link #initialise} or {@link #restore}, then all {@link
    * #share}.
@@ -216,15 +220,42 @@ final class Student implements AutoCloseable {
   }
 
   /**
-   * Copies of weights and moments in host memory, for a checkpoint.
-   *
-   * @param manager owns them
+   * Copies of weights and moments in host memory, for a checkpoint. When it is closed its memory
+   * waits for the next one: fresh pages would cost as much as the copy itself.
    */
-  record Snapshot(NDManager manager, NDArray parameters, NDArray first, NDArray second)
-      implements AutoCloseable {
+  final class Snapshot implements AutoCloseable {
+    private final NDManager manager = Torch.manager();
+    private final NDArray parameters = zeros(manager, model.parameters().size());
+    private final NDArray first = zeros(manager, model.parameters().size());
+    private final NDArray second = zeros(manager, model.parameters().size());
+
+    private Snapshot() {}
+
+    NDManager manager() {
+      return manager;
+    }
+
+    NDArray parameters() {
+      return parameters;
+    }
+
+    NDArray first() {
+      return first;
+    }
+
+    NDArray second() {
+      return second;
+    }
+
     @Override
     public void close() {
-      manager.close();
+      synchronized (lock) {
+        if (closed || spare != null) {
+          manager.close();
+        } else {
+          spare = this;
+        }
+      }
     }
   }
 
@@ -234,39 +265,39 @@ final class Student implements AutoCloseable {
    * @return null on the ranks other than 0
    */
   Snapshot snapshot() {
-    boolean keeps = collective.rank() == 0;
-    if (!keeps && !sharded) {
+    if (collective.rank() != 0) {
+      if (sharded) {
+        gather(null, optimizer.firstMoment());
+        gather(null, optimizer.secondMoment());
+      }
       return null;
     }
-    NDManager manager = Torch.manager();
+    Snapshot snapshot;
+    synchronized (lock) {
+      snapshot = spare == null ? new Snapshot() : spare;
+      spare = null;
+    }
     try {
-      NDArray parameters = keeps ? copy(manager, model.parameters().data()) : null;
-      NDArray first = whole(manager, optimizer.firstMoment(), keeps);
-      NDArray second = whole(manager, optimizer.secondMoment(), keeps);
-      if (keeps) {
-        return new Snapshot(manager, parameters, first, second);
-      }
-      manager.close();
-      return null;
+      Torch.copy(snapshot.parameters, model.parameters().data());
+      gather(snapshot.first, optimizer.firstMoment());
+      gather(snapshot.second, optimizer.secondMoment());
+      return snapshot;
     } catch (RuntimeException e) {
-      manager.close();
+      snapshot.close();
       throw e;
     }
   }
 
-  private static NDArray copy(NDManager manager, NDArray flat) {
-    return flat.getDevice().isGpu() ? Torch.toDevice(manager, flat) : Torch.clone(manager, flat);
-  }
-
-  private NDArray whole(NDManager manager, NDArray moment, boolean keeps) {
+  /** Copies the whole of a moment to {@code whole}, which rank 0 alone has. */
+  private void gather(NDArray whole, NDArray moment) {
     if (!sharded) {
-      return copy(manager, moment);
+      Torch.copy(whole, moment);
+      return;
     }
-    NDArray whole = keeps ? zeros(manager, model.parameters().size()) : null;
     long at = 0;
     for (Division.Stretch stretch : stretches) {
       Division.Stretch own = own(stretch);
-      try (NDManager scope = manager.newSubManager()) {
+      try (NDManager scope = Torch.manager()) {
         NDArray there = place(scope, whole, stretch);
         Torch.copy(
             Torch.view(scope, there, own.from() - stretch.from(), new Shape(own.length())),
@@ -277,7 +308,6 @@ final class Student implements AutoCloseable {
       }
       at += own.length();
     }
-    return whole;
   }
 
   /** The logarithm of the contrastive loss's inverse temperature. */
@@ -297,6 +327,13 @@ final class Student implements AutoCloseable {
 
   @Override
   public void close() {
+    synchronized (lock) {
+      // A snapshot that is still being written closes itself.
+      closed = true;
+      if (spare != null) {
+        spare.manager.close();
+      }
+    }
     optimizer.close();
     model.close();
   }

@@ -19,6 +19,7 @@ import java.io.Serializable;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -183,7 +184,7 @@ public record TrainPlan(
     SortedMap<String, String> identity = new TreeMap<>();
     identity.put("seed", Long.toString(settings.seed()));
     identity.put("dataset", manifest.settings().digest());
-    identity.put("student", Identity.ofSettings(new TreeMap<>(java.util.Map.of("json", student))));
+    identity.put("student", describe(student));
     identity.put("student.init", settings.student().init());
     identity.put("tokenizer", words);
     identity.put("train.batch", Integer.toString(train.batch()));
@@ -211,6 +212,24 @@ public record TrainPlan(
       identity.put("train.shared-classifier", Boolean.toString(train.sharedClassifier()));
     }
     return identity;
+  }
+
+  /** Sizes for a person, and a digest for what they leave out. */
+  private static String describe(String student) {
+    ClipConfig shape = ClipConfig.parse(student, "the plan of the run");
+    ClipConfig.Text text = shape.text();
+    ClipConfig.Vision vision = shape.vision();
+    return String.format(
+        Locale.ROOT,
+        "text %d x %d, images of %d in patches of %d, %d x %d, projection %d, digest %.8s",
+        text.layers(),
+        text.width(),
+        vision.image(),
+        vision.patch(),
+        vision.layers(),
+        vision.width(),
+        shape.projection(),
+        Identity.ofSettings(new TreeMap<>(Map.of("json", student))));
   }
 
   /** The same run, told to another server. */

@@ -17,11 +17,13 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
@@ -292,6 +294,7 @@ public final class Trainer {
     private long step;
     private int skippedInRow;
     private long skipped;
+    private boolean due;
     private String checkpoint = "";
 
     // Since the last report.
@@ -338,18 +341,21 @@ public final class Trainer {
         double lr = schedule.at(step);
         GradientStep.Sums sums;
         try (NDManager scope = manager.newSubManager()) {
-          sums = gradient.compute(scope, batch, stop.getAsBoolean() ? 1 : 0, waitedNow);
+          double busy = first() && writer.isBusy() ? 1 : 0;
+          sums = gradient.compute(scope, batch, stop.getAsBoolean() ? 1 : 0, waitedNow, busy);
         }
+        double norm = update(manager, batch, sums, lr);
         loader.recycle(batch);
-        double norm = update(sums, lr);
         step++;
         stopped = sums.extra()[0] > 0;
         waited += sums.extra()[1];
         boolean end = step == steps || stopped;
-        boolean due =
+        due |=
             settings.checkpoint().everySteps() > 0
                 && step % settings.checkpoint().everySteps() == 0;
-        if (end || due || step % settings.logEverySteps() == 0) {
+        // One that is due while another is being written is made when that one is whole.
+        boolean save = end || (due && sums.extra()[2] == 0);
+        if (save || step % settings.logEverySteps() == 0) {
           last = report(sums, lr, norm);
           if (first()) {
             metrics.add(last);
@@ -357,11 +363,10 @@ public final class Trainer {
           }
         }
         if (first()) {
-          if (writer.isDone()) {
-            written();
-          }
+          tell(writer.poll());
         }
-        if (end || due) {
+        if (save) {
+          due = false;
           checkpoint(
               new TrainState(
                   TrainState.FORMAT,
@@ -377,16 +382,16 @@ public final class Trainer {
         }
       }
       if (first()) {
-        written();
+        tell(writer.await());
         metrics.finish(step == steps);
       }
       return new TrainResult(last, step == steps, firstStep, checkpoint);
     }
 
-    /** Starts to write a checkpoint: the step waits for the copy, and for the one before it. */
+    /** Starts to write a checkpoint: the step waits for the copy alone, the last one for all. */
     private void checkpoint(TrainState state) {
       if (first()) {
-        written();
+        tell(writer.await());
       }
       long start = System.nanoTime();
       Student.Snapshot snapshot = student.snapshot();
@@ -394,18 +399,16 @@ public final class Trainer {
         LOG.info(
             "The step waited {} ms for a copy of weights and moments",
             (System.nanoTime() - start) / 1_000_000);
-        writer.start(state, snapshot);
+        writer.start(state, snapshot, metrics.publication());
       }
     }
 
-    private void written() {
-      writer
-          .await()
-          .ifPresent(
-              written -> {
-                checkpoint = written.location();
-                progress.checkpoint(written.step(), written.location());
-              });
+    private void tell(Optional<CheckpointWriter.Written> written) {
+      written.ifPresent(
+          whole -> {
+            checkpoint = whole.location();
+            progress.checkpoint(whole.step(), whole.location());
+          });
     }
 
     /**
@@ -413,7 +416,7 @@ public final class Trainer {
      *
      * @return norm of the gradient
      */
-    private double update(GradientStep.Sums sums, double lr) {
+    private double update(NDManager manager, Batch batch, GradientStep.Sums sums, double lr) {
       double norm = student.gradientNorm();
       double loss = sums.losses().get(Losses.TOTAL);
       if (Double.isFinite(loss) && Double.isFinite(norm)) {
@@ -425,6 +428,9 @@ public final class Trainer {
         String what = Double.isFinite(loss) ? "the gradient's norm is " + norm : notFinite(sums);
         LOG.warn("Skipped step {} because {}", step, what);
         if (skippedInRow >= settings.maxSkippedSteps()) {
+          if (Double.isFinite(loss)) {
+            what += suspects(manager, batch, sums.losses().keySet());
+          }
           throw new IllegalStateException(
               "Cannot go on training because "
                   + skippedInRow
@@ -447,6 +453,33 @@ public final class Trainer {
         }
       }
       return "the loss is " + sums.losses().get(Losses.TOTAL);
+    }
+
+    /** Which parts of the loss have, alone, a gradient that is not finite: for the message. */
+    private String suspects(NDManager manager, Batch batch, Set<String> parts) {
+      Settings.LossWeights weights = settings.loss();
+      List<String> suspects = new ArrayList<>();
+      for (String part : parts) {
+        if (part.equals(Losses.TOTAL)) {
+          continue;
+        }
+        student.model().parameters().zeroGradients();
+        Settings.LossWeights alone =
+            new Settings.LossWeights(
+                part.equals(Losses.EMB) ? weights.emb() : 0,
+                part.equals(Losses.CONCEPT) ? weights.concept() : 0,
+                part.equals(Losses.CONTRASTIVE) ? weights.contrastive() : 0);
+        try (GradientStep again = new GradientStep(student, collective, settings, alone);
+            NDManager scope = manager.newSubManager()) {
+          again.compute(scope, batch);
+          if (!Double.isFinite(student.gradientNorm())) {
+            suspects.add(part);
+          }
+        }
+      }
+      return suspects.isEmpty()
+          ? ", though each part of the loss has a finite gradient when it is computed again"
+          : ", from the loss " + String.join(" and the loss ", suspects);
     }
 
     private StepReport report(GradientStep.Sums sums, double lr, double norm) {

@@ -7,6 +7,10 @@ import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -14,6 +18,9 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -22,13 +29,13 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** On two executor processes of two cores. */
+/** On two executor processes of four cores. */
 class BarrierLauncherTest {
   private static JavaSparkContext spark;
 
   @BeforeAll
   static void open() throws IOException {
-    spark = LocalCluster.open(2, 2, Map.of());
+    spark = LocalCluster.open(2, 4, Map.of("spark.ui.enabled", "true", "spark.ui.port", "0"));
     Slots.await(spark.sc(), 2, Duration.ofSeconds(60));
   }
 
@@ -69,7 +76,7 @@ class BarrierLauncherTest {
                     + ": "
                     + collective.sum(1 + scope.rank())[0]);
     // All cores of an executor, though a task asks for one by default.
-    assertThat(results).containsExactly("0 of 2 on cpu with 2: 3.0", "1 of 2 on cpu with 2: 3.0");
+    assertThat(results).containsExactly("0 of 2 on cpu with 4: 3.0", "1 of 2 on cpu with 4: 3.0");
   }
 
   @Test
@@ -172,28 +179,61 @@ class BarrierLauncherTest {
             () -> run(settings(3, "train.rendezvous-timeout=1s"), (scope, c) -> scope.rank()))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining(
-            "Cannot start 3 ranks because the cluster has room for 2 after train.rendezvous-timeout = 1 s: 2 executors with [2, 2] cores, one rank each.");
+            "Cannot start 3 ranks because the cluster has room for 2 after train.rendezvous-timeout = 1 s: 2 executors with [4, 4] cores, one rank each.");
   }
 
   @Test
-  void reportsOfRankZeroComeToTheDriver() {
+  void reportsOfRankZeroComeToTheDriverAndToSparksPagesWhileTheRanksWork(@TempDir Path folder)
+      throws Exception {
     List<String> lines = Collections.synchronizedList(new ArrayList<>());
-    new BarrierLauncher(spark, settings(2))
-        .run(
-            "test",
-            lines::add,
-            () -> 0,
-            (scope, collective) -> {
-              // Until a heartbeat has carried one of the lines.
-              for (int i = 0; i < 40; i++) {
-                if (scope.rank() == 0) {
-                  scope.progress().accept("step " + i);
-                }
-                pause(collective);
-              }
-              return 0;
-            });
+    String seen = folder.resolve("seen").toString();
+    CompletableFuture<Void> run =
+        CompletableFuture.runAsync(
+            () ->
+                new BarrierLauncher(spark, settings(2))
+                    .run(
+                        "kklip train test",
+                        lines::add,
+                        () -> 0,
+                        (scope, collective) -> {
+                          // Until the test has seen what it waits for.
+                          for (int i = 1; !Files.exists(Path.of(seen)) && i < 600; i++) {
+                            if (scope.rank() == 0) {
+                              scope.progress().line("step " + i);
+                              scope.progress().at(i, i / 8.0);
+                            }
+                            pause(collective);
+                          }
+                          return 0;
+                        }));
+    Pattern step = Pattern.compile("\"name\" : \"step\",\\s+\"value\" : \"\\d+\"");
+    Pattern epoch = Pattern.compile("\"name\" : \"epoch\",\\s+\"value\" : \"\\d+\\.\\d\\d\"");
+    long end = System.nanoTime() + Duration.ofSeconds(50).toNanos();
+    String stages = "";
+    while (!(step.matcher(stages).find() && epoch.matcher(stages).find()) && !run.isDone()) {
+      assertThat(System.nanoTime()).as(stages).isLessThan(end);
+      stages = page("stages?status=active");
+    }
+    assertThat(run).as(stages).isNotDone();
+    assertThat(page("jobs?status=running"))
+        .contains("\"description\" : \"kklip train test, 2 ranks, attempt 1\"");
+    Files.createFile(Path.of(seen));
+    run.get(30, TimeUnit.SECONDS);
     assertThat(lines).isNotEmpty().allSatisfy(line -> assertThat(line).matches("step \\d+"));
+  }
+
+  /** Of the REST interface of Spark's UI. */
+  private static String page(String name) throws Exception {
+    URI uri =
+        URI.create(
+            spark.sc().uiWebUrl().get()
+                + "/api/v1/applications/"
+                + spark.sc().applicationId()
+                + "/"
+                + name);
+    return HttpClient.newHttpClient()
+        .send(HttpRequest.newBuilder(uri).build(), HttpResponse.BodyHandlers.ofString())
+        .body();
   }
 
   /** A tenth of a second of work on rank 1, which rank 0 waits for. */

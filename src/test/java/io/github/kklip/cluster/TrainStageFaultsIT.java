@@ -18,6 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.apache.spark.ExceptionFailure;
 import org.apache.spark.SparkConf;
@@ -157,6 +158,9 @@ class TrainStageFaultsIT {
     TrainResult result = run.get(4, TimeUnit.MINUTES);
     assertThat(result.complete()).isTrue();
     assertThat(result.firstStep()).isGreaterThanOrEqualTo(40);
+    // In mid-epoch: an epoch has 20 to 25 steps, and checkpoints are made every 10.
+    double epochs = result.last().epoch() * result.firstStep() / STEPS;
+    assertThat(epochs - Math.floor(epochs)).isBetween(0.05, 0.95);
     assertThat(weights(result)).isEqualTo(undisturbed);
   }
 
@@ -230,12 +234,25 @@ class TrainStageFaultsIT {
         signal("CONT", executor);
       }
     }
-    // What was begun when it was stopped was not finished after it.
-    for (String file : before) {
+    // What was begun when it was stopped was not finished after it, nor anything of its own begun.
+    List<String> after = files("halted");
+    List<Path> known = before.stream().map(file -> Path.of(file).getParent()).toList();
+    for (String file : after) {
       Path path = Path.of(file);
-      if (Files.exists(path) && file.contains("step-")) {
+      boolean its =
+          file.contains("step-")
+              ? known.contains(path.getParent())
+              : file.contains("tfevents.") && started(file) < stopped;
+      if (its) {
+        assertThat(before).contains(file);
         assertThat(Files.getLastModifiedTime(path).toMillis()).as(file).isLessThan(stopped + 1000);
       }
+    }
+    List<String> markers = after.stream().filter(file -> file.endsWith("checkpoint.json")).toList();
+    assertThat(markers.stream().map(file -> newest(List.of(file)))).doesNotHaveDuplicates();
+    try (Stream<String> lines = Files.lines(folder.resolve("halted").resolve("metrics.jsonl"))) {
+      assertThat(lines.map(line -> line.replaceAll(".*\"step\":(\\d+),.*", "$1")))
+          .isEqualTo(LongStream.rangeClosed(1, STEPS).mapToObj(Long::toString).toList());
     }
     for (ProcessHandle executor : halted) {
       // Nobody wants it any more.
@@ -265,6 +282,11 @@ class TrainStageFaultsIT {
     try (var files = Files.walk(folder.resolve(output))) {
       return files.filter(Files::isRegularFile).map(Path::toString).toList();
     }
+  }
+
+  /** When the attempt began that wrote a file of events. */
+  private static long started(String file) {
+    return Long.parseLong(file.replaceAll(".*tfevents\\.(\\d+)\\..*", "$1"));
   }
 
   private static long newest(List<String> files) {

@@ -74,14 +74,25 @@ class TrainStageTest {
   @Test
   void tooLittleMemoryIsRefusedWithWhatIsNeeded() {
     MemoryEstimate estimate =
-        new MemoryEstimate(Map.of("activations", 900L << 20, "transport", 0L));
+        new MemoryEstimate(
+            new TreeMap<>(
+                Map.of(
+                    "activations",
+                    600L << 20,
+                    "prefetch",
+                    256L << 20,
+                    "pixels of a step",
+                    44L << 20,
+                    "transport",
+                    0L)));
     SparkConf conf =
         new SparkConf(false).setMaster("k8s://https://host").set("spark.executor.memory", "4g");
     assertThatThrownBy(() -> TrainStage.checkMemory(conf, estimate))
         .isInstanceOf(SettingsException.class)
         .hasMessage(
             "Cannot train with spark.executor.memoryOverhead = 409 MiB because a rank takes about"
-                + " 1300 MiB outside of the heap: libtorch 400, training 900 MiB (activations 900)."
+                + " 1300 MiB outside of the heap: libtorch 400, training 900 MiB"
+                + " (activations 600, pixels of a step 44, prefetch 256)."
                 + " Set spark.executor.memoryOverhead to that, or train.micro-batch lower.");
     TrainStage.checkMemory(conf.clone().set("spark.executor.memoryOverhead", "1300m"), estimate);
     TrainStage.checkMemory(conf.clone().setMaster("spark://host:7077"), estimate);
@@ -90,15 +101,39 @@ class TrainStageTest {
                 TrainStage.checkMemory(
                     conf.clone()
                         .set("spark.executor.memoryOverhead", "2g")
-                        .set("spark.executor.memory", "300m"),
+                        .set("spark.executor.memory", "400m"),
                     estimate))
         .hasMessageContaining("at least 512 MiB of heap");
+    SparkConf small =
+        new SparkConf(false).setMaster("spark://host:7077").set("spark.executor.memory", "300m");
+    assertThatThrownBy(() -> TrainStage.checkMemory(small, estimate))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageStartingWith(
+            "Cannot train with spark.executor.memory = 300 MiB because a JVM has no more direct"
+                + " memory than heap, and a rank and Spark take about 364 MiB of it.");
+    TrainStage.checkMemory(
+        small.clone().set("spark.executor.extraJavaOptions", "-XX:MaxDirectMemorySize=1g"),
+        estimate);
+    TrainStage.checkMemory(small.clone().setMaster("local[1]"), estimate);
   }
 
   @Test
   void progressIsOneReadableLine() {
     List<String> lines = new ArrayList<>();
-    TrainStage.Progress progress = new TrainStage.Progress(64, lines::add);
+    TrainStage.Progress progress =
+        new TrainStage.Progress(
+            64,
+            new RankProgress() {
+              @Override
+              public void line(String line) {
+                lines.add(line);
+              }
+
+              @Override
+              public void at(long step, double epoch) {
+                lines.add(step + " " + epoch);
+              }
+            });
     progress.started(10, 100, 4.16);
     progress.step(
         new StepReport(
@@ -117,6 +152,7 @@ class TrainStageTest {
     assertThat(lines)
         .containsExactly(
             "training begins at step 10 of 100",
+            "20 0.5",
             // 80 steps of 64 pairs at 80 pairs/s are 64 seconds.
             "step 20 of 100, epoch 0.50, loss 3.2500 (contrastive 3.0000, emb 0.2500), logit scale 2.659, 80.0 pairs/s, waiting for data 3.1 %, 0:01:04 to go, 2 steps skipped",
             "checkpoint of step 20: /runs/a/checkpoints/step-20");

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -46,13 +47,17 @@ class CheckpointStoreTest {
   }
 
   private String write(long step, int keep) throws IOException {
+    return write(step, keep, () -> {});
+  }
+
+  private String write(long step, int keep, Runnable guard) throws IOException {
     Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
     files.put(
         Checkpoint.MODEL, out -> out.write(("weights " + step).getBytes(StandardCharsets.UTF_8)));
     files.put(Checkpoint.OPTIMIZER, out -> out.write(new byte[100]));
     byte[] json = Json.pretty(state(step));
     files.put(Checkpoint.STATE, out -> out.write(json));
-    return store.write(step, files, keep);
+    return store.write(step, files, keep, guard);
   }
 
   private static Path local(String location) {
@@ -147,9 +152,36 @@ class CheckpointStoreTest {
                           out.write(1);
                           throw new IOException("disk full");
                         }),
-                    1))
+                    1,
+                    () -> {}))
         .hasMessage("disk full");
     assertThat(newestStep()).isEqualTo(1);
+  }
+
+  /** Whichever piece it was at when it was stopped: it makes no checkpoint and removes none. */
+  @Test
+  void whatMayNotWriteAnyMoreMakesNoCheckpointAndRemovesNone() throws IOException {
+    Path first = local(write(1, 9));
+    AtomicInteger asked = new AtomicInteger();
+    Checkpoint.delete(local(write(2, 9, asked::incrementAndGet)));
+    assertThat(asked.get()).isGreaterThan(10);
+    for (int allowed = 0; allowed < asked.get(); allowed++) {
+      AtomicInteger left = new AtomicInteger(allowed);
+      assertThatThrownBy(
+              () ->
+                  write(
+                      2,
+                      1,
+                      () -> {
+                        if (left.getAndDecrement() == 0) {
+                          throw new IllegalStateException("others have gone on");
+                        }
+                      }))
+          .hasMessage("others have gone on");
+      assertThat(first.resolve(CheckpointStore.MARKER)).exists();
+      // The last two times only the removal was left to do.
+      assertThat(newestStep()).isEqualTo(allowed < asked.get() - 2 ? 1 : 2);
+    }
   }
 
   @Test

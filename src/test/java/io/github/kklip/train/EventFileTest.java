@@ -30,7 +30,7 @@ class EventFileTest {
     EventFile file =
         new EventFile(output.toString(), new Configuration(false), 1_700_000_000_123L, 7);
     file.add(1_700_000_001.5, 300, new TreeMap<>(Map.of("loss", 2.5, "loss/emb", Double.NaN)));
-    file.publish();
+    file.publish(file.bytes());
     Path path = output.resolve("tensorboard").resolve("events.out.tfevents.1700000000123.kklip");
     ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(path)).order(ByteOrder.LITTLE_ENDIAN);
     List<Map<Integer, Object>> events = new ArrayList<>();

@@ -9,10 +9,13 @@ import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A training in a process of its own, for its memory: prints the estimate and what the process took
- * more at its peak than when it was idle, in bytes. Arguments: folder of the data, settings.
+ * A training in a process of its own, for its memory: prints the estimate, what the process took at
+ * its peak more than when it was idle, and what it took outside of the heap, in bytes. It is
+ * stopped after some steps, so that the loader comes to its bound. Arguments: folder of the data,
+ * settings.
  */
 final class MemoryProcess {
   private MemoryProcess() {}
@@ -27,14 +30,17 @@ final class MemoryProcess {
       var x = Torch.zeros(manager, new Shape(64, 64), ElementType.FLOAT32);
       x.matMul(x).close();
     }
+    AtomicInteger step = new AtomicInteger();
     long idle = ResidentMemory.kibibytes();
     Trainer.run(
         plan,
         new Rank(new SoloCollective(), Device.cpu(), 1),
         TinyDataset.CONFIGURATION,
         TrainProgress.SILENT,
-        () -> false);
+        () -> step.incrementAndGet() == 4);
+    long peak = ResidentMemory.peakKibibytes();
+    long heap = Runtime.getRuntime().maxMemory();
     System.out.println(
-        MemoryEstimate.of(plan).total() + " " + (ResidentMemory.peakKibibytes() - idle) * 1024);
+        MemoryEstimate.of(plan).total() + " " + (peak - idle) * 1024 + " " + (peak * 1024 - heap));
   }
 }

@@ -51,6 +51,11 @@ final class TinyDataset {
     dataset = new DatasetFolder(folder.toString(), CONFIGURATION);
   }
 
+  /** One that was made before. */
+  static TinyDataset at(Path folder) {
+    return new TinyDataset(folder);
+  }
+
   /** Only pairs and tokenizer: enough for plain CLIP. */
   static TinyDataset pairs(Path folder, int... shardRows) throws IOException {
     TinyDataset made = new TinyDataset(folder);
@@ -75,9 +80,14 @@ final class TinyDataset {
 
   /** With embeddings and labels; the embedding of row {@code notANumber} of shard 0 is NaN. */
   static TinyDataset whole(Path folder, int notANumber, int... shardRows) throws IOException {
+    return odd(folder, notANumber, Float.NaN, shardRows);
+  }
+
+  /** With embeddings and labels; the embedding of row {@code row} of shard 0 has an odd value. */
+  static TinyDataset odd(Path folder, int row, float value, int... shardRows) throws IOException {
     TinyDataset made = pairs(folder, shardRows);
     for (Shard shard : made.shards) {
-      made.writeTeacher(shard, notANumber);
+      made.writeTeacher(shard, row, value);
       made.writeLabels(shard);
     }
     Json.write(
@@ -147,7 +157,7 @@ final class TinyDataset {
     return bytes.toByteArray();
   }
 
-  private void writeTeacher(Shard shard, int notANumber) throws IOException {
+  private void writeTeacher(Shard shard, int odd, float value) throws IOException {
     SplitMix64 random = new SplitMix64(100 + shard.index());
     try (VectorWriter writer =
         new VectorWriter(
@@ -164,8 +174,8 @@ final class TinyDataset {
         for (int i = 0; i < DIMENSION; i++) {
           values[i] = (float) random.nextGaussian();
         }
-        if (shard.index() == 0 && row++ == notANumber) {
-          values[3] = Float.NaN;
+        if (shard.index() == 0 && row++ == odd) {
+          values[3] = value;
         }
         writer.write(id, values);
       }
