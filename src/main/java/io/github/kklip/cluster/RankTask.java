@@ -103,7 +103,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
       List<Peer> peers = all.stream().map(Address::peer).toList();
       try (Collective collective =
           Communicator.connect(
-              listener, rank, peers, secretOf(context.stageAttemptNumber()), limits, wiring)) {
+              listener, rank, peers, secretOf(context.stageAttemptNumber()), limits, wiring, place.gpu())) {
         CountDownLatch ended = watchForKill(context, collective);
         try {
           return body.run(

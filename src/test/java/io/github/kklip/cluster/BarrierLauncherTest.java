@@ -86,6 +86,15 @@ class BarrierLauncherTest {
     assertThat(BarrierLauncher.wiring(careful, settings(2).train()).encrypted()).isTrue();
     Settings.Train off = settings(2, "train.encryption=off").train();
     assertThat(BarrierLauncher.wiring(careful, off).encrypted()).isFalse();
+    Settings.Train nccl = settings(2, "train.transport=nccl").train();
+    assertThatThrownBy(() -> BarrierLauncher.wiring(careful, nccl))
+        .hasMessageContaining("Cannot use train.transport = nccl because connections are to be encrypted")
+        .hasMessageContaining("Set train.encryption = off");
+    assertThatThrownBy(() -> BarrierLauncher.wiring(plain, nccl))
+        .hasMessageContaining("Cannot use train.transport = nccl because Spark gives tasks no GPUs");
+    Settings.Train both = settings(2, "train.transport=nccl", "train.encryption=off").train();
+    careful.set("spark.task.resource.gpu.amount", "1");
+    assertThat(BarrierLauncher.wiring(careful, both).encrypted()).isFalse();
     Settings.Train on = settings(2, "train.encryption=on", "train.transport=tcp").train();
     assertThat(BarrierLauncher.wiring(plain, on).encrypted()).isTrue();
     assertThat(run(settings(2, "train.encryption=on", "train.transport=tcp"), TRANSPORT))

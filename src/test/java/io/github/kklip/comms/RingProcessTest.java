@@ -1,6 +1,7 @@
 package io.github.kklip.comms;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -119,6 +120,30 @@ class RingProcessTest {
   @Test
   void withoutRoomForSharedMemoryThereIsTcp() throws Exception {
     start(2, 300_001, 3, 20, 20, "AUTO", folder.toString(), "ulimit -f 100;");
+    assertTransport("tcp");
+    for (BufferedReader output : outputs) {
+      assertThat(output.readLine()).isEqualTo("first");
+      assertThat(output.readLine()).isEqualTo("done");
+    }
+  }
+
+  /** A file system in memory that is really full: each rank has one of 1 MiB. */
+  @Test
+  void aFullFileSystemInMemoryLeavesTcp() throws Exception {
+    String mount = "mount -t tmpfs -o size=1m full " + folder;
+    Process probe = new ProcessBuilder("unshare", "-rUm", "bash", "-c", mount).start();
+    assumeTrue(
+        probe.waitFor(20, TimeUnit.SECONDS) && probe.exitValue() == 0,
+        "a user may mount nothing here");
+    start(
+        2,
+        300_001,
+        3,
+        20,
+        20,
+        "AUTO",
+        folder.toString(),
+        "exec unshare -rUm bash -c '" + mount + " && exec \"$0\" \"$@\"' \"$0\" \"$@\";");
     assertTransport("tcp");
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
