@@ -153,8 +153,8 @@ public final class Communicator implements Collective {
     boolean required = wiring.transport() == Settings.Transport.NCCL;
     if (required && wiring.encrypted()) {
       throw CollectiveException.primary(
-          "Cannot use train.transport = nccl because connections are to be encrypted, which NCCL does not do."
-              + " Set train.encryption = off to let gradients travel in the clear.",
+          "Cannot use train.transport = nccl because connections are to be encrypted, which NCCL"
+              + " does not do. Set train.encryption = off to let gradients travel in the clear.",
           null);
     }
     if (wiring.transport() == Settings.Transport.TCP) {
@@ -166,7 +166,8 @@ public final class Communicator implements Collective {
     }
     if (wiring.encrypted()) {
       LOG.info(
-          "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow it.",
+          "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow"
+              + " it.",
           rank);
       return host;
     }

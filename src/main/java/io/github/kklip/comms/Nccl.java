@@ -249,9 +249,7 @@ final class Nccl implements Transport {
     long start = System.nanoTime();
     int next = (rank + 1) % ranks;
     int[] failure = new int[1];
-    for (int status = cudaStreamQuery(stream);
-        status != 0;
-        status = cudaStreamQuery(stream)) {
+    for (int status = cudaStreamQuery(stream); status != 0; status = cudaStreamQuery(stream)) {
       if (status != cudaErrorNotReady) {
         cuda(status);
       }

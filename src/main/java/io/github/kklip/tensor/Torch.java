@@ -246,7 +246,8 @@ public final class Torch {
 
   /**
    * The memory of a contiguous tensor on its device. The host may use no more than its address, and
-   * only while the tensor lives: to read or write through it ends the JVM where the device is a GPU.
+   * only while the tensor lives: to read or write through it ends the JVM where the device is a
+   * GPU.
    */
   public static ByteBuffer deviceMemory(NDArray x) {
     PointerByReference address = new PointerByReference();

@@ -12,8 +12,7 @@ import java.nio.ByteOrder;
 /**
  * Elements of a flat tensor where a collective can reach them: the tensor's own memory on the CPU,
  * and on a GPU where the collective takes it; else a host buffer, also when they travel as another
- * type. The tensor has to
- * outlive it.
+ * type. The tensor has to outlive it.
  */
 final class HostRange implements AutoCloseable {
   private final NDArray range;

@@ -113,7 +113,8 @@ final class Student implements AutoCloseable {
   void share(Checkpoint checkpoint, long updates) throws IOException {
     optimizer.restore(updates);
     for (Division.Stretch stretch : stretches) {
-      try (HostRange range = HostRange.of(model.parameters().data(), stretch, travelling, collective)) {
+      try (HostRange range =
+          HostRange.of(model.parameters().data(), stretch, travelling, collective)) {
         collective.broadcast(range.read(), 0).await();
         range.write();
       }

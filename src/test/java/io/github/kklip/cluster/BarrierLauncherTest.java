@@ -88,10 +88,12 @@ class BarrierLauncherTest {
     assertThat(BarrierLauncher.wiring(careful, off).encrypted()).isFalse();
     Settings.Train nccl = settings(2, "train.transport=nccl").train();
     assertThatThrownBy(() -> BarrierLauncher.wiring(careful, nccl))
-        .hasMessageContaining("Cannot use train.transport = nccl because connections are to be encrypted")
+        .hasMessageContaining(
+            "Cannot use train.transport = nccl because connections are to be encrypted")
         .hasMessageContaining("Set train.encryption = off");
     assertThatThrownBy(() -> BarrierLauncher.wiring(plain, nccl))
-        .hasMessageContaining("Cannot use train.transport = nccl because Spark gives tasks no GPUs");
+        .hasMessageContaining(
+            "Cannot use train.transport = nccl because Spark gives tasks no GPUs");
     Settings.Train both = settings(2, "train.transport=nccl", "train.encryption=off").train();
     careful.set("spark.task.resource.gpu.amount", "1");
     assertThat(BarrierLauncher.wiring(careful, both).encrypted()).isFalse();
@@ -181,7 +183,8 @@ class BarrierLauncherTest {
             () -> run(settings(3, "train.rendezvous-timeout=1s"), (scope, c) -> scope.rank()))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining(
-            "Cannot start 3 ranks because the cluster has room for 2 after train.rendezvous-timeout = 1 s: 2 executors with [2, 2] cores, one rank each.");
+            "Cannot start 3 ranks because the cluster has room for 2 after train.rendezvous-timeout"
+                + " = 1 s: 2 executors with [2, 2] cores, one rank each.");
   }
 
   @Test
@@ -251,7 +254,8 @@ class BarrierLauncherTest {
                     }))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "Cannot finish the impossible because a task failed: Cannot read shard 2: it is round.");
+            "Cannot finish the impossible because a task failed: Cannot read shard 2: it is"
+                + " round.");
     try (var files = Files.list(Path.of(tries))) {
       assertThat(files.count()).isEqualTo(4);
     }

@@ -531,7 +531,8 @@ class CommunicatorTest {
                   collective.allReduce(floats(1, 1000), ElementType.FLOAT32).await();
                 }
               });
-      List<CollectiveException> failures = List.of(failure(outcomes.get(0)), failure(outcomes.get(1)));
+      List<CollectiveException> failures =
+          List.of(failure(outcomes.get(0)), failure(outcomes.get(1)));
       assertThat(failures)
           .anySatisfy(e -> assertThat(e.isSecondary()).isFalse())
           .anySatisfy(e -> assertThat(told(e)).contains("was not sealed by this job"));
