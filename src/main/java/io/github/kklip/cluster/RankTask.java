@@ -170,7 +170,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
   }
 
   /** The address that others reach this executor by, where the machine has it; else any. */
-  private static InetAddress bindAddress(String host) throws IOException {
+  static InetAddress bindAddress(String host) throws IOException {
     for (InetAddress address : InetAddress.getAllByName(host)) {
       if (NetworkInterface.getByInetAddress(address) != null) {
         return address;

@@ -79,6 +79,13 @@ class BarrierLauncherTest {
   }
 
   @Test
+  void ranksListenWhereSparkIsReached() throws Exception {
+    assertThat(RankTask.bindAddress("127.0.0.1").isLoopbackAddress()).isTrue();
+    // A name of a gateway before the machine: on whatever address the machine has.
+    assertThat(RankTask.bindAddress("192.0.2.1").isAnyLocalAddress()).isTrue();
+  }
+
+  @Test
   void ranksEncryptWhenSparkDoes() {
     SparkConf plain = new SparkConf(false);
     SparkConf careful = plain.clone().set("spark.network.crypto.enabled", "true");

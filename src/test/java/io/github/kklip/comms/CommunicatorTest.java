@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import io.github.kklip.config.Settings;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
@@ -677,6 +678,36 @@ class CommunicatorTest {
     try (RingListener first = RingListener.open(local, 0);
         RingListener second = RingListener.open(local, first.port())) {
       assertThat(second.port()).isBetween(first.port() + 1, first.port() + RingListener.PORTS - 1);
+    }
+  }
+
+  @Test
+  void aRangeWithoutFreePortIsRefused() throws Exception {
+    InetAddress local = InetAddress.getLoopbackAddress();
+    RingListener last = null;
+    try {
+      last = RingListener.open(local, 65_535);
+    } catch (IOException e) {
+      // Somebody has it: as well.
+    }
+    try {
+      assertThatThrownBy(() -> RingListener.open(local, 65_535))
+          .hasMessageContaining("no port from 65535 to 65535 can be used")
+          .hasMessageContaining("Set train.port");
+    } finally {
+      if (last != null) {
+        last.close();
+      }
+    }
+  }
+
+  /** Linux answers on all of 127.0.0.0/8, so that another address of this machine is at hand. */
+  @Test
+  void onlyTheBoundAddressListens() throws Exception {
+    try (RingListener listener = Ranks.listener()) {
+      new Socket("127.0.0.1", listener.port()).close();
+      assertThatThrownBy(() -> new Socket("127.0.0.2", listener.port()).close())
+          .isInstanceOf(ConnectException.class);
     }
   }
 

@@ -139,7 +139,11 @@ class RingProcessTest {
                 "-rUm",
                 "bash",
                 "-c",
-                "mount -t tmpfs -o size=" + size + " tmpfs " + folder + " && echo mounted && exec cat")
+                "mount -t tmpfs -o size="
+                    + size
+                    + " tmpfs "
+                    + folder
+                    + " && echo mounted && exec cat")
             .redirectError(ProcessBuilder.Redirect.DISCARD)
             .start();
     processes.add(holder);
