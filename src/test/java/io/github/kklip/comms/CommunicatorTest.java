@@ -705,8 +705,9 @@ class CommunicatorTest {
   @Test
   void onlyTheBoundAddressListens() throws Exception {
     try (RingListener listener = Ranks.listener()) {
-      new Socket("127.0.0.1", listener.port()).close();
-      assertThatThrownBy(() -> new Socket("127.0.0.2", listener.port()).close())
+      new Socket(InetAddress.getLoopbackAddress(), listener.port()).close();
+      InetAddress other = InetAddress.getByAddress(new byte[] {127, 0, 0, 2});
+      assertThatThrownBy(() -> new Socket(other, listener.port()).close())
           .isInstanceOf(ConnectException.class);
     }
   }
