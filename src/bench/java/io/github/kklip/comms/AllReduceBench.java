@@ -5,9 +5,12 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -18,6 +21,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -32,6 +40,7 @@ import java.util.regex.Pattern;
 public final class AllReduceBench {
   private static final Duration LIMIT = Duration.ofMinutes(3);
   private static final int ROUNDS = 5;
+  private static final int LIMIT_BYTES = 1 << 27;
   private static final Pattern SECONDS = Pattern.compile("\"seconds\": ([0-9.e-]+)");
 
   private AllReduceBench() {}
@@ -101,6 +110,11 @@ public final class AllReduceBench {
       for (Group group : groups.values()) {
         group.seconds("4 200"); // Until all is compiled.
       }
+      System.out.printf(
+          Locale.ROOT,
+          "limits: copy in memory %.2f GB/s, loopback TCP %.2f GB/s, both ways together%n",
+          copyLimit(),
+          loopbackLimit());
       for (int size : sizes) {
         compare(ranks, size, groups);
       }
@@ -111,10 +125,82 @@ public final class AllReduceBench {
     }
   }
 
+  /** Bytes copied in a second by as many threads as there are processors. */
+  private static double copyLimit() {
+    return perSecond(
+        Runtime.getRuntime().availableProcessors(),
+        thread -> {
+          ByteBuffer from = ByteBuffer.allocateDirect(LIMIT_BYTES);
+          ByteBuffer to = ByteBuffer.allocateDirect(LIMIT_BYTES);
+          to.put(0, from, 0, LIMIT_BYTES);
+          return () -> {
+            to.put(0, from, 0, LIMIT_BYTES);
+            return LIMIT_BYTES;
+          };
+        });
+  }
+
+  /** Bytes received in a second by two threads that send to each other. */
+  private static double loopbackLimit() throws IOException {
+    try (ServerSocketChannel server =
+            ServerSocketChannel.open()
+                .bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+        SocketChannel there = SocketChannel.open(server.getLocalAddress());
+        SocketChannel here = server.accept()) {
+      return perSecond(2, thread -> exchange(thread == 0 ? here : there));
+    }
+  }
+
+  /** Sends and receives {@value #LIMIT_BYTES} bytes at the same time, in pieces. */
+  private static Callable<Integer> exchange(SocketChannel channel) throws IOException {
+    channel.configureBlocking(false);
+    ByteBuffer out = ByteBuffer.allocateDirect(1 << 18);
+    ByteBuffer in = ByteBuffer.allocateDirect(1 << 18);
+    return () -> {
+      int sent = 0;
+      int received = 0;
+      while (sent < LIMIT_BYTES || received < LIMIT_BYTES) {
+        sent += channel.write(out.clear().limit(Math.min(out.capacity(), LIMIT_BYTES - sent)));
+        received += channel.read(in.clear().limit(Math.min(in.capacity(), LIMIT_BYTES - received)));
+      }
+      return received;
+    };
+  }
+
+  private interface Contestant {
+    /** What a thread does again and again, and how many bytes that moves. */
+    Callable<Integer> of(int thread) throws IOException;
+  }
+
+  /** GB/s of all threads together, the best of some rounds. */
+  private static double perSecond(int threads, Contestant contestant) {
+    ExecutorService pool = Executors.newFixedThreadPool(threads);
+    try {
+      List<Callable<Integer>> works = new ArrayList<>();
+      for (int thread = 0; thread < threads; thread++) {
+        works.add(contestant.of(thread));
+      }
+      double best = 0;
+      for (int round = 0; round < 4 * ROUNDS; round++) {
+        long start = System.nanoTime();
+        double bytes = 0;
+        for (Future<Integer> moved : pool.invokeAll(works)) {
+          bytes += moved.get();
+        }
+        best = Math.max(best, bytes / (System.nanoTime() - start));
+      }
+      return best;
+    } catch (IOException | InterruptedException | ExecutionException e) {
+      throw new IllegalStateException(e);
+    } finally {
+      pool.shutdown();
+    }
+  }
+
   private static void compare(int ranks, int size, Map<String, Group> groups) throws IOException {
     int repeats = size > 200 ? 1 : size > 32 ? 4 : 12;
     Map<String, List<Double>> seconds = new LinkedHashMap<>();
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < (size > 200 ? 3 : ROUNDS); round++) {
       for (Map.Entry<String, Group> group : groups.entrySet()) {
         seconds
             .computeIfAbsent(group.getKey(), k -> new ArrayList<>())

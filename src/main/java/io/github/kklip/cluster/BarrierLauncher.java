@@ -145,9 +145,28 @@ public final class BarrierLauncher {
         };
     if (sparkEncrypts && !encrypted) {
       LOG.warn(
-          "Spark encrypts its connections, but gradients travel in the clear: train.encryption = off");
+          "Spark encrypts its connections, but gradients travel in the clear: train.encryption ="
+              + " off");
+    }
+    if (train.transport() == Settings.Transport.NCCL) {
+      requireNccl(conf, encrypted);
     }
     return new Wiring(train.transport(), train.sharedFolder(), encrypted);
+  }
+
+  private static void requireNccl(SparkConf conf, boolean encrypted) {
+    if (encrypted) {
+      throw new SettingsException(
+          "Cannot use train.transport = nccl because connections are to be encrypted, as Spark's"
+              + " are or train.encryption = on says, and NCCL cannot encrypt. Set train.encryption"
+              + " = off to let gradients travel in the clear, or train.transport = auto.");
+    }
+    if (!conf.contains("spark.task.resource.gpu.amount")) {
+      throw new SettingsException(
+          "Cannot use train.transport = nccl because Spark gives tasks no GPUs. Set"
+              + " spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount = 1, or"
+              + " train.transport = auto.");
+    }
   }
 
   private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {

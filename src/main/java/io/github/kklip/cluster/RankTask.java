@@ -103,7 +103,13 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
       List<Peer> peers = all.stream().map(Address::peer).toList();
       try (Collective collective =
           Communicator.connect(
-              listener, rank, peers, secretOf(context.stageAttemptNumber()), limits, wiring)) {
+              listener,
+              rank,
+              peers,
+              secretOf(context.stageAttemptNumber()),
+              limits,
+              wiring,
+              place.gpu())) {
         CountDownLatch ended = watchForKill(context, collective);
         try {
           return body.run(
@@ -164,7 +170,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
   }
 
   /** The address that others reach this executor by, where the machine has it; else any. */
-  private static InetAddress bindAddress(String host) throws IOException {
+  static InetAddress bindAddress(String host) throws IOException {
     for (InetAddress address : InetAddress.getAllByName(host)) {
       if (NetworkInterface.getByInetAddress(address) != null) {
         return address;
@@ -185,7 +191,8 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
               ranks
                   + "an executor on "
                   + all.get(a).peer().host()
-                  + ". Set spark.task.cpus to the cores of an executor, so that each runs one rank.");
+                  + ". Set spark.task.cpus to the cores of an executor, so that each runs one"
+                  + " rank.");
         }
         if (!cpu && sameHost && all.get(a).device().equals(all.get(b).device())) {
           throw new SettingsException(
@@ -193,7 +200,8 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
                   + all.get(a).device()
                   + " on "
                   + all.get(a).peer().host()
-                  + ". Set spark.task.resource.gpu.amount to 1, and give the workers of one host different GPUs.");
+                  + ". Set spark.task.resource.gpu.amount to 1, and give the workers of one host"
+                  + " different GPUs.");
         }
       }
     }

@@ -14,6 +14,8 @@ public record TaskPlace(String device, int threads) {
   /** Spark's name for GPUs as a resource. */
   static final String GPU = "gpu";
 
+  private static final String CUDA = "cuda:";
+
   /**
    * The place of the running task.
    *
@@ -21,8 +23,13 @@ public record TaskPlace(String device, int threads) {
    */
   public static TaskPlace of(TaskContext context, int threads) {
     return new TaskPlace(
-        gpu(context).map(address -> "cuda:" + address).orElse("cpu"),
+        gpu(context).map(address -> CUDA + address).orElse("cpu"),
         threads > 0 ? threads : context.cpus());
+  }
+
+  /** The number of the GPU; -1 on the CPU. */
+  int gpu() {
+    return device.startsWith(CUDA) ? Integer.parseInt(device.substring(CUDA.length())) : -1;
   }
 
   private static Optional<String> gpu(TaskContext context) {

@@ -2,9 +2,6 @@ package io.github.kklip.comms;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.DoubleBuffer;
-import java.nio.FloatBuffer;
-import java.nio.ShortBuffer;
 
 /**
  * Adds one buffer to another. Blocks go through arrays that stay in the first cache, because the
@@ -20,54 +17,74 @@ final class Accumulator {
   private final short[] shortSums = new short[BLOCK];
   private final short[] shortTerms = new short[BLOCK];
 
-  /** {@code sums += terms} over all remaining bytes; positions stay. */
-  void add(ByteBuffer sums, ByteBuffer terms, ElementType type) {
-    ByteBuffer to = sums.slice().order(ByteOrder.nativeOrder());
-    ByteBuffer from = terms.slice().order(ByteOrder.nativeOrder());
+  /** {@code sum += term} over all remaining bytes; positions stay. */
+  void add(ByteBuffer sum, ByteBuffer term, ElementType type) {
+    ByteBuffer to = sum.slice().order(ByteOrder.nativeOrder());
+    for (int start = 0; start < to.limit(); start += BLOCK * type.bytes()) {
+      int bytes = Math.min(BLOCK * type.bytes(), to.limit() - start);
+      ByteBuffer block = to.slice(start, bytes).order(ByteOrder.nativeOrder());
+      take(type, block, bytes / type.bytes(), false);
+      take(
+          type,
+          term.slice(term.position() + start, bytes).order(ByteOrder.nativeOrder()),
+          bytes / type.bytes(),
+          true);
+      give(type, block);
+    }
+  }
+
+  /**
+   * Sums buffers of equal size, in their order: {@code sum = copy = terms[0] + terms[1] + ...};
+   * positions stay. The sum may stand where one of the terms does.
+   */
+  void sum(ElementType type, ByteBuffer sum, ByteBuffer copy, ByteBuffer... terms) {
+    for (int start = 0; start < sum.remaining(); start += BLOCK * type.bytes()) {
+      int bytes = Math.min(BLOCK * type.bytes(), sum.remaining() - start);
+      for (int k = 0; k < terms.length; k++) {
+        ByteBuffer term =
+            terms[k].slice(terms[k].position() + start, bytes).order(ByteOrder.nativeOrder());
+        take(type, term, bytes / type.bytes(), k > 0);
+      }
+      give(type, sum.slice(sum.position() + start, bytes).order(ByteOrder.nativeOrder()));
+      copy.put(copy.position() + start, sum, sum.position() + start, bytes);
+    }
+  }
+
+  /** Adds a block to the sums, or begins them with it. */
+  private void take(ElementType type, ByteBuffer block, int n, boolean adds) {
     switch (type) {
-      case FLOAT32 -> addFloats(to.asFloatBuffer(), from.asFloatBuffer());
-      case FLOAT64 -> addDoubles(to.asDoubleBuffer(), from.asDoubleBuffer());
-      case BFLOAT16 -> addHalves(to.asShortBuffer(), from.asShortBuffer());
+      case FLOAT32 -> {
+        block.asFloatBuffer().get(0, adds ? floatTerms : floatSums, 0, n);
+        for (int i = 0; adds && i < n; i++) {
+          floatSums[i] += floatTerms[i];
+        }
+      }
+      case FLOAT64 -> {
+        block.asDoubleBuffer().get(0, adds ? doubleTerms : doubleSums, 0, n);
+        for (int i = 0; adds && i < n; i++) {
+          doubleSums[i] += doubleTerms[i];
+        }
+      }
+      case BFLOAT16 -> {
+        block.asShortBuffer().get(0, adds ? shortTerms : shortSums, 0, n);
+        for (int i = 0; adds && i < n; i++) {
+          shortSums[i] =
+              round(
+                  Float.intBitsToFloat(shortSums[i] << 16)
+                      + Float.intBitsToFloat(shortTerms[i] << 16));
+        }
+      }
       case INT8 -> throw new IllegalArgumentException("Cannot sum INT8.");
     }
   }
 
-  private void addFloats(FloatBuffer sums, FloatBuffer terms) {
-    for (int start = 0; start < sums.limit(); start += BLOCK) {
-      int n = Math.min(BLOCK, sums.limit() - start);
-      sums.get(start, floatSums, 0, n);
-      terms.get(start, floatTerms, 0, n);
-      for (int i = 0; i < n; i++) {
-        floatSums[i] += floatTerms[i];
-      }
-      sums.put(start, floatSums, 0, n);
-    }
-  }
-
-  private void addDoubles(DoubleBuffer sums, DoubleBuffer terms) {
-    for (int start = 0; start < sums.limit(); start += BLOCK) {
-      int n = Math.min(BLOCK, sums.limit() - start);
-      sums.get(start, doubleSums, 0, n);
-      terms.get(start, doubleTerms, 0, n);
-      for (int i = 0; i < n; i++) {
-        doubleSums[i] += doubleTerms[i];
-      }
-      sums.put(start, doubleSums, 0, n);
-    }
-  }
-
-  private void addHalves(ShortBuffer sums, ShortBuffer terms) {
-    for (int start = 0; start < sums.limit(); start += BLOCK) {
-      int n = Math.min(BLOCK, sums.limit() - start);
-      sums.get(start, shortSums, 0, n);
-      terms.get(start, shortTerms, 0, n);
-      for (int i = 0; i < n; i++) {
-        shortSums[i] =
-            round(
-                Float.intBitsToFloat(shortSums[i] << 16)
-                    + Float.intBitsToFloat(shortTerms[i] << 16));
-      }
-      sums.put(start, shortSums, 0, n);
+  private void give(ElementType type, ByteBuffer block) {
+    int n = block.remaining() / type.bytes();
+    switch (type) {
+      case FLOAT32 -> block.asFloatBuffer().put(0, floatSums, 0, n);
+      case FLOAT64 -> block.asDoubleBuffer().put(0, doubleSums, 0, n);
+      case BFLOAT16 -> block.asShortBuffer().put(0, shortSums, 0, n);
+      case INT8 -> throw new IllegalArgumentException("Cannot sum INT8.");
     }
   }
 

@@ -26,6 +26,14 @@ public interface Collective extends AutoCloseable {
   /** What carries the bytes; sums are the same bytes twice only over the same transport. */
   String transport();
 
+  /**
+   * Whether buffers may be memory of this rank's GPU ({@code Torch.deviceMemory}), with operations
+   * that begin after what libtorch was told to do before.
+   */
+  default boolean takesDeviceMemory() {
+    return false;
+  }
+
   /** Replaces every element by its sum over all ranks. */
   Pending allReduce(ByteBuffer buffer, ElementType type);
 

@@ -87,6 +87,22 @@ public final class Communicator implements Collective {
       byte[] secret,
       Limits limits,
       Wiring wiring) {
+    return connect(listener, rank, peers, secret, limits, wiring, -1);
+  }
+
+  /**
+   * Meets the other ranks, each with a GPU.
+   *
+   * @param gpu the number of this rank's GPU; negative: it computes on the CPU
+   */
+  public static Collective connect(
+      RingListener listener,
+      int rank,
+      List<Peer> peers,
+      byte[] secret,
+      Limits limits,
+      Wiring wiring,
+      int gpu) {
     if (peers.size() == 1) {
       listener.close();
       return new SoloCollective();
@@ -113,7 +129,7 @@ public final class Communicator implements Collective {
               control,
               meeting.answer(previous, Handshake.Purpose.CONTROL));
       communicator.watch.start();
-      communicator.transport = communicator.choose(meeting, wiring);
+      communicator.transport = communicator.choose(meeting, wiring, gpu);
       communicator.worker = Closing.daemon("kklip-comms-" + rank, communicator::work);
       return communicator;
     } catch (IOException | CollectiveException e) {
@@ -133,10 +149,33 @@ public final class Communicator implements Collective {
   }
 
   /** The fastest transport that works; all ranks come to the same. */
-  private Transport choose(Meeting meeting, Wiring wiring) throws IOException {
+  private Transport choose(Meeting meeting, Wiring wiring, int gpu) throws IOException {
+    boolean required = wiring.transport() == Settings.Transport.NCCL;
+    if (required && wiring.encrypted()) {
+      throw CollectiveException.primary(
+          "Cannot use train.transport = nccl because connections are to be encrypted, which NCCL"
+              + " does not do. Set train.encryption = off to let gradients travel in the clear.",
+          null);
+    }
     if (wiring.transport() == Settings.Transport.TCP) {
       return ring;
     }
+    Transport host = host(meeting, wiring);
+    if (!required && (wiring.transport() != Settings.Transport.AUTO || gpu < 0)) {
+      return host;
+    }
+    if (wiring.encrypted()) {
+      LOG.info(
+          "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow"
+              + " it.",
+          rank);
+      return host;
+    }
+    return Nccl.over(host, rank, size(), gpu, guard, limits.rendezvous(), required);
+  }
+
+  /** The fastest transport between the memories of the hosts. */
+  private Transport host(Meeting meeting, Wiring wiring) throws IOException {
     Sharing.Result found =
         new Sharing(ring, rank, size(), guard).find(Path.of(wiring.sharedFolder()));
     List<int[]> machines = found.machines();
@@ -186,6 +225,11 @@ public final class Communicator implements Collective {
   @Override
   public String transport() {
     return transport.name();
+  }
+
+  @Override
+  public boolean takesDeviceMemory() {
+    return transport.takesDeviceMemory();
   }
 
   @Override

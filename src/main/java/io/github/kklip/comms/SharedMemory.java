@@ -4,8 +4,10 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
-import java.util.concurrent.locks.LockSupport;
+import java.util.Map;
 
 /**
  * Ranks of one machine that work in memory they share. Each has a {@link SharedSegment} that it
@@ -39,16 +41,20 @@ final class SharedMemory implements Transport {
   /** Counters of a rank stand apart, so that readers of one do not disturb writers of another. */
   private static final int OPENED = 1024;
 
-  private static final int FINGERPRINTS = OPENED + 8;
+  private static final int FINGERPRINTS = OPENED + 16;
   private static final int SCATTERED = 1152;
   private static final int REDUCED = 1280;
   private static final int GATHERED = 1408;
   static final int DATA = 4096;
 
-  private static final int SPINS = 200;
-  private static final int YIELDS = 200;
-  private static final long SHORTEST_NAP = 20_000;
-  private static final long LONGEST_NAP = 1_000_000;
+  /** Beside each counter stands how many ranks sleep until it changes. */
+  private static final int SLEEPERS = Long.BYTES;
+
+  /** A wait that is shorter costs less than a sleep; only where every rank has a processor. */
+  private static final long SPIN_NANOS = 30_000;
+
+  /** Failures that nobody wakes for are seen after this time. */
+  private static final Duration SLEEP = Duration.ofMillis(50);
 
   private final int[] members;
   private final int position;
@@ -56,6 +62,10 @@ final class SharedMemory implements Transport {
   private final Vigil vigil;
   private final Accumulator accumulator = new Accumulator();
   private final int stretchBytes;
+  private final long spinNanos;
+
+  /** By counter and rank. */
+  private final Map<Integer, Futex[]> futexes = new HashMap<>();
 
   /** Operations begun, and pieces of all operations before this one. */
   private long opened;
@@ -73,6 +83,12 @@ final class SharedMemory implements Transport {
     this.segments = List.copyOf(segments);
     this.vigil = vigil;
     stretchBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
+    spinNanos = members.length <= Runtime.getRuntime().availableProcessors() ? SPIN_NANOS : 0;
+    for (int counter : new int[] {OPENED, SCATTERED, REDUCED, GATHERED}) {
+      futexes.put(
+          counter,
+          segments.stream().map(segment -> new Futex(segment, counter)).toArray(Futex[]::new));
+    }
   }
 
   /** Bytes of a segment for that many ranks. */
@@ -87,7 +103,7 @@ final class SharedMemory implements Transport {
 
   @Override
   public void wake() {
-    // Waits here are naps of a millisecond at the most.
+    // No sleep here is longer than SLEEP.
   }
 
   @Override
@@ -164,21 +180,16 @@ final class SharedMemory implements Transport {
   }
 
   private void reduce(Parts parts, int piece, Operation operation) {
-    ByteBuffer sum = slot(position, piece, position);
     ByteBuffer own = stretch(parts, piece, position);
     int bytes = own.remaining();
     // The ring's all-reduce begins with the part's own rank, its reduce-scatter with the next.
     int first = operation.kind() == Operation.Kind.ALL_REDUCE ? 0 : 1;
+    ByteBuffer[] terms = new ByteBuffer[members.length];
     for (int k = 0; k < members.length; k++) {
       int r = (position + first + k) % members.length;
-      ByteBuffer term = r == position ? own : slot(r, piece, position).limit(bytes);
-      if (k == 0) {
-        sum.put(0, term, term.position(), bytes);
-      } else {
-        accumulator.add(sum.limit(bytes), term, operation.type());
-      }
+      terms[k] = r == position ? own : slot(r, piece, position).limit(bytes);
     }
-    own.put(own.position(), sum, 0, bytes);
+    accumulator.sum(operation.type(), own, slot(position, piece, position), terms);
   }
 
   private void gather(Parts parts, int piece) {
@@ -206,7 +217,13 @@ final class SharedMemory implements Transport {
   }
 
   private void set(int counter, long value) {
-    LONG.setRelease(segments.get(position), counter, value);
+    ByteBuffer own = segments.get(position);
+    // In this order, and a sleeper counts itself before it looks at the counter again: one sees the
+    // other.
+    LONG.setVolatile(own, counter, value);
+    if ((long) LONG.getVolatile(own, counter + SLEEPERS) != 0) {
+      futexes.get(counter)[position].wake();
+    }
   }
 
   private void await(Operation operation, int counter, long value) {
@@ -217,31 +234,30 @@ final class SharedMemory implements Transport {
     }
   }
 
-  /** Spins, then lets others run, then naps: a rank may be computing for seconds. */
-  @SuppressWarnings("ThreadPriorityCheck") // It only saves time: the nap ends every wait.
   private void awaitRank(Operation operation, int r, int counter, long value) {
     ByteBuffer segment = segments.get(r);
-    long since = 0;
-    long nap = SHORTEST_NAP;
-    for (int tries = 0; (long) LONG.getAcquire(segment, counter) < value; tries++) {
-      if (tries < SPINS) {
+    long start = 0;
+    while ((long) LONG.getAcquire(segment, counter) < value) {
+      long now = System.nanoTime();
+      start = start == 0 ? now : start;
+      if (now - start < spinNanos) {
         Thread.onSpinWait();
-      } else if (tries < SPINS + YIELDS) {
-        Thread.yield();
-      } else {
-        vigil.check();
-        // Left after its counter was read, it may have finished before.
-        if (vigil.hasLeft(members[r]) && (long) LONG.getAcquire(segment, counter) < value) {
-          throw vigil.lost(operation, members[r], null);
-        }
-        long now = System.nanoTime();
-        since = since == 0 ? now : since;
-        if (now - since > vigil.patience().toNanos()) {
-          throw vigil.stuck(operation, members[r], counter == OPENED);
-        }
-        LockSupport.parkNanos(nap);
-        nap = Math.min(2 * nap, LONGEST_NAP);
+        continue;
       }
+      vigil.check();
+      // Left after its counter was read, it may have finished before.
+      if (vigil.hasLeft(members[r]) && (long) LONG.getAcquire(segment, counter) < value) {
+        throw vigil.lost(operation, members[r], null);
+      }
+      if (now - start > vigil.patience().toNanos()) {
+        throw vigil.stuck(operation, members[r], counter == OPENED);
+      }
+      LONG.getAndAdd(segment, counter + SLEEPERS, 1L);
+      long seen = (long) LONG.getVolatile(segment, counter);
+      if (seen < value) {
+        futexes.get(counter)[r].sleep((int) seen, SLEEP);
+      }
+      LONG.getAndAdd(segment, counter + SLEEPERS, -1L);
     }
   }
 

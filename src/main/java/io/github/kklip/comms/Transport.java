@@ -17,6 +17,11 @@ interface Transport extends Closeable {
    */
   void run(long number, Operation operation) throws IOException;
 
+  /** Whether buffers may be a GPU's memory, of which the host sees no more than the address. */
+  default boolean takesDeviceMemory() {
+    return false;
+  }
+
   /** Ends a wait within {@link #run} soon, so that it sees that a rank has failed. */
   void wake();
 }

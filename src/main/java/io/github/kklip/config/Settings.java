@@ -63,12 +63,14 @@ public record Settings(
 
   /** The ways between ranks. */
   public enum Transport {
-    /** Shared memory within a machine, TCP between machines. */
+    /** NCCL between GPUs, shared memory within a machine, TCP between machines. */
     AUTO,
     /** Always TCP. */
     TCP,
     /** Shared memory between all ranks, or a failure. */
-    SHARED_MEMORY
+    SHARED_MEMORY,
+    /** NCCL between GPUs, or a failure. */
+    NCCL
   }
 
   /** Whether connections between ranks are encrypted. */

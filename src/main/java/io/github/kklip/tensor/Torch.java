@@ -6,13 +6,20 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.ndarray.types.SparseFormat;
+import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.JniUtils;
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.ptr.PointerByReference;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 
 /**
  * The way into libtorch. Call {@link #start} first on every thread that computes: libtorch's number
@@ -235,6 +242,38 @@ public final class Torch {
               + " from the host. Use read and write.");
     }
     return x.toByteBuffer(true).order(ByteOrder.nativeOrder());
+  }
+
+  /**
+   * The memory of a contiguous tensor on its device. The host may use no more than its address, and
+   * only while the tensor lives: to read or write through it ends the JVM where the device is a
+   * GPU.
+   */
+  public static ByteBuffer deviceMemory(NDArray x) {
+    PointerByReference address = new PointerByReference();
+    int status =
+        libtorch()
+            .getFunction("aoti_torch_get_data_ptr")
+            .invokeInt(new Object[] {((PtNDArray) x).getHandle(), address});
+    if (status != 0) {
+      throw new IllegalStateException("Cannot find the memory of " + x.getShape() + ".");
+    }
+    return address
+        .getValue()
+        .getByteBuffer(0, x.size() * x.getDataType().getNumOfBytes())
+        .order(ByteOrder.nativeOrder());
+  }
+
+  /** The library that DJL has loaded, wherever it had it from. */
+  private static NativeLibrary libtorch() {
+    try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
+      return maps.filter(line -> line.endsWith("/libtorch_cpu.so"))
+          .map(line -> NativeLibrary.getInstance(line.substring(line.indexOf('/'))))
+          .findFirst()
+          .orElseThrow(() -> new IllegalStateException("Cannot find libtorch_cpu.so in memory."));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** The elements as float, on any device and from any type. */

@@ -42,7 +42,7 @@ final class GradientSum implements AutoCloseable {
 
   private List<Part> parts(ClipModel model, List<Division.Stretch> stretches) {
     return stretches.stream()
-        .map(s -> new Part(s, HostRange.of(model.parameters().gradient(), s, type)))
+        .map(s -> new Part(s, HostRange.of(model.parameters().gradient(), s, type, collective)))
         .toList();
   }
 

@@ -3,15 +3,16 @@ package io.github.kklip.train;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * Elements of a flat tensor where a collective can reach them: the tensor's own memory on the CPU;
- * a host buffer for a tensor on a GPU, or when they travel as another type. The tensor has to
- * outlive it.
+ * Elements of a flat tensor where a collective can reach them: the tensor's own memory on the CPU,
+ * and on a GPU where the collective takes it; else a host buffer, also when they travel as another
+ * type. The tensor has to outlive it.
  */
 final class HostRange implements AutoCloseable {
   private final NDArray range;
@@ -19,24 +20,28 @@ final class HostRange implements AutoCloseable {
   private final boolean copied;
   private final io.github.kklip.tensor.ElementType type;
 
-  private HostRange(NDArray flat, Division.Stretch stretch, ElementType type) {
+  private HostRange(
+      NDArray flat, Division.Stretch stretch, ElementType type, Collective collective) {
     range = Torch.view(flat.getManager(), flat, stretch.from(), new Shape(stretch.length()));
     this.type = io.github.kklip.tensor.ElementType.valueOf(type.name());
-    copied = !flat.getDevice().equals(Device.cpu()) || type == ElementType.BFLOAT16;
+    boolean reached = flat.getDevice().equals(Device.cpu()) || collective.takesDeviceMemory();
+    copied = !reached || type == ElementType.BFLOAT16;
     buffer =
         copied
             ? ByteBuffer.allocateDirect(stretch.length() * type.bytes())
                 .order(ByteOrder.nativeOrder())
-            : Torch.memory(range);
+            : flat.getDevice().isGpu() ? Torch.deviceMemory(range) : Torch.memory(range);
   }
 
   /**
    * A stretch of a flat tensor.
    *
    * @param type as which its elements travel: the tensor's own, or BFLOAT16
+   * @param collective that carries them
    */
-  static HostRange of(NDArray flat, Division.Stretch stretch, ElementType type) {
-    return new HostRange(flat, stretch, type);
+  static HostRange of(
+      NDArray flat, Division.Stretch stretch, ElementType type, Collective collective) {
+    return new HostRange(flat, stretch, type, collective);
   }
 
   /** The elements as they are in the tensor now. */

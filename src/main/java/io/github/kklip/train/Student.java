@@ -117,7 +117,8 @@ final class Student implements AutoCloseable {
   void share(Checkpoint checkpoint, long updates) throws IOException {
     optimizer.restore(updates);
     for (Division.Stretch stretch : stretches) {
-      try (HostRange range = HostRange.of(model.parameters().data(), stretch, travelling)) {
+      try (HostRange range =
+          HostRange.of(model.parameters().data(), stretch, travelling, collective)) {
         collective.broadcast(range.read(), 0).await();
         range.write();
       }
@@ -204,7 +205,7 @@ final class Student implements AutoCloseable {
       List<HostRange> ranges = new ArrayList<>();
       List<Pending> gathering = new ArrayList<>();
       for (Division.Stretch stretch : stretches) {
-        HostRange range = HostRange.of(model.parameters().data(), stretch, travelling);
+        HostRange range = HostRange.of(model.parameters().data(), stretch, travelling, collective);
         ranges.add(range);
         gathering.add(
             collective.allGather(range.read(), travelling, stretch.counts(collective.size())));

@@ -86,6 +86,13 @@ class BarrierLauncherTest {
   }
 
   @Test
+  void ranksListenWhereSparkIsReached() throws Exception {
+    assertThat(RankTask.bindAddress("127.0.0.1").isLoopbackAddress()).isTrue();
+    // A name of a gateway before the machine: on whatever address the machine has.
+    assertThat(RankTask.bindAddress("192.0.2.1").isAnyLocalAddress()).isTrue();
+  }
+
+  @Test
   void ranksEncryptWhenSparkDoes() {
     SparkConf plain = new SparkConf(false);
     SparkConf careful = plain.clone().set("spark.network.crypto.enabled", "true");
@@ -93,6 +100,17 @@ class BarrierLauncherTest {
     assertThat(BarrierLauncher.wiring(careful, settings(2).train()).encrypted()).isTrue();
     Settings.Train off = settings(2, "train.encryption=off").train();
     assertThat(BarrierLauncher.wiring(careful, off).encrypted()).isFalse();
+    Settings.Train nccl = settings(2, "train.transport=nccl").train();
+    assertThatThrownBy(() -> BarrierLauncher.wiring(careful, nccl))
+        .hasMessageContaining(
+            "Cannot use train.transport = nccl because connections are to be encrypted")
+        .hasMessageContaining("Set train.encryption = off");
+    assertThatThrownBy(() -> BarrierLauncher.wiring(plain, nccl))
+        .hasMessageContaining(
+            "Cannot use train.transport = nccl because Spark gives tasks no GPUs");
+    Settings.Train both = settings(2, "train.transport=nccl", "train.encryption=off").train();
+    careful.set("spark.task.resource.gpu.amount", "1");
+    assertThat(BarrierLauncher.wiring(careful, both).encrypted()).isFalse();
     Settings.Train on = settings(2, "train.encryption=on", "train.transport=tcp").train();
     assertThat(BarrierLauncher.wiring(plain, on).encrypted()).isTrue();
     assertThat(run(settings(2, "train.encryption=on", "train.transport=tcp"), TRANSPORT))
@@ -179,7 +197,8 @@ class BarrierLauncherTest {
             () -> run(settings(3, "train.rendezvous-timeout=1s"), (scope, c) -> scope.rank()))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining(
-            "Cannot start 3 ranks because the cluster has room for 2 after train.rendezvous-timeout = 1 s: 2 executors with [4, 4] cores, one rank each.");
+            "Cannot start 3 ranks because the cluster has room for 2 after train.rendezvous-timeout"
+                + " = 1 s: 2 executors with [4, 4] cores, one rank each.");
   }
 
   @Test
@@ -282,7 +301,8 @@ class BarrierLauncherTest {
                     }))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "Cannot finish the impossible because a task failed: Cannot read shard 2: it is round.");
+            "Cannot finish the impossible because a task failed: Cannot read shard 2: it is"
+                + " round.");
     try (var files = Files.list(Path.of(tries))) {
       assertThat(files.count()).isEqualTo(4);
     }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import io.github.kklip.config.Settings;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
@@ -476,6 +477,111 @@ class CommunicatorTest {
     failure(outcomes.get(0));
   }
 
+  /** The cable of rank 1 is pulled: nobody says anything, nothing is closed. */
+  @Test
+  void aRankThatIsCutOffIsNamedOnEveryOther() throws Exception {
+    Limits limits =
+        new Limits(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(60));
+    List<Relay> relays = new ArrayList<>();
+    try {
+      List<Future<Object>> outcomes =
+          Ranks.relayed(
+              4,
+              limits,
+              Way.TCP.wiring(0),
+              relays,
+              collective -> {
+                collective.barrier().await();
+                if (collective.rank() == 1) {
+                  relays.get(1).become(Relay.State.CUT);
+                  relays.get(2).become(Relay.State.CUT);
+                }
+                while (true) {
+                  collective.allReduce(floats(1, 1000), ElementType.FLOAT32).await();
+                }
+              });
+      for (int r : new int[] {0, 2, 3}) {
+        assertThat(failure(outcomes.get(r)))
+            .hasMessageContaining("ost rank 1 (127.0.0.1:")
+            .hasMessageContaining("no sign of life for 2 s")
+            .hasMessageContaining("the network between is cut");
+      }
+      assertThat(failure(outcomes.get(3)).isSecondary()).isTrue();
+      failure(outcomes.get(1));
+    } finally {
+      for (Relay relay : relays) {
+        relay.close();
+      }
+    }
+  }
+
+  @Test
+  void aFrameThatIsChangedOnTheWayEndsTheWork() throws Exception {
+    List<Relay> relays = new ArrayList<>();
+    try {
+      List<Future<Object>> outcomes =
+          Ranks.relayed(
+              2,
+              Ranks.LIMITS,
+              Way.ENCRYPTED.wiring(0),
+              relays,
+              collective -> {
+                collective.barrier().await();
+                relays.get(collective.rank()).become(Relay.State.FALSIFIES);
+                while (true) {
+                  collective.allReduce(floats(1, 1000), ElementType.FLOAT32).await();
+                }
+              });
+      List<CollectiveException> failures =
+          List.of(failure(outcomes.get(0)), failure(outcomes.get(1)));
+      assertThat(failures)
+          .anySatisfy(e -> assertThat(e.isSecondary()).isFalse())
+          .anySatisfy(e -> assertThat(told(e)).contains("was not sealed by this job"));
+    } finally {
+      for (Relay relay : relays) {
+        relay.close();
+      }
+    }
+  }
+
+  /** The messages of a failure and its causes. */
+  private static String told(Throwable failure) {
+    StringBuilder all = new StringBuilder();
+    for (Throwable e = failure; e != null; e = e.getCause()) {
+      all.append(e.getMessage()).append('\n');
+    }
+    return all.toString();
+  }
+
+  @Test
+  void ncclThatCannotBeUsedIsRefusedOrLeftOut() throws Exception {
+    Wiring required = new Wiring(Settings.Transport.NCCL, folder.toString(), false);
+    for (Future<String> outcome :
+        Ranks.outcomes(2, Ranks.LIMITS, rank -> required, Collective::transport)) {
+      assertThat(failure(outcome))
+          .hasMessageContaining("Cannot use NCCL because rank 0 computes on the CPU.")
+          .hasMessageContaining("train.transport = auto");
+    }
+    for (Future<String> outcome :
+        Ranks.outcomes(
+            2,
+            Ranks.LIMITS,
+            rank -> new Wiring(Settings.Transport.NCCL, folder.toString(), true),
+            Collective::transport)) {
+      assertThat(failure(outcome))
+          .hasMessageContaining("Cannot use train.transport = nccl because")
+          .hasMessageContaining("Set train.encryption = off");
+    }
+    // GPUs that Spark promises, of which CUDA's libraries know nothing here.
+    for (Future<String> outcome :
+        Ranks.onGpus(2, new Wiring(Settings.Transport.AUTO, folder.toString(), false), 64)) {
+      assertThat(outcome.get()).isEqualTo("shared-memory");
+    }
+    for (Future<String> outcome : Ranks.onGpus(2, required, 64)) {
+      assertThat(failure(outcome)).message().containsPattern("because rank 0 (has no|finds)");
+    }
+  }
+
   @Test
   void strangersAreDroppedAndTheRingStandsAllTheSame() throws Exception {
     byte[] secret = Ranks.secret();
@@ -572,6 +678,37 @@ class CommunicatorTest {
     try (RingListener first = RingListener.open(local, 0);
         RingListener second = RingListener.open(local, first.port())) {
       assertThat(second.port()).isBetween(first.port() + 1, first.port() + RingListener.PORTS - 1);
+    }
+  }
+
+  @Test
+  void aRangeWithoutFreePortIsRefused() throws Exception {
+    InetAddress local = InetAddress.getLoopbackAddress();
+    RingListener last = null;
+    try {
+      last = RingListener.open(local, 65_535);
+    } catch (IOException e) {
+      // Somebody has it: as well.
+    }
+    try {
+      assertThatThrownBy(() -> RingListener.open(local, 65_535))
+          .hasMessageContaining("no port from 65535 to 65535 can be used")
+          .hasMessageContaining("Set train.port");
+    } finally {
+      if (last != null) {
+        last.close();
+      }
+    }
+  }
+
+  /** Linux answers on all of 127.0.0.0/8, so that another address of this machine is at hand. */
+  @Test
+  void onlyTheBoundAddressListens() throws Exception {
+    try (RingListener listener = Ranks.listener()) {
+      new Socket(InetAddress.getLoopbackAddress(), listener.port()).close();
+      InetAddress other = InetAddress.getByAddress(new byte[] {127, 0, 0, 2});
+      assertThatThrownBy(() -> new Socket(other, listener.port()).close())
+          .isInstanceOf(ConnectException.class);
     }
   }
 

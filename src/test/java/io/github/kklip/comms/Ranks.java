@@ -55,17 +55,26 @@ public final class Ranks {
       listeners.add(listener());
       peers.add(new Peer("127.0.0.1", listeners.get(r).port()));
     }
-    ExecutorService threads = Executors.newFixedThreadPool(ranks);
+    return outcomes(
+        listeners,
+        rank ->
+            Communicator.connect(
+                listeners.get(rank), rank, peers, secret, limits, wiring.apply(rank)),
+        body);
+  }
+
+  private static <T> List<Future<T>> outcomes(
+      List<RingListener> listeners, IntFunction<Collective> connect, Body<T> body)
+      throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(listeners.size());
     try {
       List<Future<T>> outcomes = new ArrayList<>();
-      for (int r = 0; r < ranks; r++) {
+      for (int r = 0; r < listeners.size(); r++) {
         int rank = r;
         outcomes.add(
             threads.submit(
                 () -> {
-                  try (Collective collective =
-                      Communicator.connect(
-                          listeners.get(rank), rank, peers, secret, limits, wiring.apply(rank))) {
+                  try (Collective collective = connect.apply(rank)) {
                     return body.run(collective);
                   }
                 }));
@@ -78,6 +87,40 @@ public final class Ranks {
     } finally {
       threads.shutdownNow();
     }
+  }
+
+  /** The same with a network before every rank, which the body may break. */
+  static <T> List<Future<T>> relayed(
+      int ranks, Limits limits, Wiring wiring, List<Relay> relays, Body<T> body) throws Exception {
+    byte[] secret = secret();
+    List<RingListener> listeners = new ArrayList<>();
+    List<Peer> peers = new ArrayList<>();
+    for (int r = 0; r < ranks; r++) {
+      listeners.add(listener());
+      relays.add(new Relay(listeners.get(r).port()));
+      peers.add(new Peer("127.0.0.1", relays.get(r).port()));
+    }
+    return outcomes(
+        listeners,
+        rank -> Communicator.connect(listeners.get(rank), rank, peers, secret, limits, wiring),
+        body);
+  }
+
+  /** The transports of ranks that are told to use the GPUs from number {@code first} on. */
+  static List<Future<String>> onGpus(int ranks, Wiring wiring, int first) throws Exception {
+    byte[] secret = secret();
+    List<RingListener> listeners = new ArrayList<>();
+    List<Peer> peers = new ArrayList<>();
+    for (int r = 0; r < ranks; r++) {
+      listeners.add(listener());
+      peers.add(new Peer("127.0.0.1", listeners.get(r).port()));
+    }
+    return outcomes(
+        listeners,
+        rank ->
+            Communicator.connect(
+                listeners.get(rank), rank, peers, secret, LIMITS, wiring, first + rank),
+        Collective::transport);
   }
 
   static RingListener listener() throws IOException {

@@ -1,6 +1,7 @@
 package io.github.kklip.comms;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -16,6 +17,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Ranks as processes, which can be killed and stopped. */
 class RingProcessTest {
@@ -123,6 +126,50 @@ class RingProcessTest {
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
       assertThat(output.readLine()).isEqualTo("done");
+    }
+  }
+
+  /** A file system in memory that both ranks share, and that is really full when it is small. */
+  @ParameterizedTest
+  @CsvSource({"1m, tcp", "64m, shared-memory"})
+  void aFullFileSystemInMemoryLeavesTcp(String size, String transport) throws Exception {
+    Process holder =
+        new ProcessBuilder(
+                "unshare",
+                "-rUm",
+                "bash",
+                "-c",
+                "mount -t tmpfs -o size="
+                    + size
+                    + " tmpfs "
+                    + folder
+                    + " && echo mounted && exec cat")
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    processes.add(holder);
+    assumeTrue(
+        "mounted".equals(holder.inputReader(StandardCharsets.UTF_8).readLine()),
+        "a user may mount nothing here");
+    processes.remove(holder);
+    try {
+      start(
+          2,
+          300_001,
+          3,
+          20,
+          20,
+          "AUTO",
+          folder.toString(),
+          "exec nsenter -t "
+              + holder.pid()
+              + " -U -m --wd=. --preserve-credentials \"$0\" \"$@\";");
+      assertTransport(transport);
+      for (BufferedReader output : outputs) {
+        assertThat(output.readLine()).isEqualTo("first");
+        assertThat(output.readLine()).isEqualTo("done");
+      }
+    } finally {
+      processes.add(holder);
     }
   }
 

@@ -67,7 +67,9 @@ class TorchTest {
     in.putFloat(1.5f).putFloat(-2f).flip();
     NDArray target = manager.zeros(new Shape(2), DataType.FLOAT32);
     ByteBuffer memory = Torch.memory(target);
+    ByteBuffer device = Torch.deviceMemory(target);
     Torch.write(target, in, ElementType.FLOAT32);
+    assertThat(device).as("the same memory").isEqualTo(memory);
     assertThat(memory.getFloat(4)).as("written in place").isEqualTo(-2f);
     ByteBuffer out = ByteBuffer.allocateDirect(4).order(ByteOrder.nativeOrder());
     Torch.read(target, out, ElementType.BFLOAT16);
