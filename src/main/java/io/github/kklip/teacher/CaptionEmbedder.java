@@ -175,7 +175,7 @@ public final class CaptionEmbedder implements AutoCloseable {
     List<String> distinct = captions.stream().distinct().toList();
     List<int[]> tokens = new ArrayList<>(distinct.size());
     for (String caption : distinct) {
-      tokens.add(tokenizer.encode(caption, settings.maxLength()));
+      tokens.add(encode(caption));
     }
     Integer[] order = new Integer[distinct.size()];
     Arrays.setAll(order, i -> i);
@@ -201,6 +201,24 @@ public final class CaptionEmbedder implements AutoCloseable {
       from = to;
     }
     return captions.stream().map(byCaption::get).toList();
+  }
+
+  private int[] encode(String caption) {
+    if (settings.longCaptions() == Settings.LongCaptions.CUT) {
+      return tokenizer.encode(caption, settings.maxLength());
+    }
+    int[] tokens = tokenizer.encode(caption, Integer.MAX_VALUE);
+    if (tokens.length > settings.maxLength()) {
+      throw new IllegalArgumentException(
+          "Cannot embed a caption because it has %d tokens, kklip.teacher.max-length is %d and"
+                  .formatted(tokens.length, settings.maxLength())
+              + " kklip.teacher.long-captions is refuse: \""
+              + caption.substring(0, Math.min(80, caption.length()))
+              + "\". Set kklip.teacher.long-captions = cut, raise kklip.teacher.max-length (the"
+              + " teacher has %d positions), or remove the caption."
+                  .formatted(llama.config().maxPositions()));
+    }
+    return tokens;
   }
 
   /**
