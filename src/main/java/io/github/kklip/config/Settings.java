@@ -214,7 +214,7 @@ public record Settings(
               s.choice("postprocess", Postprocess.class),
               s.integer("max-length", 2, 1_000_000),
               s.choice("long-captions", LongCaptions.class),
-              s.integer("batch-tokens", 1, Integer.MAX_VALUE),
+              s.integer("batch-tokens", 0, Integer.MAX_VALUE),
               s.choice("storage", Dtype.class));
       s.check("storage", "bfloat16", teacher.storage != Dtype.BFLOAT16, "float32 or float16");
       return teacher;
