@@ -2,7 +2,7 @@
 
     python src/test/python/image_golden.py [folder with flickr-sizes and odd-images]
 
-The images of preprocess.tsv are made by formula, here and in PatternImages.java. Of the files that
+The images of preprocess.tsv are made by formula, here and in Golden.java. Of the files that
 cannot be committed, coarse means of what Pillow decodes are kept.
 """
 
@@ -13,9 +13,13 @@ import sys
 import warnings
 
 import numpy as np
+import PIL.features
+import torch
+import torchvision
+import transformers
 from PIL import Image, ImageOps
 from torchvision.transforms import functional as F
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -30,6 +34,51 @@ BOXES = [
     ((500, 375), (0, 0, 500, 375)), ((500, 375), (13, 7, 401, 333)), ((500, 375), (499, 374, 1, 1)),
     ((64, 48), (5, 6, 20, 30)), ((300, 200), (100, 0, 1, 200)), ((300, 200), (0, 199, 300, 1)),
 ]
+VIEWS = [(500, 375), (375, 500), (224, 224), (1000, 31), (31, 1000), (5, 9), (1, 1), (1333, 800)]
+
+
+class SplitMix64:
+    """As io.github.kklip.config.SplitMix64."""
+
+    MASK = (1 << 64) - 1
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def next_long(self):
+        self.state = (self.state + 0x9E3779B97F4A7C15) & self.MASK
+        z = self.state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & self.MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & self.MASK
+        return z ^ (z >> 31)
+
+    def next_double(self):
+        return (self.next_long() >> 11) * 2.0**-53
+
+    def next_int(self, bound):
+        while True:
+            bits = self.next_long() >> 1
+            if bits - bits % bound + bound - 1 < 1 << 63:
+                return bits % bound
+
+
+def boxes(width, height, min_scale, seeds):
+    """torchvision's boxes, drawn with the numbers of one generator for each seed."""
+    image = Image.new("RGB", (width, height))
+    uniform, randint = torch.Tensor.uniform_, torch.randint
+    drawn = []
+    for seed in seeds:
+        random = SplitMix64(seed)
+        torch.Tensor.uniform_ = lambda self, a, b: self.fill_(
+            float(a) + (float(b) - float(a)) * random.next_double()
+        )
+        torch.randint = lambda low, high, size: torch.tensor([low + random.next_int(high - low)])
+        try:
+            top, left, h, w = RandomResizedCrop.get_params(image, [min_scale, 1.0], [3 / 4, 4 / 3])
+        finally:
+            torch.Tensor.uniform_, torch.randint = uniform, randint
+        drawn += [left, top, w, h]
+    return drawn
 
 
 def pattern(width, height):
@@ -108,6 +157,17 @@ def main():
         array = normalise(crop, do_resize=False, do_center_crop=False, return_tensors="np")
         rows.append((width, height, left, top, w, h, digest(array["pixel_values"][0])))
     write("crop.tsv", rows)
+
+    rows = []
+    for width, height in VIEWS:
+        for min_scale in (0.08, 0.5, 0.9):
+            rows.append((width, height, min_scale, *boxes(width, height, min_scale, range(40))))
+    write("boxes.tsv", rows)
+
+    modules = (PIL, np, torch, torchvision, transformers)
+    rows = [(module.__name__, module.__version__) for module in modules]
+    rows.append(("libjpeg-turbo", PIL.features.version("libjpeg_turbo")))
+    write("versions.tsv", rows)
 
     if len(sys.argv) < 2:
         return

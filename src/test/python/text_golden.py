@@ -1,4 +1,4 @@
-"""Writes src/test/resources/golden/text: llama.json, ids of Llama tokenizers by the `tokenizers` package, and
+"""Writes src/test/resources/golden/text: llama.json, ids of Llama tokenizers by `transformers`, and
 clip/tokenizer.json, a small tokenizer in CLIP's form as `transformers` writes it, trained on captions made up here,
 with its ids of the same texts in clip.json.
 
@@ -12,8 +12,8 @@ import json
 import pathlib
 import sys
 
-from tokenizers import Tokenizer, trainers
-from transformers import CLIPTokenizer
+from tokenizers import trainers
+from transformers import AutoTokenizer, CLIPTokenizer
 
 TEXTS = [
     ["", 1],
@@ -66,8 +66,8 @@ def byte_characters() -> list[str]:
 def main(weights: pathlib.Path, out: pathlib.Path) -> None:
     golden = {"texts": TEXTS, "tokenizers": {}}
     for name in ("llama2-tokenizer", "stories260K"):
-        tokenizer = Tokenizer.from_file(str(weights / name / "tokenizer.json"))
-        golden["tokenizers"][name] = [row(tokenizer.encode(unit * times).ids) for unit, times in TEXTS]
+        tokenizer = AutoTokenizer.from_pretrained(weights / name)
+        golden["tokenizers"][name] = [row(tokenizer(unit * times)["input_ids"]) for unit, times in TEXTS]
     (out / "llama.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
     tokenizer = clip()
     (out / "clip").mkdir(exist_ok=True)

@@ -153,6 +153,8 @@ public final class Bench {
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx1g",
+                // No second core that collects garbage while a side works on one.
+                "-XX:+UseSerialGC",
                 "-cp",
                 System.getProperty("java.class.path"),
                 Bench.class.getName(),

@@ -56,6 +56,12 @@ public record Settings(
     LAST
   }
 
+  /** What happens to a caption of more than {@code teacher.max-length} tokens. */
+  public enum LongCaptions {
+    CUT,
+    REFUSE
+  }
+
   public enum Postprocess {
     CENTRE_L2,
     NONE
@@ -195,6 +201,7 @@ public record Settings(
       int layer,
       Postprocess postprocess,
       int maxLength,
+      LongCaptions longCaptions,
       int batchTokens,
       Dtype storage)
       implements Serializable {
@@ -208,7 +215,8 @@ public record Settings(
               s.integer("layer", -1, 1000),
               s.choice("postprocess", Postprocess.class),
               s.integer("max-length", 2, 1_000_000),
-              s.integer("batch-tokens", 1, Integer.MAX_VALUE),
+              s.choice("long-captions", LongCaptions.class),
+              s.integer("batch-tokens", 0, Integer.MAX_VALUE),
               s.choice("storage", Dtype.class));
       s.check("storage", "bfloat16", teacher.storage != Dtype.BFLOAT16, "float32 or float16");
       return teacher;

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.io.IOException;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -30,6 +32,24 @@ class AugmentTest {
     }
     assertThat(areas / boxes).as("large boxes often do not fit").isBetween(0.65, 0.75);
     assertThat(left / boxes).as("uniform place").isCloseTo(0.5, within(0.02));
+  }
+
+  /** RandomResizedCrop.get_params with the numbers of the same generators: image_golden.py. */
+  @Test
+  void boxesAreThoseOfTorchvisionFromTheSameRandomNumbers() throws IOException {
+    int compared = 0;
+    for (String[] row : Golden.rows("boxes.tsv")) {
+      int width = Integer.parseInt(row[0]);
+      int height = Integer.parseInt(row[1]);
+      Augment augment = new Augment(Double.parseDouble(row[2]));
+      for (int at = 3; at < row.length; at += 4, compared++) {
+        int[] box = Arrays.stream(row, at, at + 4).mapToInt(Integer::parseInt).toArray();
+        assertThat(augment.box(width, height, (at - 3) / 4))
+            .as("%d x %d, %s, seed %d", width, height, row[2], (at - 3) / 4)
+            .isEqualTo(new CropBox(box[0], box[1], box[2], box[3]));
+      }
+    }
+    assertThat(compared).isEqualTo(960);
   }
 
   @Test

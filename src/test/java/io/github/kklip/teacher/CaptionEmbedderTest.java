@@ -102,6 +102,22 @@ class CaptionEmbedderTest {
   }
 
   @Test
+  void longCaptionsAreRefusedWhereThatIsSet() throws IOException {
+    RandomLlama.write(folder, 1, WORDS, 32, 2);
+    try (CaptionEmbedder strict = open("max-length=4", "long-captions=refuse");
+        CaptionEmbedder lenient = open("max-length=4")) {
+      assertThat(strict.embed(List.of("a red square")).get(0))
+          .containsExactly(lenient.embed(List.of("a red square")).get(0));
+      assertThatThrownBy(() -> strict.embed(List.of("a red square", "a red square are blue")))
+          .hasMessage(
+              "Cannot embed a caption because it has 6 tokens, kklip.teacher.max-length is 4 and"
+                  + " kklip.teacher.long-captions is refuse: \"a red square are blue\". Set"
+                  + " kklip.teacher.long-captions = cut, raise kklip.teacher.max-length (the teacher"
+                  + " has 512 positions), or remove the caption.");
+    }
+  }
+
+  @Test
   void refusesATeacherThatCannotBeUsed() throws IOException {
     RandomLlama.write(folder, 1, WORDS, 32, 2);
     assertThatThrownBy(() -> open("dtype=float16"))
