@@ -21,7 +21,6 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
@@ -31,6 +30,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -140,44 +140,39 @@ public final class IngestStage {
             .persist(StorageLevel.MEMORY_AND_DISK());
     Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts));
     try {
-      Tally tally = Tally.of(facts, gone.value());
+      Tally tally = Tally.of(facts, gone);
       refuseEmptySources(tally, fresh);
-      // Of equal rows the first in the sources stays; its source gets the count.
-      JavaPairRDD<String, Integer> owners =
-          facts
-              .filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId()))
-              .mapToPair(fact -> new Tuple2<>(fact.row(), fact.source()))
-              .reduceByKey(Math::min)
-              .persist(StorageLevel.MEMORY_AND_DISK());
-      JavaRDD<String> rows = owners.keys().sortBy(key -> key, true, spark.defaultParallelism());
-      Layout layout = layout(rows);
-      IngestResult result =
-          tally.result(
-              settings.ingest().sources(),
-              owners.values().countByValue(),
-              folder.root().toString());
-      if (layout.hasShards() || found.isEmpty()) {
-        List<ShardTask> tasks = tasks(layout, older);
-        Map<Integer, Written> done =
-            goesOn ? done(rows, layout, tasks) : Map.<Integer, ShardTask.Written>of();
-        removeUnnamed(older, done.values());
-        List<Generation> generations = new ArrayList<>(older.generations());
-        generations.add(write(candidates, layout, tasks, done, gone, result));
-        lease.check();
-        DatasetManifest manifest =
-            new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
-        Json.write(folder.configuration(), folder.manifest(), manifest);
-        DataCard.write(spark, folder, manifest);
+      try (SortedRows rows =
+          new SortedRows(
+              facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
+              tally.rows(Split.TRAIN),
+              tally.rows(Split.VALIDATION),
+              slices(Integer.MAX_VALUE))) {
+        IngestResult result =
+            tally.result(settings.ingest().sources(), rows.bySource(), folder.root().toString());
+        Layout layout = rows.layout(settings.ingest().shardRows());
+        if (layout.hasShards() || found.isEmpty()) {
+          List<ShardTask> tasks = tasks(layout, older);
+          Map<Integer, Written> done =
+              goesOn ? done(rows.keys(), layout, tasks) : Map.<Integer, ShardTask.Written>of();
+          removeUnnamed(older, done.values());
+          List<Generation> generations = new ArrayList<>(older.generations());
+          generations.add(write(candidates, layout, tasks, done, gone, result));
+          lease.check();
+          DatasetManifest manifest =
+              new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
+          Json.write(folder.configuration(), folder.manifest(), manifest);
+          DataCard.write(spark, folder, manifest);
+        }
+        List<String> fingerprints =
+            fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();
+        if (!fingerprints.isEmpty()) {
+          seen.add(folder, fingerprints);
+        }
+        Storage.of(folder.configuration(), work()).delete(work(), true);
+        report(result);
+        return result;
       }
-      List<String> fingerprints =
-          fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();
-      if (!fingerprints.isEmpty()) {
-        seen.add(folder, fingerprints);
-      }
-      Storage.of(folder.configuration(), work()).delete(work(), true);
-      owners.unpersist();
-      report(result);
-      return result;
     } finally {
       facts.unpersist();
       candidates.unpersist();
@@ -234,9 +229,17 @@ public final class IngestStage {
             bits);
   }
 
-  private List<String> plan(List<Unit> files) {
+  private List<String> plan(List<Unit> files) throws IOException {
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
+    if (files.size() == 1) {
+      // A task of its own would look at it no faster.
+      List<String> units = new ArrayList<>();
+      for (Unit unit : reader(given, files.get(0)).plan(hadoop.get(), files.get(0))) {
+        units.add(unit.encode());
+      }
+      return units;
+    }
     return spark
         .parallelize(files.stream().map(Unit::encode).toList(), slices(files.size()))
         .flatMap(
@@ -290,11 +293,14 @@ public final class IngestStage {
     Screening.Decoder images = decoder;
     String journals = work().toString();
     return spark
-        .parallelize(units, slices(units.size()))
-        .zipWithIndex()
+        .parallelize(
+            IntStream.range(0, units.size())
+                .mapToObj(number -> new Tuple2<>(number, units.get(number)))
+                .toList(),
+            slices(units.size()))
         .flatMapToPair(
             numbered -> {
-              Unit unit = Unit.decode(numbered._1);
+              Unit unit = Unit.decode(numbered._2);
               Members members = reader(given, unit).open(hadoop.get(), unit);
               TaskContext.get()
                   .addTaskCompletionListener(
@@ -312,7 +318,7 @@ public final class IngestStage {
                           unit,
                           TaskContext.get().attemptNumber() > 0)),
                   unit,
-                  numbered._2,
+                  numbered._1,
                   given.ingest().validationFraction(),
                   shuffleSeed);
             });
@@ -335,19 +341,6 @@ public final class IngestStage {
             i, settings.ingest().sources().get(i), "it is empty: it holds nothing to look at");
       }
     }
-  }
-
-  private Layout layout(JavaRDD<String> rows) {
-    Map<String, Long> counts = rows.map(key -> key.substring(0, 1)).countByValue();
-    long train = counts.getOrDefault(Layout.prefix(Split.TRAIN), 0L);
-    long validation = counts.getOrDefault(Layout.prefix(Split.VALIDATION), 0L);
-    long[] starts = Layout.starts(train, validation, settings.ingest().shardRows());
-    List<String> firstKeys =
-        rows.zipWithIndex()
-            .filter(numbered -> Arrays.binarySearch(starts, numbered._2) >= 0)
-            .keys()
-            .collect();
-    return new Layout(train, validation, firstKeys);
   }
 
   private List<ShardTask> tasks(Layout layout, DatasetManifest older) {

@@ -216,6 +216,10 @@ final class SyntheticWorld {
 
   /** Whether a shape of radius 1 around the origin covers a point; y points down. */
   private static boolean covers(int shape, double x, double y) {
+    // Most of a picture lies outside, and a distance costs more than all the rest.
+    if (Math.abs(x) > 1 || Math.abs(y) > 1) {
+      return false;
+    }
     double distance = Math.hypot(x, y);
     return switch (SHAPES.get(shape)) {
       case "circle" -> distance < 0.95;
