@@ -13,6 +13,7 @@ import io.github.kklip.store.DatasetManifest.Generation;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Json;
 import io.github.kklip.store.Lease;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.PairReader;
 import io.github.kklip.store.PortableConfiguration;
 import io.github.kklip.store.ProcessingSettings;
@@ -23,6 +24,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -138,7 +140,7 @@ public final class IngestStage {
         candidates
             .map(keyed -> Fact.of(keyed._1, Candidate.decode(keyed._2), sources))
             .persist(StorageLevel.MEMORY_AND_DISK());
-    Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts));
+    Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts, older));
     try {
       Tally tally = Tally.of(facts, gone);
       refuseEmptySources(tally, fresh);
@@ -212,21 +214,47 @@ public final class IngestStage {
 
   private record Work(String digest) {}
 
-  private Set<String> nearDuplicates(JavaRDD<Fact> facts) {
+  private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {
     int bits = settings.ingest().nearDuplicateBits();
-    return bits < 0
-        ? Set.of()
-        : NearDuplicates.of(
-            facts
-                .filter(Fact::isRow)
-                .mapToPair(
-                    fact ->
-                        new Tuple2<>(
-                            fact.imageId(),
+    if (bits < 0) {
+      return Set.of();
+    }
+    List<String> shards = shards(older);
+    PortableConfiguration hadoop = configuration;
+    return NearDuplicates.of(
+        spark
+            .parallelize(shards, slices(shards.size()))
+            .flatMap(path -> inDataset(hadoop.get(), path))
+            .union(
+                facts
+                    .filter(Fact::isRow)
+                    .map(
+                        fact ->
                             new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
-                .reduceByKey(
-                    (left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
-            bits);
+            .mapToPair(image -> new Tuple2<>(image.imageId(), image))
+            .reduceByKey((left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
+        bits);
+  }
+
+  /** The images of a shard, from their ids and perceptual hashes alone. */
+  private static Iterator<NearDuplicates.Seen> inDataset(Configuration configuration, String path)
+      throws IOException {
+    List<NearDuplicates.Seen> images = new ArrayList<>();
+    try (PairReader reader =
+        PairReader.open(configuration, new Path(path), PairReader.Columns.IDS)) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        List<Pair> pairs = reader.readGroup(group);
+        List<Long> hashes = reader.readHashes(group);
+        for (int i = 0; i < pairs.size(); i++) {
+          images.add(NearDuplicates.Seen.inDataset(pairs.get(i).imageId(), hashes.get(i)));
+        }
+      }
+    }
+    return images.iterator();
+  }
+
+  private List<String> shards(DatasetManifest manifest) {
+    return manifest.shards().stream().map(shard -> folder.pairs(shard).toString()).toList();
   }
 
   private List<String> plan(List<Unit> files) throws IOException {
@@ -262,8 +290,7 @@ public final class IngestStage {
   }
 
   private KnownIds knownIds(DatasetManifest older) {
-    List<String> paths =
-        older.shards().stream().map(shard -> folder.pairs(shard).toString()).toList();
+    List<String> paths = shards(older);
     PortableConfiguration hadoop = configuration;
     return new KnownIds(
         paths.isEmpty()
@@ -354,7 +381,8 @@ public final class IngestStage {
               older.generations().size(),
               layout.split(part),
               layout.hasShards() ? indices.get(part) : 0,
-              settings.ingest().rowGroupRows()));
+              settings.ingest().rowGroupRows(),
+              settings.ingest().nearDuplicateBits() >= 0));
     }
     return tasks;
   }

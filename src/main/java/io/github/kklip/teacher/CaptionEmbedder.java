@@ -80,6 +80,25 @@ public final class CaptionEmbedder implements AutoCloseable {
    */
   public static CaptionEmbedder open(Path folder, Settings.Teacher settings, Device device)
       throws IOException {
+    ElementType type = requireUsable(folder, settings, device);
+    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.maxLength());
+    try {
+      return new CaptionEmbedder(settings, TeacherTokenizer.load(folder), llama);
+    } catch (RuntimeException e) {
+      llama.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Refuses a teacher by its small files, before its weights are read.
+   *
+   * @return the type of its weights
+   * @throws IOException when the folder cannot be used as a teacher with these settings
+   * @throws SettingsException when it does not fit into memory, or the type is not for this device
+   */
+  static ElementType requireUsable(Path folder, Settings.Teacher settings, Device device)
+      throws IOException {
     ElementType type =
         switch (settings.dtype()) {
           case FLOAT32 -> ElementType.FLOAT32;
@@ -95,13 +114,7 @@ public final class CaptionEmbedder implements AutoCloseable {
     if (!device.isGpu()) {
       requireMemory(config, settings, type, folder, HostMemory.available());
     }
-    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.maxLength());
-    try {
-      return new CaptionEmbedder(settings, TeacherTokenizer.load(folder), llama);
-    } catch (RuntimeException e) {
-      llama.close();
-      throw e;
-    }
+    return type;
   }
 
   static void requireMemory(
@@ -110,8 +123,7 @@ public final class CaptionEmbedder implements AutoCloseable {
     long weights = config.parameters(Llama.layers(config, settings.layer())) * type.bytes();
     ElementType products = Torch.products(type, Device.cpu());
     // The widest moment of a layer: the residual, its norm, gate, up and their product, and a
-    // matrix
-    // that is converted.
+    // matrix that is converted.
     long states =
         ((long) settings.batchTokens() * (4L * config.hidden() + 3L * config.intermediate())
                 + (products == type ? 0 : (long) config.hidden() * config.intermediate()))
