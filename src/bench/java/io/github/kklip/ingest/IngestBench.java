@@ -179,8 +179,7 @@ public final class IngestBench {
     Map<String, Object> result = new LinkedHashMap<>();
     result.put("shards", count);
     long start = System.nanoTime();
-    int listed =
-        SourceFiles.of(new Configuration(), 0, settings.ingest().sources().get(0)).size();
+    int listed = SourceFiles.of(new Configuration(), 0, settings.ingest().sources().get(0)).size();
     result.put("list_seconds", seconds(start));
     if (listed != count) {
       throw new IllegalStateException("Cannot compare: " + listed);

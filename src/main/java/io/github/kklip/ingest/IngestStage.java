@@ -229,8 +229,7 @@ public final class IngestStage {
                 facts
                     .filter(Fact::isRow)
                     .map(
-                        fact ->
-                            new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
+                        fact -> new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
             .mapToPair(image -> new Tuple2<>(image.imageId(), image))
             .reduceByKey((left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
         bits);

@@ -8,10 +8,10 @@ import org.apache.spark.api.java.JavaPairRDD;
 import scala.Tuple2;
 
 /**
- * Images that look like an earlier one, of the same run or of the dataset. Of equal hashes only the first image stays; then hashes are
- * cut into one band more than the bits that may differ, so that two hashes that are near enough
- * agree in a whole band, and only those are compared. An image goes when any earlier one is near,
- * so what goes does not depend on the order of the work.
+ * Images that look like an earlier one, of the same run or of the dataset. Of equal hashes only the
+ * first image stays; then hashes are cut into one band more than the bits that may differ, so that
+ * two hashes that are near enough agree in a whole band, and only those are compared. An image goes
+ * when any earlier one is near, so what goes does not depend on the order of the work.
  */
 final class NearDuplicates {
   private NearDuplicates() {}

@@ -21,7 +21,9 @@ import scala.Tuple2;
  * one shuffle, without a sample.
  */
 final class SortedRows implements AutoCloseable {
-  /** Keys of one part, about: little enough to sort at once, too much to be worth a further task. */
+  /**
+   * Keys of one part, about: little enough to sort at once, too much to be worth a further task.
+   */
   private static final long PART_ROWS = 1 << 16;
 
   private final JavaPairRDD<String, Integer> rows;

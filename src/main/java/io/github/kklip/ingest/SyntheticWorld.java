@@ -183,7 +183,8 @@ final class SyntheticWorld {
     byte[] rgb = new byte[3 * side * side];
     for (int row = 0; row < side; row++) {
       for (int column = 0; column < side; column++) {
-        int samples = isNearThing(scene, (column + 0.5) / side, (row + 0.5) / side, 1.0 / side) ? 9 : 1;
+        int samples =
+            isNearThing(scene, (column + 0.5) / side, (row + 0.5) / side, 1.0 / side) ? 9 : 1;
         int red = 0;
         int green = 0;
         int blue = 0;

@@ -86,9 +86,7 @@ final class Tally {
 
   private static String kind(Fact fact, Set<String> gone) {
     if (fact.isRow()) {
-      return gone.contains(fact.imageId)
-          ? Problem.NEAR_DUPLICATE
-          : ROW + fact.row.substring(0, 1);
+      return gone.contains(fact.imageId) ? Problem.NEAR_DUPLICATE : ROW + fact.row.substring(0, 1);
     }
     return fact.reason.isEmpty() ? IGNORED : fact.reason;
   }

@@ -50,8 +50,7 @@ public final class PairWriter implements Closeable {
       throws IOException {
     this.hashes = hashes;
     writer =
-        new RowGroupWriter(
-            configuration, path, hashes ? SCHEMA_WITH_HASH : SCHEMA, rowsPerGroup);
+        new RowGroupWriter(configuration, path, hashes ? SCHEMA_WITH_HASH : SCHEMA, rowsPerGroup);
   }
 
   /** A pair whose image has no perceptual hash. */

@@ -125,15 +125,13 @@ class CaptionEmbedderTest {
     Files.delete(folder.resolve("model.safetensors"));
     Path config = folder.resolve("config.json");
     String text = Files.readString(config);
-    String larger =
-        text.replaceFirst("(\"num_hidden_layers\"\\s*:\\s*)2", "$1" + 1_000_000_000);
+    String larger = text.replaceFirst("(\"num_hidden_layers\"\\s*:\\s*)2", "$1" + 1_000_000_000);
     assertThat(larger).isNotEqualTo(text);
     Files.writeString(config, larger);
 
     assertThatThrownBy(
             () ->
-                SharedEmbedder.acquire(
-                    new Configuration(), settings("path=" + folder), "x", "cpu"))
+                SharedEmbedder.acquire(new Configuration(), settings("path=" + folder), "x", "cpu"))
         .isInstanceOf(SettingsException.class)
         .hasMessageMatching(
             "Cannot load the teacher .* because it needs \\d{5,}\\.\\d GiB .* and \\d+\\.\\d GiB of"
