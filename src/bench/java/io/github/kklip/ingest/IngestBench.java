@@ -24,6 +24,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 
@@ -34,6 +35,8 @@ import org.apache.spark.api.java.JavaSparkContext;
  * <pre>
  * IngestBench speed IMAGES ROUNDS [PYTHON]    images/s on one and two cores
  * IngestBench stream GIGABYTES                one archive of that size, in the heap of -Xmx
+ * IngestBench shards COUNT                    so many archives of one image: plan, ingest, nothing new
+ * IngestBench members COUNT                   one archive of so many members of one byte
  * </pre>
  *
  * <p>Images are noisy JPEGs of 500 x 375; each is told from the others by bytes after its end.
@@ -43,20 +46,27 @@ public final class IngestBench {
   private static final int HEIGHT = 375;
   private static final int ARCHIVES = 8;
   private static final int PICTURES = 32;
+  private static final List<byte[]> FILES = pictures();
 
   private IngestBench() {}
 
   public static void main(String[] arguments) throws Exception {
     Path folder = Files.createTempDirectory("kklip-ingest-");
     try {
+      int size = Integer.parseInt(arguments[1]);
       Map<String, Object> result =
-          arguments[0].equals("stream")
-              ? stream(folder, Integer.parseInt(arguments[1]))
-              : speed(
-                  folder,
-                  Integer.parseInt(arguments[1]),
-                  Integer.parseInt(arguments[2]),
-                  arguments.length > 3 ? arguments[3] : "");
+          switch (arguments[0]) {
+            case "stream" -> stream(folder, size);
+            case "shards" -> shards(folder, size);
+            case "members" -> members(folder, size);
+            case "speed" ->
+                speed(
+                    folder,
+                    size,
+                    Integer.parseInt(arguments[2]),
+                    arguments.length > 3 ? arguments[3] : "");
+            default -> throw new IllegalArgumentException("Cannot measure " + arguments[0]);
+          };
       System.out.println("RESULT " + Json.line(result));
     } finally {
       remove(folder);
@@ -90,14 +100,13 @@ public final class IngestBench {
   }
 
   private static long archive(Path file, long from, long count, long bytes) throws IOException {
-    List<byte[]> pictures = pictures();
     long written = 0;
     long images = 0;
     try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(file), 1 << 20);
         TarArchiveOutputStream tar = new TarArchiveOutputStream(out)) {
       while (images < count && written < bytes) {
         long number = from + images;
-        byte[] picture = pictures.get((int) (number % PICTURES));
+        byte[] picture = FILES.get((int) (number % PICTURES));
         byte[] unique = Arrays.copyOf(picture, picture.length + Long.BYTES);
         ByteBuffer.wrap(unique).putLong(picture.length, number);
         member(tar, number + ".jpg", unique);
@@ -118,38 +127,96 @@ public final class IngestBench {
     tar.closeArchiveEntry();
   }
 
-  private static double ingest(Path folder, int cores, long expected) throws IOException {
-    Path dataset = folder.resolve("dataset");
-    SparkConf conf =
+  private static JavaSparkContext spark(Path folder, int cores) {
+    return new JavaSparkContext(
         new SparkConf()
             .setMaster("local[" + cores + "]")
             .setAppName("ingest bench")
             .set("spark.ui.enabled", "false")
             .set("spark.local.dir", folder.resolve("spark").toString())
             .set("spark.driver.host", "127.0.0.1")
-            .set("spark.driver.bindAddress", "127.0.0.1");
-    try (JavaSparkContext spark = new JavaSparkContext(conf)) {
-      Settings settings =
-          Settings.load(
-              List.of(),
-              List.of(
-                  "dataset=" + dataset,
-                  "ingest.sources=[{format=webdataset, path=\"" + folder.resolve("in") + "\"}]"));
-      long start = System.nanoTime();
-      IngestResult result = IngestStage.run(spark, settings);
-      double seconds = (System.nanoTime() - start) * 1e-9;
-      if (result.pairs() != expected) {
-        throw new IllegalStateException("Cannot compare: " + result);
-      }
-      return seconds;
-    } finally {
-      remove(dataset);
+            .set("spark.driver.bindAddress", "127.0.0.1"));
+  }
+
+  private static Settings settings(Path folder) throws IOException {
+    return Settings.load(
+        List.of(),
+        List.of(
+            "dataset=" + folder.resolve("dataset"),
+            "ingest.sources=[{format=webdataset, path=\"" + folder.resolve("in") + "\"}]"));
+  }
+
+  /** Seconds of one run. */
+  private static double run(JavaSparkContext spark, Settings settings, long expected)
+      throws IOException {
+    long start = System.nanoTime();
+    IngestResult result = IngestStage.run(spark, settings);
+    double seconds = seconds(start);
+    if (result.pairs() != expected) {
+      throw new IllegalStateException("Cannot compare: " + result);
     }
+    return seconds;
+  }
+
+  private static double seconds(long start) {
+    return (System.nanoTime() - start) * 1e-9;
+  }
+
+  private static double ingest(Path folder, int cores, long expected) throws IOException {
+    try (JavaSparkContext spark = spark(folder, cores)) {
+      return run(spark, settings(folder), expected);
+    } finally {
+      remove(folder.resolve("dataset"));
+    }
+  }
+
+  private static Map<String, Object> shards(Path folder, int count) throws IOException {
+    Files.createDirectories(folder.resolve("in"));
+    for (int a = 0; a < count; a++) {
+      archive(folder.resolve("in/%06d.tar".formatted(a)), a, 1, Long.MAX_VALUE);
+    }
+    Settings settings = settings(folder);
+    Map<String, Object> result = new LinkedHashMap<>();
+    result.put("shards", count);
+    long start = System.nanoTime();
+    int listed = SourceFiles.of(new Configuration(), 0, settings.ingest().sources().get(0)).size();
+    result.put("list_seconds", seconds(start));
+    if (listed != count) {
+      throw new IllegalStateException("Cannot compare: " + listed);
+    }
+    try (JavaSparkContext spark = spark(folder, 2)) {
+      result.put("ingest_seconds", run(spark, settings, count));
+      result.put("nothing_new_seconds", run(spark, settings, 0));
+      archive(folder.resolve("in/new.tar"), count, 1, Long.MAX_VALUE);
+      result.put("one_new_seconds", run(spark, settings, 1));
+    }
+    return result;
+  }
+
+  private static Map<String, Object> members(Path folder, int count) throws IOException {
+    Files.createDirectories(folder.resolve("in"));
+    try (OutputStream out =
+            new BufferedOutputStream(Files.newOutputStream(folder.resolve("in/a.tar")), 1 << 20);
+        TarArchiveOutputStream tar = new TarArchiveOutputStream(out)) {
+      for (int i = 0; i < count; i++) {
+        member(tar, i + ".bin", new byte[1]);
+      }
+    }
+    Map<String, Object> result = new LinkedHashMap<>();
+    result.put("members", count);
+    result.put("seconds", ingest(folder, 2, 0));
+    return result;
   }
 
   private static Map<String, Object> stream(Path folder, int gigabytes) throws IOException {
     Files.createDirectories(folder.resolve("in"));
     long bytes = gigabytes * 1_000_000_000L;
+    // The archive, the decoded candidates and the shards that they are sorted into.
+    long space = Files.getFileStore(folder).getUsableSpace();
+    if (space < 5 * bytes) {
+      throw new IOException(
+          "Cannot make an archive of " + gigabytes + " GB: " + space + " bytes are free.");
+    }
     long images = archive(folder.resolve("in/huge.tar"), 0, Long.MAX_VALUE, bytes);
     double seconds = ingest(folder, 2, images);
     Map<String, Object> result = new LinkedHashMap<>();

@@ -13,6 +13,7 @@ import io.github.kklip.store.DatasetManifest.Generation;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Json;
 import io.github.kklip.store.Lease;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.PairReader;
 import io.github.kklip.store.PortableConfiguration;
 import io.github.kklip.store.ProcessingSettings;
@@ -21,9 +22,9 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,6 +32,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -138,46 +140,41 @@ public final class IngestStage {
         candidates
             .map(keyed -> Fact.of(keyed._1, Candidate.decode(keyed._2), sources))
             .persist(StorageLevel.MEMORY_AND_DISK());
-    Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts));
+    Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts, older));
     try {
-      Tally tally = Tally.of(facts, gone.value());
+      Tally tally = Tally.of(facts, gone);
       refuseEmptySources(tally, fresh);
-      // Of equal rows the first in the sources stays; its source gets the count.
-      JavaPairRDD<String, Integer> owners =
-          facts
-              .filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId()))
-              .mapToPair(fact -> new Tuple2<>(fact.row(), fact.source()))
-              .reduceByKey(Math::min)
-              .persist(StorageLevel.MEMORY_AND_DISK());
-      JavaRDD<String> rows = owners.keys().sortBy(key -> key, true, spark.defaultParallelism());
-      Layout layout = layout(rows);
-      IngestResult result =
-          tally.result(
-              settings.ingest().sources(),
-              owners.values().countByValue(),
-              folder.root().toString());
-      if (layout.hasShards() || found.isEmpty()) {
-        List<ShardTask> tasks = tasks(layout, older);
-        Map<Integer, Written> done =
-            goesOn ? done(rows, layout, tasks) : Map.<Integer, ShardTask.Written>of();
-        removeUnnamed(older, done.values());
-        List<Generation> generations = new ArrayList<>(older.generations());
-        generations.add(write(candidates, layout, tasks, done, gone, result));
-        lease.check();
-        DatasetManifest manifest =
-            new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
-        Json.write(folder.configuration(), folder.manifest(), manifest);
-        DataCard.write(spark, folder, manifest);
+      try (SortedRows rows =
+          new SortedRows(
+              facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
+              tally.rows(Split.TRAIN),
+              tally.rows(Split.VALIDATION),
+              slices(Integer.MAX_VALUE))) {
+        IngestResult result =
+            tally.result(settings.ingest().sources(), rows.bySource(), folder.root().toString());
+        Layout layout = rows.layout(settings.ingest().shardRows());
+        if (layout.hasShards() || found.isEmpty()) {
+          List<ShardTask> tasks = tasks(layout, older);
+          Map<Integer, Written> done =
+              goesOn ? done(rows.keys(), layout, tasks) : Map.<Integer, ShardTask.Written>of();
+          removeUnnamed(older, done.values());
+          List<Generation> generations = new ArrayList<>(older.generations());
+          generations.add(write(candidates, layout, tasks, done, gone, result));
+          lease.check();
+          DatasetManifest manifest =
+              new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
+          Json.write(folder.configuration(), folder.manifest(), manifest);
+          DataCard.write(spark, folder, manifest);
+        }
+        List<String> fingerprints =
+            fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();
+        if (!fingerprints.isEmpty()) {
+          seen.add(folder, fingerprints);
+        }
+        Storage.of(folder.configuration(), work()).delete(work(), true);
+        report(result);
+        return result;
       }
-      List<String> fingerprints =
-          fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();
-      if (!fingerprints.isEmpty()) {
-        seen.add(folder, fingerprints);
-      }
-      Storage.of(folder.configuration(), work()).delete(work(), true);
-      owners.unpersist();
-      report(result);
-      return result;
     } finally {
       facts.unpersist();
       candidates.unpersist();
@@ -217,26 +214,59 @@ public final class IngestStage {
 
   private record Work(String digest) {}
 
-  private Set<String> nearDuplicates(JavaRDD<Fact> facts) {
+  private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {
     int bits = settings.ingest().nearDuplicateBits();
-    return bits < 0
-        ? Set.of()
-        : NearDuplicates.of(
-            facts
-                .filter(Fact::isRow)
-                .mapToPair(
-                    fact ->
-                        new Tuple2<>(
-                            fact.imageId(),
-                            new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
-                .reduceByKey(
-                    (left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
-            bits);
+    if (bits < 0) {
+      return Set.of();
+    }
+    List<String> shards = shards(older);
+    PortableConfiguration hadoop = configuration;
+    return NearDuplicates.of(
+        spark
+            .parallelize(shards, slices(shards.size()))
+            .flatMap(path -> inDataset(hadoop.get(), path))
+            .union(
+                facts
+                    .filter(Fact::isRow)
+                    .map(
+                        fact -> new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
+            .mapToPair(image -> new Tuple2<>(image.imageId(), image))
+            .reduceByKey((left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
+        bits);
   }
 
-  private List<String> plan(List<Unit> files) {
+  /** The images of a shard, from their ids and perceptual hashes alone. */
+  private static Iterator<NearDuplicates.Seen> inDataset(Configuration configuration, String path)
+      throws IOException {
+    List<NearDuplicates.Seen> images = new ArrayList<>();
+    try (PairReader reader =
+        PairReader.open(configuration, new Path(path), PairReader.Columns.IDS)) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        List<Pair> pairs = reader.readGroup(group);
+        List<Long> hashes = reader.readHashes(group);
+        for (int i = 0; i < pairs.size(); i++) {
+          images.add(NearDuplicates.Seen.inDataset(pairs.get(i).imageId(), hashes.get(i)));
+        }
+      }
+    }
+    return images.iterator();
+  }
+
+  private List<String> shards(DatasetManifest manifest) {
+    return manifest.shards().stream().map(shard -> folder.pairs(shard).toString()).toList();
+  }
+
+  private List<String> plan(List<Unit> files) throws IOException {
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
+    if (files.size() == 1) {
+      // A task of its own would look at it no faster.
+      List<String> units = new ArrayList<>();
+      for (Unit unit : reader(given, files.get(0)).plan(hadoop.get(), files.get(0))) {
+        units.add(unit.encode());
+      }
+      return units;
+    }
     return spark
         .parallelize(files.stream().map(Unit::encode).toList(), slices(files.size()))
         .flatMap(
@@ -259,8 +289,7 @@ public final class IngestStage {
   }
 
   private KnownIds knownIds(DatasetManifest older) {
-    List<String> paths =
-        older.shards().stream().map(shard -> folder.pairs(shard).toString()).toList();
+    List<String> paths = shards(older);
     PortableConfiguration hadoop = configuration;
     return new KnownIds(
         paths.isEmpty()
@@ -290,11 +319,14 @@ public final class IngestStage {
     Screening.Decoder images = decoder;
     String journals = work().toString();
     return spark
-        .parallelize(units, slices(units.size()))
-        .zipWithIndex()
+        .parallelize(
+            IntStream.range(0, units.size())
+                .mapToObj(number -> new Tuple2<>(number, units.get(number)))
+                .toList(),
+            slices(units.size()))
         .flatMapToPair(
             numbered -> {
-              Unit unit = Unit.decode(numbered._1);
+              Unit unit = Unit.decode(numbered._2);
               Members members = reader(given, unit).open(hadoop.get(), unit);
               TaskContext.get()
                   .addTaskCompletionListener(
@@ -312,7 +344,7 @@ public final class IngestStage {
                           unit,
                           TaskContext.get().attemptNumber() > 0)),
                   unit,
-                  numbered._2,
+                  numbered._1,
                   given.ingest().validationFraction(),
                   shuffleSeed);
             });
@@ -337,19 +369,6 @@ public final class IngestStage {
     }
   }
 
-  private Layout layout(JavaRDD<String> rows) {
-    Map<String, Long> counts = rows.map(key -> key.substring(0, 1)).countByValue();
-    long train = counts.getOrDefault(Layout.prefix(Split.TRAIN), 0L);
-    long validation = counts.getOrDefault(Layout.prefix(Split.VALIDATION), 0L);
-    long[] starts = Layout.starts(train, validation, settings.ingest().shardRows());
-    List<String> firstKeys =
-        rows.zipWithIndex()
-            .filter(numbered -> Arrays.binarySearch(starts, numbered._2) >= 0)
-            .keys()
-            .collect();
-    return new Layout(train, validation, firstKeys);
-  }
-
   private List<ShardTask> tasks(Layout layout, DatasetManifest older) {
     List<ShardTask> tasks = new ArrayList<>();
     List<Integer> indices = layout.indices(older.shards());
@@ -361,7 +380,8 @@ public final class IngestStage {
               older.generations().size(),
               layout.split(part),
               layout.hasShards() ? indices.get(part) : 0,
-              settings.ingest().rowGroupRows()));
+              settings.ingest().rowGroupRows(),
+              settings.ingest().nearDuplicateBits() >= 0));
     }
     return tasks;
   }

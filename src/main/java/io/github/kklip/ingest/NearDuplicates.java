@@ -8,16 +8,27 @@ import org.apache.spark.api.java.JavaPairRDD;
 import scala.Tuple2;
 
 /**
- * Images that look like an earlier one. Of equal hashes only the first image stays; then hashes are
- * cut into one band more than the bits that may differ, so that two hashes that are near enough
- * agree in a whole band, and only those are compared. An image goes when any earlier one is near,
- * so what goes does not depend on the order of the work.
+ * Images that look like an earlier one, of the same run or of the dataset. Of equal hashes only the
+ * first image stays; then hashes are cut into one band more than the bits that may differ, so that
+ * two hashes that are near enough agree in a whole band, and only those are compared. An image goes
+ * when any earlier one is near, so what goes does not depend on the order of the work.
  */
 final class NearDuplicates {
   private NearDuplicates() {}
 
-  /** An image by its place in the sources, the earlier the smaller. */
-  record Seen(String order, String imageId, long hash) implements java.io.Serializable {}
+  /**
+   * An image by its place in the sources, the earlier the smaller; those of the dataset come before
+   * all and stay.
+   */
+  record Seen(String order, String imageId, long hash) implements java.io.Serializable {
+    static Seen inDataset(String imageId, long hash) {
+      return new Seen("", imageId, hash);
+    }
+
+    boolean stays() {
+      return order.isEmpty();
+    }
+  }
 
   /**
    * The ids of the images that go.
@@ -59,7 +70,7 @@ final class NearDuplicates {
     List<String> later = new ArrayList<>();
     all.forEach(
         seen -> {
-          if (!seen.imageId.equals(first.imageId)) {
+          if (!seen.stays() && !seen.imageId.equals(first.imageId)) {
             later.add(seen.imageId);
           }
         });
@@ -83,6 +94,9 @@ final class NearDuplicates {
     group.forEach(all::add);
     List<String> near = new ArrayList<>();
     for (Seen one : all) {
+      if (one.stays()) {
+        continue;
+      }
       for (Seen other : all) {
         if (other.order.compareTo(one.order) < 0 && Long.bitCount(one.hash ^ other.hash) <= bits) {
           near.add(one.imageId);

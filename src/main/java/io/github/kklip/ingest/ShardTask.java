@@ -31,7 +31,8 @@ record ShardTask(
     int generation,
     Split split,
     int index,
-    int rowGroupRows)
+    int rowGroupRows,
+    boolean hashes)
     implements Serializable {
 
   /**
@@ -91,7 +92,7 @@ record ShardTask(
           } else if (row.equals(lastRow)) {
             output.reject(accepted.duplicate());
           } else {
-            output.pairs().write(accepted.pair());
+            output.pairs().write(accepted.pair(), accepted.hash());
           }
           lastRow = row;
         }
@@ -108,7 +109,7 @@ record ShardTask(
     PairWriter pairs() throws IOException {
       if (pairs == null) {
         Path path = folder.pairs(new Shard(split, index, 0, ""));
-        pairs = new PairWriter(configuration.get(), path, rowGroupRows);
+        pairs = new PairWriter(configuration.get(), path, rowGroupRows, hashes);
       }
       return pairs;
     }

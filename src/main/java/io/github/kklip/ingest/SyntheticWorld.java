@@ -183,10 +183,12 @@ final class SyntheticWorld {
     byte[] rgb = new byte[3 * side * side];
     for (int row = 0; row < side; row++) {
       for (int column = 0; column < side; column++) {
+        int samples =
+            isNearThing(scene, (column + 0.5) / side, (row + 0.5) / side, 1.0 / side) ? 9 : 1;
         int red = 0;
         int green = 0;
         int blue = 0;
-        for (int sample = 0; sample < 9; sample++) {
+        for (int sample = 0; sample < samples; sample++) {
           int sampleColumn = sample % 3;
           int sampleRow = sample / 3;
           double x = (column + (sampleColumn + 0.5) / 3) / side;
@@ -197,12 +199,23 @@ final class SyntheticWorld {
           blue += colour & 0xFF;
         }
         int at = 3 * (row * side + column);
-        rgb[at] = (byte) (red / 9);
-        rgb[at + 1] = (byte) (green / 9);
-        rgb[at + 2] = (byte) (blue / 9);
+        rgb[at] = (byte) (red / samples);
+        rgb[at + 1] = (byte) (green / samples);
+        rgb[at + 2] = (byte) (blue / samples);
       }
     }
     return rgb;
+  }
+
+  /** Whether anything but background can be within {@code margin} of a point. */
+  private static boolean isNearThing(Scene scene, double x, double y, double margin) {
+    for (Thing thing : scene.things) {
+      double reach = thing.radius + margin;
+      if (Math.abs(x - thing.x) < reach && Math.abs(y - thing.y) < reach) {
+        return true;
+      }
+    }
+    return false;
   }
 
   private static int colour(Scene scene, double x, double y) {
@@ -216,6 +229,10 @@ final class SyntheticWorld {
 
   /** Whether a shape of radius 1 around the origin covers a point; y points down. */
   private static boolean covers(int shape, double x, double y) {
+    // Most of a picture lies outside, and a distance costs more than all the rest.
+    if (Math.abs(x) > 1 || Math.abs(y) > 1) {
+      return false;
+    }
     double distance = Math.hypot(x, y);
     return switch (SHAPES.get(shape)) {
       case "circle" -> distance < 0.95;

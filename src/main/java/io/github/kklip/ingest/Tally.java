@@ -2,7 +2,9 @@ package io.github.kklip.ingest;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
+import io.github.kklip.store.Split;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -10,11 +12,13 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.spark.api.java.JavaRDD;
-import scala.Tuple2;
+import org.apache.spark.broadcast.Broadcast;
 
 /** Counts of candidates, by source, kind and reason. */
 final class Tally {
-  private static final String ROW = "row";
+  /** Followed by the prefix of the split. */
+  private static final String ROW = "row ";
+
   private static final String IGNORED = "ignored";
 
   private final Map<String, Long> counts;
@@ -64,21 +68,36 @@ final class Tally {
   /**
    * @param gone images that are near-duplicates
    */
-  static Tally of(JavaRDD<Fact> facts, Set<String> gone) {
+  static Tally of(JavaRDD<Fact> facts, Broadcast<Set<String>> gone) {
     return new Tally(
-        facts
-            .mapToPair(
-                fact -> {
-                  boolean near = fact.isRow() && gone.contains(fact.imageId);
-                  String kind =
-                      near
-                          ? Problem.NEAR_DUPLICATE
-                          : fact.isRow() ? ROW : fact.reason.isEmpty() ? IGNORED : fact.reason;
-                  return new Tuple2<>(
-                      fact.source + "|" + kind, kind.equals(IGNORED) ? fact.ignored : 1L);
-                })
-            .reduceByKey(Long::sum)
-            .collectAsMap());
+        facts.aggregate(
+            new HashMap<String, Long>(),
+            (counts, fact) -> {
+              String kind = kind(fact, gone.value());
+              counts.merge(
+                  fact.source + "|" + kind, kind.equals(IGNORED) ? fact.ignored : 1L, Long::sum);
+              return counts;
+            },
+            (left, right) -> {
+              right.forEach((label, count) -> left.merge(label, count, Long::sum));
+              return left;
+            }));
+  }
+
+  private static String kind(Fact fact, Set<String> gone) {
+    if (fact.isRow()) {
+      return gone.contains(fact.imageId) ? Problem.NEAR_DUPLICATE : ROW + fact.row.substring(0, 1);
+    }
+    return fact.reason.isEmpty() ? IGNORED : fact.reason;
+  }
+
+  /** Rows of a split, those among them that are there twice or more. */
+  long rows(Split split) {
+    String kind = "|" + ROW + Layout.prefix(split);
+    return counts.entrySet().stream()
+        .filter(entry -> entry.getKey().endsWith(kind))
+        .mapToLong(Map.Entry::getValue)
+        .sum();
   }
 
   boolean isEmpty(int source) {
@@ -87,6 +106,12 @@ final class Tally {
 
   private long count(int source, String kind) {
     return counts.getOrDefault(source + "|" + kind, 0L);
+  }
+
+  /** Candidates of a source that are rows or equal to one. */
+  private long rows(int source) {
+    return count(source, ROW + Layout.prefix(Split.TRAIN))
+        + count(source, ROW + Layout.prefix(Split.VALIDATION));
   }
 
   /** All candidates of a source, rejected ones among them. */
@@ -117,14 +142,14 @@ final class Tally {
               rows,
               input - rows,
               count(i, IGNORED)));
-      if (count(i, ROW) > rows) {
-        reasons.merge(Problem.DUPLICATE, count(i, ROW) - rows, Long::sum);
+      if (rows(i) > rows) {
+        reasons.merge(Problem.DUPLICATE, rows(i) - rows, Long::sum);
       }
     }
     counts.forEach(
         (label, count) -> {
           String kind = label.substring(label.indexOf('|') + 1);
-          if (!kind.equals(ROW) && !kind.equals(IGNORED)) {
+          if (!kind.startsWith(ROW) && !kind.equals(IGNORED)) {
             reasons.merge(kind, count, Long::sum);
           }
         });

@@ -8,6 +8,7 @@ import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.Type;
 
 /** Reads one shard of pairs row group by row group, in any order. */
 public final class PairReader implements Closeable {
@@ -36,10 +37,12 @@ public final class PairReader implements Closeable {
     }
   }
 
+  private final Path path;
   private final RowGroupReader reader;
   private final Columns columns;
 
-  private PairReader(RowGroupReader reader, Columns columns) {
+  private PairReader(Path path, RowGroupReader reader, Columns columns) {
+    this.path = path;
     this.reader = reader;
     this.columns = columns;
   }
@@ -61,7 +64,9 @@ public final class PairReader implements Closeable {
   public static PairReader open(Configuration configuration, Path path, Columns columns)
       throws IOException {
     RowGroupReader reader = RowGroupReader.open(configuration, path);
-    if (!reader.schema().getFields().equals(PairWriter.SCHEMA.getFields())) {
+    List<Type> fields = reader.schema().getFields();
+    if (!fields.equals(PairWriter.SCHEMA.getFields())
+        && !fields.equals(PairWriter.SCHEMA_WITH_HASH.getFields())) {
       IOException wrong =
           new IOException(
               "Cannot read pairs from "
@@ -72,7 +77,7 @@ public final class PairReader implements Closeable {
       reader.close();
       throw wrong;
     }
-    return new PairReader(reader, columns);
+    return new PairReader(path, reader, columns);
   }
 
   public int rowGroups() {
@@ -123,6 +128,22 @@ public final class PairReader implements Closeable {
               all ? sources.get(i) : ""));
     }
     return pairs;
+  }
+
+  /**
+   * The images' perceptual hashes in one row group, in the order of the rows.
+   *
+   * @throws IOException when the shard was written without them
+   */
+  public List<Long> readHashes(int group) throws IOException {
+    if (!reader.schema().containsField(PairWriter.HASH)) {
+      throw new IOException(
+          "Cannot compare images with those of " + path + " because it has no perceptual hashes.");
+    }
+    Type hash = PairWriter.SCHEMA_WITH_HASH.getType(PairWriter.HASH);
+    return reader
+        .read(group, new MessageType(PairWriter.SCHEMA.getName(), hash))
+        .longs(PairWriter.HASH);
   }
 
   @Override

@@ -25,17 +25,43 @@ public final class PairWriter implements Closeable {
               + " required int32 height;"
               + " required binary source (STRING); }");
 
+  /** The column that only datasets without near-duplicates have, after the others. */
+  static final String HASH = "perceptual_hash";
+
+  static final MessageType SCHEMA_WITH_HASH =
+      SCHEMA.union(
+          MessageTypeParser.parseMessageType("message pair { required int64 " + HASH + "; }"));
+
   private final RowGroupWriter writer;
+  private final boolean hashes;
   private final Identity.Rows identity = new Identity.Rows();
 
   /**
    * @param rowsPerGroup rows of a row group at most; 16 MiB end one as well
    */
   public PairWriter(Configuration configuration, Path path, int rowsPerGroup) throws IOException {
-    writer = new RowGroupWriter(configuration, path, SCHEMA, rowsPerGroup);
+    this(configuration, path, rowsPerGroup, false);
   }
 
+  /**
+   * @param hashes whether the images' perceptual hashes are kept too
+   */
+  public PairWriter(Configuration configuration, Path path, int rowsPerGroup, boolean hashes)
+      throws IOException {
+    this.hashes = hashes;
+    writer =
+        new RowGroupWriter(configuration, path, hashes ? SCHEMA_WITH_HASH : SCHEMA, rowsPerGroup);
+  }
+
+  /** A pair whose image has no perceptual hash. */
   public void write(Pair pair) throws IOException {
+    write(pair, 0);
+  }
+
+  /**
+   * @param hash the image's perceptual hash, left out unless this writer keeps hashes
+   */
+  public void write(Pair pair, long hash) throws IOException {
     writer.startRow(pair.image().length + (long) pair.caption().length());
     writer.text(0, pair.id());
     writer.text(1, pair.imageId());
@@ -44,6 +70,9 @@ public final class PairWriter implements Closeable {
     writer.integer(4, pair.width());
     writer.integer(5, pair.height());
     writer.text(6, pair.source());
+    if (hashes) {
+      writer.longInteger(7, hash);
+    }
     writer.endRow();
     identity.add(pair.id());
   }

@@ -173,6 +173,17 @@ public final class RowGroupReader implements Closeable {
           });
     }
 
+    /** A column of 64-bit integers without nulls. */
+    public List<Long> longs(String... column) throws IOException {
+      return column(
+          column,
+          (reader, defined) -> {
+            long value = reader.getLong();
+            reader.consume();
+            return value;
+          });
+    }
+
     /** A list column of floats. */
     public List<float[]> floatLists(String... column) throws IOException {
       float[][] buffer = {new float[16]};

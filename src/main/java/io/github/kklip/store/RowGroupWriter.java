@@ -113,6 +113,11 @@ final class RowGroupWriter implements Closeable {
     rowBytes += Integer.BYTES;
   }
 
+  void longInteger(int column, long value) {
+    writers[column].write(value, 0, 0);
+    rowBytes += Long.BYTES;
+  }
+
   /** A list column of required elements, that is one repeated and no optional level. */
   void floats(int column, float[] values) {
     ColumnWriter writer = writers[column];

@@ -1,10 +1,13 @@
 package io.github.kklip.store;
 
+import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -19,6 +22,9 @@ public final class Storage {
   private static final Set<String> OBJECT_STORES =
       Set.of("s3a", "s3", "s3n", "gs", "oss", "cosn", "obs", "wasb", "wasbs");
 
+  /** {@code scheme://name:password@}; a container name before the host has no colon. */
+  private static final Pattern PASSWORD = Pattern.compile("^([^/:]+://)[^/@]*:[^/]*@");
+
   private Storage() {}
 
   /**
@@ -31,8 +37,21 @@ public final class Storage {
     return fileSystem instanceof LocalFileSystem local ? local.getRawFileSystem() : fileSystem;
   }
 
-  /** The absolute form of a path that a person wrote. */
+  /**
+   * The absolute form of a path that a person wrote.
+   *
+   * @throws SettingsException when it holds a password: paths go into logs and manifests
+   */
   public static Path path(String text, Configuration configuration) {
+    Matcher password = PASSWORD.matcher(text);
+    if (password.find()) {
+      throw new SettingsException(
+          "Cannot use the path "
+              + password.replaceFirst("$1")
+              + " because a password stands before its host. Give credentials by the settings of"
+              + " the file system, such as spark.hadoop.fs.s3a.secret.key, or by the"
+              + " environment.");
+    }
     try {
       Path path = new Path(text);
       return path.getFileSystem(configuration).makeQualified(path);

@@ -88,6 +88,25 @@ public final class CaptionEmbedder implements AutoCloseable {
    */
   public static CaptionEmbedder open(Path folder, Settings.Teacher settings, Device device)
       throws IOException {
+    ElementType type = requireUsable(folder, settings, device);
+    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.maxLength());
+    try {
+      return new CaptionEmbedder(settings, device, TeacherTokenizer.load(folder), llama);
+    } catch (RuntimeException e) {
+      llama.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Refuses a teacher by its small files, before its weights are read.
+   *
+   * @return the type of its weights
+   * @throws IOException when the folder cannot be used as a teacher with these settings
+   * @throws SettingsException when it does not fit into memory, or the type is not for this device
+   */
+  static ElementType requireUsable(Path folder, Settings.Teacher settings, Device device)
+      throws IOException {
     ElementType type =
         switch (settings.dtype()) {
           case FLOAT32 -> ElementType.FLOAT32;
@@ -103,13 +122,7 @@ public final class CaptionEmbedder implements AutoCloseable {
     if (!device.isGpu()) {
       requireMemory(config, settings, type, folder, HostMemory.available());
     }
-    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.maxLength());
-    try {
-      return new CaptionEmbedder(settings, device, TeacherTokenizer.load(folder), llama);
-    } catch (RuntimeException e) {
-      llama.close();
-      throw e;
-    }
+    return type;
   }
 
   private static int batchTokens(Settings.Teacher settings, Device device) {

@@ -86,6 +86,11 @@ public final class SharedEmbedder implements AutoCloseable {
 
   private static Open open(Configuration configuration, Key key) throws IOException {
     long start = System.nanoTime();
+    // The weights of a remote teacher are not even copied when they do not fit.
+    try (LocalCopy small =
+        LocalCopy.of(configuration, key.settings.path(), TeacherFolder::isSmall)) {
+      CaptionEmbedder.requireUsable(small.path(), key.settings, Torch.device(key.device));
+    }
     LocalCopy files = LocalCopy.of(configuration, key.settings.path(), TeacherFolder::isNeeded);
     try {
       CaptionEmbedder embedder =

@@ -373,6 +373,38 @@ class IngestScaleTest {
   }
 
   @Test
+  void imagesThatLookLikeOneOfTheDatasetGo() throws Exception {
+    List<Map.Entry<String, byte[]>> originals = new ArrayList<>();
+    List<Map.Entry<String, byte[]>> copies = new ArrayList<>();
+    for (int i = 0; i < 6; i++) {
+      byte[] original = Png.encode(SyntheticWorld.draw(SyntheticWorld.scene(5, i), 128), 128, 128);
+      originals.add(Map.entry(i + ".png", original));
+      originals.add(Map.entry(i + ".txt", "one".getBytes(StandardCharsets.UTF_8)));
+      RgbImage smaller = Resample.shortestSide(ImageDecoder.decode(original), 100);
+      copies.add(Map.entry(i + ".jpg", Resample.jpeg(smaller, 80)));
+      copies.add(Map.entry(i + ".txt", "two".getBytes(StandardCharsets.UTF_8)));
+    }
+    // The very image with another caption is no near-duplicate.
+    copies.add(Map.entry("same.png", originals.get(0).getValue()));
+    copies.add(Map.entry("same.txt", "three".getBytes(StandardCharsets.UTF_8)));
+    String[] settings = {"ingest.near-duplicate-bits=6", "ingest.validation-fraction=0"};
+    archive("in/a.tar", originals);
+    ingest("data", tar("in"), settings);
+    Map<String, byte[]> before = files("data");
+
+    DECODED.set(0);
+    archive("in/b.tar", copies);
+    IngestResult more = ingest("data", tar("in"), settings);
+
+    assertThat(DECODED.get()).isEqualTo(7);
+    assertThat(more.reasons().keySet()).containsExactly("near-duplicate");
+    assertThat(more.reasons().get("near-duplicate")).isGreaterThanOrEqualTo(5);
+    assertThat(pairs("data")).extracting(Pair::caption).contains("three");
+    assertThat(files("data").get("pairs/train-00000.parquet"))
+        .isEqualTo(before.get("pairs/train-00000.parquet"));
+  }
+
+  @Test
   void hostileMembersAreRejectsAndNothingIsWrittenElsewhere() throws IOException {
     byte[] json = new byte[3 << 20];
     java.util.Arrays.fill(json, (byte) ' ');

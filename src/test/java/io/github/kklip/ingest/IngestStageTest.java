@@ -410,6 +410,19 @@ class IngestStageTest {
   }
 
   @Test
+  void aPathWithAPasswordIsRefusedWithoutShowingIt() {
+    for (String source :
+        List.of(
+            "{format=webdataset, path=\"s3a://key:very-secret@bucket/in/{000..010}.tar\"}",
+            "{format=parquet, path=\"s3a://key:very%2Fsecret@bucket/in\"}")) {
+      assertThatThrownBy(() -> ingest("ingest.sources=[" + source + "]"))
+          .isInstanceOf(SettingsException.class)
+          .hasMessageStartingWith("Cannot use the path s3a://bucket/in")
+          .hasMessageNotContaining("secret");
+    }
+  }
+
+  @Test
   void aRunThatWasKilledIsDoneAgainAndEndsTheSame() throws IOException {
     String synthetic = "ingest.sources=[{format = synthetic, pairs = 20}]";
     ingestTo("whole", synthetic);

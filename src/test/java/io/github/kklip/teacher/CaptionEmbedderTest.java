@@ -136,6 +136,25 @@ class CaptionEmbedderTest {
   }
 
   @Test
+  void aTeacherThatDoesNotFitIsRefusedBeforeItsWeightsAreLookedFor() throws IOException {
+    RandomLlama.write(folder, 1, WORDS, 32, 2);
+    Files.delete(folder.resolve("model.safetensors"));
+    Path config = folder.resolve("config.json");
+    String text = Files.readString(config);
+    String larger = text.replaceFirst("(\"num_hidden_layers\"\\s*:\\s*)2", "$1" + 1_000_000_000);
+    assertThat(larger).isNotEqualTo(text);
+    Files.writeString(config, larger);
+
+    assertThatThrownBy(
+            () ->
+                SharedEmbedder.acquire(new Configuration(), settings("path=" + folder), "x", "cpu"))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageMatching(
+            "Cannot load the teacher .* because it needs \\d{5,}\\.\\d GiB .* and \\d+\\.\\d GiB of"
+                + " memory are available\\..*");
+  }
+
+  @Test
   void tasksOfAProcessShareOneTeacher() throws IOException {
     RandomLlama.write(folder, 1, WORDS, 32, 1);
     Configuration configuration = new Configuration();
