@@ -276,11 +276,23 @@ public final class KMeansBench {
       result.put("dimension", dimension);
       result.put("k", k);
       result.put("heap_mib", Runtime.getRuntime().maxMemory() >> 20);
+      double floor = floor();
       result.put("kklip_s", median(seconds));
-      result.put("multiply_floor_s", floor());
-      result.put("ratio_to_floor", median(seconds) / floor());
+      result.put("multiply_floor_s", floor);
+      result.put("ratio_to_floor", median(seconds) / floor);
+      result.put("peak_rss_mib", peakRss());
       return result;
     }
+  }
+
+  /** VmHWM of this process, the heap included, in MiB. */
+  private static long peakRss() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("VmHWM:")) {
+        return Long.parseLong(line.replaceAll("\\D", "")) >> 10;
+      }
+    }
+    throw new IOException("Cannot read the peak of memory: /proc/self/status has no VmHWM.");
   }
 
   /** The products of an iteration alone, two at a time: what no engine can be faster than. */

@@ -67,10 +67,13 @@ record Clustering(
     Centres centres = lloyd.centres();
     Assignment last = Assignment.of(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
-    inertia.add(last.inertia(centres, totals.sumOfSquares()));
+    double inside = last.inertia(centres, totals.sumOfSquares());
+    inertia.add(inside);
 
-    double meanSquare = last.inertia(centres, totals.sumOfSquares()) / totals.rows();
-    Temperature.Found found = temperature(rows, totals, centres, settings, meanSquare);
+    // Where every row sits on its centre, the distance is rounding and says nothing: the rows' own
+    // spread does.
+    double scale = Math.max(inside, 1e-3 * totals.sumOfSquares()) / totals.rows();
+    Temperature.Found found = temperature(rows, totals, centres, settings, scale);
     double[] ranked = RankedMass.of(rows, totals.rows(), centres, found.temperature());
     int topK = settings.fixedTopK().orElseGet(() -> TopK.reaching(settings.topMass(), ranked));
     double topMass = Arrays.stream(ranked, 0, topK).sum();
@@ -96,7 +99,7 @@ record Clustering(
   }
 
   private static Temperature.Found temperature(
-      Rows rows, Totals totals, Centres centres, Settings.Concepts settings, double meanSquare) {
+      Rows rows, Totals totals, Centres centres, Settings.Concepts settings, double scale) {
     if (settings.fixedTemperature().isPresent()) {
       double fixed = settings.fixedTemperature().getAsDouble();
       double[] perplexity =
@@ -105,7 +108,7 @@ record Clustering(
     }
     return Temperature.reaching(
         settings.targetPerplexity(),
-        meanSquare,
+        scale,
         temperatures -> Entropy.perplexities(rows, totals.rows(), centres, temperatures));
   }
 }

@@ -9,6 +9,7 @@ import io.github.kklip.tensor.Torch;
 import io.github.kklip.tensor.TorchModule;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 
 /**
  * Blocks of rows against one set of centres, by one matrix product a block in libtorch. One object
@@ -19,7 +20,10 @@ final class Distances implements AutoCloseable {
   private final TorchModule methods;
   private final NDArray centres;
   private final NDArray half;
-  private final NDArray order;
+
+  /** One row's scores. */
+  private final float[] line;
+
   private ByteBuffer rows = ByteBuffer.allocateDirect(0);
 
   /** On the CPU. */
@@ -37,11 +41,7 @@ final class Distances implements AutoCloseable {
     manager = Torch.manager(Torch.device(device));
     this.centres = manager.create(centres.values(), new Shape(centres.k(), centres.dimension()));
     half = manager.create(halfNorms(centres));
-    float[] numbers = new float[centres.k()];
-    for (int c = 0; c < numbers.length; c++) {
-      numbers[c] = c;
-    }
-    order = manager.create(numbers);
+    line = new float[centres.k()];
   }
 
   private static float[] halfNorms(Centres centres) {
@@ -74,8 +74,36 @@ final class Distances implements AutoCloseable {
   /** The number of the nearest centre of each row; the first of those that are equally near. */
   int[] assign(Block block) {
     try (NDManager scope = manager.newSubManager()) {
-      return methods.call(scope, "assign", upload(scope, block), centres, half, order).toIntArray();
+      NDArray scores = scores(scope, block);
+      if (scope.getDevice().isGpu()) {
+        return methods.call(scope, "place", scores).toIntArray();
+      }
+      NDArray best = methods.call(scope, "best", scores);
+      return places(Torch.memory(scores).asFloatBuffer(), best.toFloatArray());
     }
+  }
+
+  /**
+   * Where each row's best score stands. On a processor, libtorch's maximum with its place takes ten
+   * times as long as the maximum alone, and this search makes up for a fifth of that.
+   */
+  private int[] places(FloatBuffer scores, float[] best) {
+    int[] places = new int[best.length];
+    for (int row = 0; row < best.length; row++) {
+      scores.get(line);
+      float wanted = best[row];
+      int place = 0;
+      while (place < line.length && line[place] != wanted) {
+        place++;
+      }
+      if (place == line.length) {
+        throw new IllegalArgumentException(
+            "Cannot find the nearest centre of an embedding because its distances are not finite in"
+                + " float32. Embeddings must be of a length below 1e18.");
+      }
+      places[row] = place;
+    }
+    return places;
   }
 
   /** Squared distance of each row to each centre: rows &times; k. */

@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.data.Offset.offset;
 
 import java.util.List;
@@ -23,6 +24,27 @@ class DistancesTest {
       Distances.Nearest nearest = distances.nearest(BLOCK);
       assertThat(nearest.centres()).containsExactly(0, 1);
       assertThat(nearest.squared()).containsExactly(0f, 1f);
+    }
+  }
+
+  @Test
+  void theFirstOfEquallyNearCentres() {
+    Centres centres = Centres.of(List.of(new float[] {9}, new float[] {1}, new float[] {-1}));
+    try (Distances distances = new Distances(centres, 1)) {
+      assertThat(distances.assign(new Block(0, 0, new long[3], new float[] {0, -2, 8})))
+          .containsExactly(1, 2, 0);
+    }
+  }
+
+  @Test
+  void refusesDistancesThatAreNotFinite() {
+    Block huge = new Block(0, 0, new long[1], new float[] {3e38f, -3e38f});
+    try (Distances distances = new Distances(CENTRES, 1)) {
+      assertThatThrownBy(() -> distances.assign(huge))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "Cannot find the nearest centre of an embedding because its distances are not finite"
+                  + " in float32. Embeddings must be of a length below 1e18.");
     }
   }
 
