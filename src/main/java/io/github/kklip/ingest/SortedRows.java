@@ -162,8 +162,8 @@ final class SortedRows implements AutoCloseable {
       String text = (String) key;
       long hash = Long.parseLong(text, 1, 1 + DIGITS, 16);
       return text.startsWith(Layout.prefix(Split.TRAIN))
-          ? (int) (hash * train >>> 4 * DIGITS)
-          : train + (int) (hash * validation >>> 4 * DIGITS);
+          ? (int) ((hash * train) >>> (4 * DIGITS))
+          : train + (int) ((hash * validation) >>> (4 * DIGITS));
     }
   }
 }

@@ -63,8 +63,7 @@ class SoftLabelTargetsTest {
   })
   void perplexityAndMassAreReached(String kind, float scale, double target) {
     Settings.Concepts settings =
-        Settings.load(
-                List.of(), List.of("concepts.k=" + K, "concepts.target-perplexity=" + target))
+        Settings.load(List.of(), List.of("concepts.k=" + K, "concepts.target-perplexity=" + target))
             .concepts();
 
     Clustering found = Clustering.of(rows(kind, scale), settings, 5, Lloyd::gemm);
