@@ -38,7 +38,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /**
  * Features, losses, all gradients and twenty optimizer steps (learning rate 1e-3 with five steps of
  * warm-up and a cosine, betas 0.9 and 0.98, eps 1e-6, weight decay 0.2, norm clipped to 1) against
- * transformers' CLIPModel and torch.optim.AdamW (made by src/test/python/clip_golden.py, in float64).
+ * transformers' CLIPModel and torch.optim.AdamW (made by src/test/python/clip_golden.py, in
+ * float64).
  */
 class ClipGoldenTest {
   private NDManager manager;
@@ -260,9 +261,10 @@ class ClipGoldenTest {
   }
 
   /**
-   * Four ranks of 2, 1, 1 and 1 rows, one after the other: each runs its own rows through the towers
-   * and computes the losses of its rows against all, the gradients of the features are summed as a
-   * reduce-scatter does, and each goes back through its own rows. The sums are those of one process.
+   * Four ranks of 2, 1, 1 and 1 rows, one after the other: each runs its own rows through the
+   * towers and computes the losses of its rows against all, the gradients of the features are
+   * summed as a reduce-scatter does, and each goes back through its own rows. The sums are those of
+   * one process.
    */
   @ParameterizedTest
   @CsvSource({
