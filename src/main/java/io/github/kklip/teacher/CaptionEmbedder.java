@@ -33,7 +33,7 @@ import java.util.TreeMap;
  * {@link io.github.kklip.tensor.Torch#start}.
  */
 public final class CaptionEmbedder implements AutoCloseable {
-  /** Measured on two cores: 12 % faster than 4096 for a teacher of 134 million parameters. */
+  /** On two cores faster than 4096 for a teacher of 134 million parameters: docs/benchmarks.md. */
   private static final int CPU_BATCH_TOKENS = 1024;
 
   private static final int GPU_BATCH_TOKENS = 8192;
