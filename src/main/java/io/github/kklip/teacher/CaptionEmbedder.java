@@ -180,6 +180,7 @@ public final class CaptionEmbedder implements AutoCloseable {
                 "teacher.pooling", settings.pooling().name(),
                 "teacher.layer", Integer.toString(settings.layer()),
                 "teacher.max-length", Integer.toString(settings.maxLength()),
+                "teacher.long-captions", settings.longCaptions().name(),
                 "teacher.storage", settings.storage().name())));
   }
 
