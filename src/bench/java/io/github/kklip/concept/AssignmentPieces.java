@@ -42,7 +42,7 @@ public class AssignmentPieces {
     return values;
   }
 
-  /** One block of 1,024 rows. */
+  /** One block of {@link Block#ROWS} rows. */
   @Benchmark
   public int[] assign() {
     return distances.assign(block);

@@ -13,8 +13,12 @@ import java.io.Serializable;
  */
 record Block(int shard, int firstRow, long[] keys, float[] values) implements Serializable {
 
-  /** Rows of a block: enough for an efficient product, few enough that scores stay in the cache. */
-  static final int ROWS = 1024;
+  /**
+   * Rows of a block: enough for an efficient product, few enough that scores stay in the cache. Not
+   * 1024: with its header, an array of a power of two bytes takes two regions of a G1 heap instead
+   * of one, and a heap that fits the rows twice runs out.
+   */
+  static final int ROWS = 1008;
 
   int rows() {
     return keys.length;
