@@ -55,6 +55,7 @@ final class RowGroupWriter implements Closeable {
   private final MessageType schema;
   private final int rowsPerGroup;
   private final ParquetProperties properties;
+  private final OrderedFooter out;
   private final ParquetFileWriter file;
   private final Map<ColumnDescriptor, List<Page>> pages = new java.util.LinkedHashMap<>();
   private ColumnWriteStore columns;
@@ -77,9 +78,14 @@ final class RowGroupWriter implements Closeable {
             .build();
     this.publication = Publication.of(configuration, path);
     try {
+      // Parquet's own Hadoop output would write checksum files on a local disk.
+      Path unpublished = publication.path();
+      this.out =
+          new OrderedFooter(
+              HadoopStreams.wrap(Storage.of(configuration, unpublished).create(unpublished, true)));
       this.file =
           new ParquetFileWriter(
-              new Output(configuration, publication.path()),
+              new Output(out),
               schema,
               ParquetFileWriter.Mode.OVERWRITE,
               MAX_GROUP_BYTES,
@@ -161,6 +167,7 @@ final class RowGroupWriter implements Closeable {
   /** Ends the file, with these entries in its footer, and puts it in its place. */
   void commit(Map<String, String> metadata) throws IOException {
     endGroup();
+    out.begin();
     file.end(new TreeMap<>(metadata));
     file.close();
     publication.commit();
@@ -257,16 +264,15 @@ final class RowGroupWriter implements Closeable {
     return BytesInput.from(copy.toByteArray());
   }
 
-  /** Parquet's own Hadoop output would write checksum files on a local disk. */
-  private record Output(Configuration configuration, Path path) implements OutputFile {
+  private record Output(PositionOutputStream out) implements OutputFile {
     @Override
-    public PositionOutputStream create(long blockSize) throws IOException {
-      return HadoopStreams.wrap(Storage.of(configuration, path).create(path, true));
+    public PositionOutputStream create(long blockSize) {
+      return out;
     }
 
     @Override
-    public PositionOutputStream createOrOverwrite(long blockSize) throws IOException {
-      return create(blockSize);
+    public PositionOutputStream createOrOverwrite(long blockSize) {
+      return out;
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.github.kklip.train;
 
 import io.github.kklip.store.Json;
+import io.github.kklip.store.Publication;
 import io.github.kklip.store.Storage;
 import java.io.FileNotFoundException;
 import java.io.FilterOutputStream;
@@ -224,8 +225,15 @@ public final class CheckpointStore {
     for (Map.Entry<String, Content> file : files.entrySet()) {
       written.put(file.getKey(), write(new Path(target, file.getKey()), file.getValue(), guard));
     }
-    byte[] marker = Json.pretty(new Marker(written));
-    write(new Path(target, MARKER), out -> out.write(marker), guard);
+    guard.run();
+    // In one step: a marker that is there but not whole would pass for a checkpoint at a glance.
+    try (Publication marker = Publication.of(fileSystem.getConf(), new Path(target, MARKER))) {
+      try (OutputStream out = marker.create()) {
+        out.write(Json.pretty(new Marker(written)));
+      }
+      guard.run();
+      marker.commit();
+    }
     guard.run();
     retire(step, keep);
     return target.toString();

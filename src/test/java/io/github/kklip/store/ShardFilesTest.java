@@ -3,7 +3,10 @@ package io.github.kklip.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -11,6 +14,9 @@ import java.util.List;
 import java.util.Random;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.parquet.format.Encoding;
+import org.apache.parquet.format.FileMetaData;
+import org.apache.parquet.format.Util;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -68,6 +74,24 @@ class ShardFilesTest {
     write(pairs(100, 50), "b.parquet", 64);
 
     assertThat(folder.resolve("a.parquet")).hasSameBinaryContentAs(folder.resolve("b.parquet"));
+  }
+
+  /** Parquet gives them in the order of hash codes, which another process has otherwise. */
+  @Test
+  void encodingsStandInAFixedOrder() throws IOException {
+    write(pairs(100, 50), "pairs.parquet", 64);
+
+    byte[] file = Files.readAllBytes(folder.resolve("pairs.parquet"));
+    int length = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getInt(file.length - 8);
+    FileMetaData footer =
+        Util.readFileMetaData(new ByteArrayInputStream(file, file.length - 8 - length, length));
+    assertThat(footer.getRow_groups()).hasSize(2);
+    assertThat(footer.getRow_groups().stream().flatMap(group -> group.getColumns().stream()))
+        .hasSize(14)
+        .allSatisfy(
+            column ->
+                assertThat(column.getMeta_data().getEncodings())
+                    .containsExactly(Encoding.PLAIN, Encoding.BIT_PACKED));
   }
 
   @Test
