@@ -59,6 +59,8 @@ public final class PairWriter implements Closeable {
   }
 
   /**
+   * A pair.
+   *
    * @param hash the image's perceptual hash, left out unless this writer keeps hashes
    */
   public void write(Pair pair, long hash) throws IOException {

@@ -413,12 +413,12 @@ class IngestStageTest {
   void aPathWithAPasswordIsRefusedWithoutShowingIt() {
     for (String source :
         List.of(
-            "{format=webdataset, path=\"s3a://key:very-secret@bucket/in/{000..010}.tar\"}",
-            "{format=parquet, path=\"s3a://key:very%2Fsecret@bucket/in\"}")) {
+            "{format=webdataset, path=\"s3a://key:pass-word-1@bucket/in/{000..010}.tar\"}",
+            "{format=parquet, path=\"s3a://key:pass-word-1%2F@bucket/in\"}")) {
       assertThatThrownBy(() -> ingest("ingest.sources=[" + source + "]"))
           .isInstanceOf(SettingsException.class)
           .hasMessageStartingWith("Cannot use the path s3a://bucket/in")
-          .hasMessageNotContaining("secret");
+          .hasMessageNotContaining("pass-word-1");
     }
   }
 
