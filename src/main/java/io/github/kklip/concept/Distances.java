@@ -84,8 +84,8 @@ final class Distances implements AutoCloseable {
   }
 
   /**
-   * Where each row's best score stands. On a processor, libtorch's maximum with its place takes ten
-   * times as long as the maximum alone, and this search makes up for a fifth of that.
+   * Where each row's best score stands. On a processor, libtorch's maximum with its place takes
+   * many times as long as the maximum alone and this search together.
    */
   private int[] places(FloatBuffer scores, float[] best) {
     int[] places = new int[best.length];
