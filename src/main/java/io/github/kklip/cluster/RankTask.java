@@ -108,8 +108,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
               peers,
               secretOf(context.stageAttemptNumber()),
               limits,
-              wiring,
-              place.gpu())) {
+              wiring.withGpu(place.gpu()))) {
         CountDownLatch ended = watchForKill(context, collective);
         try {
           return body.run(

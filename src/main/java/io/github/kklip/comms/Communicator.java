@@ -87,22 +87,6 @@ public final class Communicator implements Collective {
       byte[] secret,
       Limits limits,
       Wiring wiring) {
-    return connect(listener, rank, peers, secret, limits, wiring, -1);
-  }
-
-  /**
-   * Meets the other ranks, each with a GPU.
-   *
-   * @param gpu the number of this rank's GPU; negative: it computes on the CPU
-   */
-  public static Collective connect(
-      RingListener listener,
-      int rank,
-      List<Peer> peers,
-      byte[] secret,
-      Limits limits,
-      Wiring wiring,
-      int gpu) {
     if (peers.size() == 1) {
       listener.close();
       return new SoloCollective();
@@ -129,7 +113,7 @@ public final class Communicator implements Collective {
               control,
               meeting.answer(previous, Handshake.Purpose.CONTROL));
       communicator.watch.start();
-      communicator.transport = communicator.choose(meeting, wiring, gpu);
+      communicator.transport = communicator.choose(meeting, wiring);
       communicator.worker = Closing.daemon("kklip-comms-" + rank, communicator::work);
       return communicator;
     } catch (IOException | CollectiveException e) {
@@ -149,7 +133,7 @@ public final class Communicator implements Collective {
   }
 
   /** The fastest transport that works; all ranks come to the same. */
-  private Transport choose(Meeting meeting, Wiring wiring, int gpu) throws IOException {
+  private Transport choose(Meeting meeting, Wiring wiring) throws IOException {
     boolean required = wiring.transport() == Settings.Transport.NCCL;
     if (required && wiring.encrypted()) {
       throw CollectiveException.primary(
@@ -161,7 +145,7 @@ public final class Communicator implements Collective {
       return ring;
     }
     Transport host = host(meeting, wiring);
-    if (!required && (wiring.transport() != Settings.Transport.AUTO || gpu < 0)) {
+    if (!required && (wiring.transport() != Settings.Transport.AUTO || wiring.gpu() < 0)) {
       return host;
     }
     if (wiring.encrypted()) {
@@ -171,7 +155,7 @@ public final class Communicator implements Collective {
           rank);
       return host;
     }
-    return Nccl.over(host, rank, size(), gpu, guard, limits.rendezvous(), required);
+    return Nccl.over(host, rank, size(), wiring.gpu(), guard, limits.rendezvous(), required);
   }
 
   /** The fastest transport between the memories of the hosts. */

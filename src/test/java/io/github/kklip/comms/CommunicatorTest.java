@@ -574,12 +574,18 @@ class CommunicatorTest {
     }
     // GPUs that Spark promises, of which CUDA's libraries know nothing here.
     for (Future<String> outcome :
-        Ranks.onGpus(2, new Wiring(Settings.Transport.AUTO, folder.toString(), false), 64)) {
+        onGpus(new Wiring(Settings.Transport.AUTO, folder.toString(), false))) {
       assertThat(outcome.get()).isEqualTo("shared-memory");
     }
-    for (Future<String> outcome : Ranks.onGpus(2, required, 64)) {
+    for (Future<String> outcome : onGpus(required)) {
       assertThat(failure(outcome)).message().containsPattern("because rank 0 (has no|finds)");
     }
+  }
+
+  /** The transports of two ranks that are told to use GPUs which no machine has. */
+  private static List<Future<String>> onGpus(Wiring wiring) throws Exception {
+    return Ranks.outcomes(
+        2, Ranks.LIMITS, rank -> wiring.withGpu(64 + rank), Collective::transport);
   }
 
   @Test

@@ -42,7 +42,7 @@ public final class Ranks {
   /** Ranks that may see different folders of shared memory, as on different machines. */
   public static <T> List<T> run(int ranks, IntFunction<Wiring> wiring, Body<T> body)
       throws Exception {
-    return outcomes(ranks, LIMITS, wiring, body).stream().map(Ranks::value).toList();
+    return values(outcomes(ranks, LIMITS, wiring, body));
   }
 
   /** The futures of all ranks, all done. */
@@ -106,32 +106,26 @@ public final class Ranks {
         body);
   }
 
-  /** The transports of ranks that are told to use the GPUs from number {@code first} on. */
-  static List<Future<String>> onGpus(int ranks, Wiring wiring, int first) throws Exception {
-    byte[] secret = secret();
-    List<RingListener> listeners = new ArrayList<>();
-    List<Peer> peers = new ArrayList<>();
-    for (int r = 0; r < ranks; r++) {
-      listeners.add(listener());
-      peers.add(new Peer("127.0.0.1", listeners.get(r).port()));
-    }
-    return outcomes(
-        listeners,
-        rank ->
-            Communicator.connect(
-                listeners.get(rank), rank, peers, secret, LIMITS, wiring, first + rank),
-        Collective::transport);
-  }
-
   static RingListener listener() throws IOException {
     return RingListener.open(InetAddress.getLoopbackAddress(), 0);
   }
 
-  private static <T> T value(Future<T> outcome) {
-    try {
-      return outcome.get();
-    } catch (InterruptedException | ExecutionException e) {
-      throw new IllegalStateException(e);
+  /** Of several failures the cause is one that is not only the loss of another rank. */
+  private static <T> List<T> values(List<Future<T>> outcomes) throws InterruptedException {
+    List<T> values = new ArrayList<>();
+    List<Throwable> failures = new ArrayList<>();
+    for (Future<T> outcome : outcomes) {
+      try {
+        values.add(outcome.get());
+      } catch (ExecutionException e) {
+        failures.add(e.getCause() instanceof CollectiveException ? failures.size() : 0, e);
+      }
     }
+    if (!failures.isEmpty()) {
+      IllegalStateException failed = new IllegalStateException(failures.remove(0));
+      failures.forEach(failed::addSuppressed);
+      throw failed;
+    }
+    return values;
   }
 }

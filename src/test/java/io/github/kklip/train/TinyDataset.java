@@ -40,6 +40,15 @@ final class TinyDataset {
   static final int CONCEPTS = 5;
   private static final ProcessingSettings MADE =
       new ProcessingSettings(new TreeMap<>(Map.of("made", "for tests")));
+  private static final String STUDENT =
+      """
+        {"model_type": "clip", "projection_dim": 8,
+         "text_config": {"vocab_size": 555, "max_position_embeddings": 24, "hidden_size": 16,
+           "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+           "bos_token_id": 553, "eos_token_id": 554, "pad_token_id": 554},
+         "vision_config": {"image_size": 16, "patch_size": 8, "hidden_size": 16,
+           "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}}
+        """;
   private static final String[] COLOURS = {"red", "green", "blue", "yellow", "black", "white"};
 
   private final Path folder;
@@ -75,6 +84,7 @@ final class TinyDataset {
         TinyDataset.class.getResourceAsStream("/golden/text/clip/tokenizer.json")) {
       Files.copy(in, folder.resolve("tokenizer").resolve("tokenizer.json"));
     }
+    Files.writeString(folder.resolve("student.json"), STUDENT);
     return made;
   }
 
@@ -219,22 +229,11 @@ final class TinyDataset {
 
   /** The plan of a run that writes to {@code output}. */
   TrainPlan plan(Path output, String... assignments) throws IOException {
-    Path student = folder.resolve("student.json");
-    Files.writeString(
-        student,
-        """
-        {"model_type": "clip", "projection_dim": 8,
-         "text_config": {"vocab_size": 555, "max_position_embeddings": 24, "hidden_size": 16,
-           "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-           "bos_token_id": 553, "eos_token_id": 554, "pad_token_id": 554},
-         "vision_config": {"image_size": 16, "patch_size": 8, "hidden_size": 16,
-           "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}}
-        """);
     List<String> all =
         new ArrayList<>(
             List.of(
                 "dataset=" + folder,
-                "student.config=" + student,
+                "student.config=" + folder.resolve("student.json"),
                 "train.output=" + output,
                 "train.batch=10",
                 "train.lr=1e-3",
