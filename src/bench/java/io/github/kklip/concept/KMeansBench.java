@@ -187,11 +187,6 @@ public final class KMeansBench {
     return new Centres(k, dimension, read(startFile(), 0, k));
   }
 
-  /** As {@link ConceptStage} has it: parts that spill one by one. */
-  private int parts() {
-    return (int) Math.max(2, 4L * rows * dimension / (64 << 20));
-  }
-
   private SparkRows sparkRows() {
     String path = file().toString();
     int all = rows;
@@ -200,7 +195,7 @@ public final class KMeansBench {
         IntStream.iterate(0, from -> from < rows, from -> from + Block.ROWS).boxed().toList();
     JavaRDD<Block> blocks =
         spark
-            .parallelize(firsts, parts())
+            .parallelize(firsts, SparkRows.partitions(4L * rows * dimension, 2))
             .map(
                 from -> {
                   int count = Math.min(Block.ROWS, all - from);

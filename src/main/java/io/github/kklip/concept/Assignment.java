@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import java.io.Serializable;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 
 /** Rows assigned to their nearest centres, and summed by centre. */
@@ -14,8 +15,27 @@ final class Assignment implements Serializable {
   private final double[] sums;
 
   private Assignment(int k, int dimension) {
-    sizes = new long[k];
-    sums = new double[k * dimension];
+    this(new long[k], new double[k * dimension]);
+  }
+
+  private Assignment(long[] sizes, double[] sums) {
+    this.sizes = sizes;
+    this.sums = sums;
+  }
+
+  /** Java's serialization takes many times as long for an array of doubles as for their bytes. */
+  private record Packed(long[] sizes, byte[] sums) implements Serializable {
+    private Object readResolve() {
+      double[] unpacked = new double[sums.length / Double.BYTES];
+      ByteBuffer.wrap(sums).asDoubleBuffer().get(unpacked);
+      return new Assignment(sizes, unpacked);
+    }
+  }
+
+  private Object writeReplace() {
+    byte[] packed = new byte[sums.length * Double.BYTES];
+    ByteBuffer.wrap(packed).asDoubleBuffer().put(sums);
+    return new Packed(sizes, packed);
   }
 
   long[] sizes() {

@@ -39,9 +39,6 @@ import org.slf4j.LoggerFactory;
  * centroids that exist, and a folder made with other settings is refused.
  */
 public final class ConceptStage {
-  /** Embeddings of one part of the rows. */
-  private static final long PART_BYTES = 64L << 20;
-
   private static final Logger log = LoggerFactory.getLogger(ConceptStage.class);
 
   private final JavaSparkContext spark;
@@ -246,11 +243,10 @@ public final class ConceptStage {
     }
   }
 
-  /** Parts that spill one by one when memory is short, and at least one for every core. */
   private int partitions(List<Shard> train) {
     long rows = train.stream().mapToLong(Shard::rows).sum();
-    long bytes = rows * teacher.dimension() * Float.BYTES;
-    return (int) Math.max(Math.max(1, spark.defaultParallelism()), bytes / PART_BYTES);
+    return SparkRows.partitions(
+        rows * teacher.dimension() * Float.BYTES, Math.max(1, spark.defaultParallelism()));
   }
 
   /** The shards of one mini-batch: rows are in random order over them since ingest. */

@@ -96,7 +96,7 @@ final class Distances implements AutoCloseable {
       while (place < line.length && line[place] != wanted) {
         place++;
       }
-      if (place == line.length) {
+      if (place == line.length || Float.isInfinite(wanted)) {
         throw new IllegalArgumentException(
             "Cannot find the nearest centre of an embedding because its distances are not finite in"
                 + " float32. Embeddings must be of a length below 1e18.");

@@ -12,6 +12,11 @@ import org.apache.spark.storage.StorageLevel;
 
 /** Rows that the executors of a cluster keep: read once, in memory, on disk where that is full. */
 final class SparkRows implements Rows {
+  /** Parts that the driver merges by itself: to set up a tree takes as long as a small pass. */
+  private static final int FEW = 4;
+
+  private static final long PART_BYTES = 128L << 20;
+
   private final JavaSparkContext spark;
   private final JavaRDD<Block> blocks;
   private final int threads;
@@ -20,6 +25,12 @@ final class SparkRows implements Rows {
     this.spark = spark;
     this.blocks = blocks;
     this.threads = threads;
+  }
+
+  /** Parts that spill one by one when memory is short, and as many for each core. */
+  static int partitions(long bytes, int cores) {
+    long wave = cores * PART_BYTES;
+    return (int) (cores * Math.max(1, (bytes + wave - 1) / wave));
   }
 
   /**
@@ -71,9 +82,12 @@ final class SparkRows implements Rows {
     Broadcast<Centres> sent = spark.broadcast(centres);
     int threads = this.threads;
     try {
-      return blocks
-          .mapPartitions(part -> List.of(foldPart(part, sent.value(), fold, threads)).iterator())
-          .treeReduce(fold::merge);
+      JavaRDD<A> parts =
+          blocks.mapPartitions(
+              part -> List.of(foldPart(part, sent.value(), fold, threads)).iterator());
+      return parts.getNumPartitions() <= FEW
+          ? parts.reduce(fold::merge)
+          : parts.treeReduce(fold::merge);
     } finally {
       sent.destroy();
     }
