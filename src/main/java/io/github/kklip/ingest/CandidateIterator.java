@@ -24,6 +24,10 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
   private final long shuffleSeed;
   private final Deque<Candidate> ready = new ArrayDeque<>();
   private long position;
+
+  /** Members that are no candidates: a unit may have millions, and tells their number once. */
+  private long ignored;
+
   private boolean ended;
 
   CandidateIterator(
@@ -59,7 +63,11 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
       if (member == null) {
         ended = true;
         finish();
+        if (ignored > 0) {
+          ready.add(new Candidate.Ignored(ignored));
+        }
       } else {
+        ignored += member.ignored();
         ready.addAll(screening.screen(unit.path(), member));
       }
     }
