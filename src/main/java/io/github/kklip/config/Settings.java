@@ -44,6 +44,23 @@ public record Settings(
     SYNTHETIC
   }
 
+  /** What images that {@code ingest} makes smaller are stored as. */
+  public enum ReencodeFormat {
+    JPEG(65_535),
+    WEBP(16_383);
+
+    private final int longestSide;
+
+    ReencodeFormat(int longestSide) {
+      this.longestSide = longestSide;
+    }
+
+    /** The format's limit, in pixels. */
+    public int longestSide() {
+      return longestSide;
+    }
+  }
+
   public enum Dtype {
     FLOAT32,
     BFLOAT16,
@@ -161,6 +178,7 @@ public record Settings(
       boolean normaliseCaptions,
       int nearDuplicateBits,
       int reencodeSide,
+      ReencodeFormat reencodeFormat,
       int reencodeQuality)
       implements Serializable {
     private static Ingest read(Section s) {
@@ -181,6 +199,7 @@ public record Settings(
           s.flag("normalise-captions"),
           s.integer("near-duplicate-bits", -1, 16),
           s.integer("reencode-side", 0, 65_535),
+          s.choice("reencode-format", ReencodeFormat.class),
           s.integer("reencode-quality", 1, 100));
     }
   }

@@ -1,5 +1,6 @@
 package io.github.kklip.image;
 
+import com.luciad.imageio.webp.WebPImageWriterSpi;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -57,6 +58,30 @@ public final class Resample {
    * @param quality from 1 to 100
    */
   public static byte[] jpeg(RgbImage image, int quality) {
+    return file(image, ImageIO.getImageWritersByFormatName("jpeg").next(), "JPEG", quality);
+  }
+
+  /**
+   * The bytes of a lossy WebP file, by libwebp.
+   *
+   * @param quality from 1 to 100
+   * @throws IllegalStateException on a platform that libwebp's binding has no library for
+   */
+  public static byte[] webp(RgbImage image, int quality) {
+    try {
+      return file(image, new WebPImageWriterSpi().createWriterInstance(null), "Lossy", quality);
+    } catch (IOException | LinkageError e) {
+      throw new IllegalStateException(
+          "Cannot write WebP because its native library does not load on this "
+              + System.getProperty("os.arch")
+              + " machine ("
+              + e
+              + "). Use ingest.reencode-format = jpeg.",
+          e);
+    }
+  }
+
+  private static byte[] file(RgbImage image, ImageWriter writer, String type, int quality) {
     BufferedImage buffered =
         new BufferedImage(image.width(), image.height(), BufferedImage.TYPE_INT_RGB);
     byte[] rgb = image.rgb();
@@ -67,11 +92,11 @@ public final class Resample {
             x, y, (rgb[at] & 0xFF) << 16 | (rgb[at + 1] & 0xFF) << 8 | (rgb[at + 2] & 0xFF));
       }
     }
-    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
       ImageWriteParam parameters = writer.getDefaultWriteParam();
       parameters.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
+      parameters.setCompressionType(type);
       parameters.setCompressionQuality(quality / 100f);
       writer.setOutput(out);
       writer.write(null, new IIOImage(buffered, null, null), parameters);

@@ -84,6 +84,7 @@ final class Screening {
     values.put("ingest.near-duplicate-bits", Integer.toString(settings.nearDuplicateBits()));
     values.put("ingest.reencode-side", Integer.toString(settings.reencodeSide()));
     if (settings.reencodeSide() > 0) {
+      values.put("ingest.reencode-format", settings.reencodeFormat().name());
       values.put("ingest.reencode-quality", Integer.toString(settings.reencodeQuality()));
     }
     values.put("ingest.validation-fraction", Double.toString(settings.validationFraction()));
@@ -92,9 +93,6 @@ final class Screening {
 
   List<Candidate> screen(String source, Member member) {
     List<Candidate> candidates = new ArrayList<>();
-    if (member.ignored() > 0) {
-      candidates.add(new Candidate.Ignored(member.ignored()));
-    }
     for (Picture picture : member.pictures()) {
       if (member.captions().isEmpty()) {
         candidates.add(
@@ -245,7 +243,16 @@ final class Screening {
         int side = settings.reencodeSide();
         if (side > 0 && Math.min(image.width(), image.height()) > side) {
           image = Resample.shortestSide(image, side);
-          stored = Resample.jpeg(image, settings.reencodeQuality());
+          int longer = Math.max(image.width(), image.height());
+          if (longer > settings.reencodeFormat().longestSide()) {
+            String detail = "resized, it is longer than its format allows: " + longer + " pixels";
+            return new Outcome(0, 0, 0, new Problem(ImageRejectedException.TOO_LARGE, detail));
+          }
+          stored =
+              switch (settings.reencodeFormat()) {
+                case JPEG -> Resample.jpeg(image, settings.reencodeQuality());
+                case WEBP -> Resample.webp(image, settings.reencodeQuality());
+              };
         }
         return new Outcome(image.width(), image.height(), hash, null);
       } catch (ImageRejectedException e) {

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.image.ImageDecoder;
+import io.github.kklip.image.ImageFormat;
+import io.github.kklip.image.ImageHeader;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Resample;
 import io.github.kklip.image.RgbImage;
@@ -26,6 +28,7 @@ import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -337,15 +340,35 @@ class IngestScaleTest {
             Map.entry("1.png", png(2)),
             Map.entry("1.txt", "small".getBytes(StandardCharsets.UTF_8))));
 
-    ingest("data", tar("in"), "ingest.reencode-side=96", "ingest.reencode-quality=80");
+    for (String format : List.of("jpeg", "webp")) {
+      ingest(
+          format,
+          tar("in"),
+          "ingest.reencode-side=96",
+          "ingest.reencode-format=" + format,
+          "ingest.reencode-quality=80");
 
-    Map<String, Pair> pairs = new TreeMap<>();
-    pairs("data").forEach(pair -> pairs.put(pair.caption(), pair));
-    assertThat(pairs.get("small").image()).isEqualTo(png(2));
-    Pair large = pairs.get("large");
-    RgbImage stored = ImageDecoder.decode(large.image());
-    assertThat(List.of(large.width(), stored.width(), stored.height())).containsOnly(96);
-    assertThat(large.image()).startsWith(0xFF, 0xD8);
+      Map<String, Pair> pairs = new TreeMap<>();
+      pairs(format).forEach(pair -> pairs.put(pair.caption(), pair));
+      assertThat(pairs.get("small").image()).isEqualTo(png(2));
+      Pair large = pairs.get("large");
+      ImageHeader stored = ImageDecoder.probe(large.image());
+      assertThat(stored.format()).isEqualTo(ImageFormat.valueOf(format.toUpperCase(Locale.ROOT)));
+      assertThat(List.of(large.width(), stored.width(), stored.height())).containsOnly(96);
+      RgbImage drawn =
+          Resample.to(
+              new RgbImage(256, 256, SyntheticWorld.draw(SyntheticWorld.scene(9, 1), 256)), 96, 96);
+      assertThat(meanDifference(ImageDecoder.decode(large.image()), drawn)).isLessThan(4);
+    }
+  }
+
+  /** In levels of 0 to 255. */
+  private static double meanDifference(RgbImage one, RgbImage other) {
+    long sum = 0;
+    for (int i = 0; i < one.rgb().length; i++) {
+      sum += Math.abs((one.rgb()[i] & 0xFF) - (other.rgb()[i] & 0xFF));
+    }
+    return (double) sum / one.rgb().length;
   }
 
   @Test
@@ -406,7 +429,7 @@ class IngestScaleTest {
 
   @Test
   void hostileMembersAreRejectsAndNothingIsWrittenElsewhere() throws IOException {
-    byte[] json = new byte[3 << 20];
+    byte[] json = new byte[100 << 20];
     java.util.Arrays.fill(json, (byte) ' ');
     archive(
         "in/a.tar",
