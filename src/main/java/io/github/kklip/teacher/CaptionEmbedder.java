@@ -119,9 +119,13 @@ public final class CaptionEmbedder implements AutoCloseable {
               + " bfloat16 or float32.");
     }
     LlamaConfig config = check(folder, settings);
-    if (!device.isGpu()) {
-      requireMemory(config, settings, type, folder, HostMemory.available());
-    }
+    requireMemory(
+        config,
+        settings,
+        type,
+        device,
+        folder,
+        device.isGpu() ? Torch.freeMemory(device) : HostMemory.available());
     return type;
   }
 
@@ -133,11 +137,16 @@ public final class CaptionEmbedder implements AutoCloseable {
   }
 
   static void requireMemory(
-      LlamaConfig config, Settings.Teacher settings, ElementType type, Path folder, long available)
+      LlamaConfig config,
+      Settings.Teacher settings,
+      ElementType type,
+      Device device,
+      Path folder,
+      long available)
       throws IOException {
     long weights = config.parameters(Llama.layers(config, settings.layer())) * type.bytes();
-    ElementType products = Torch.products(type, Device.cpu());
-    long batch = batchTokens(settings, Device.cpu());
+    ElementType products = Torch.products(type, device);
+    long batch = batchTokens(settings, device);
     // The widest moment of a layer: the residual, its norm, gate, up and their product, and a
     // matrix that is converted.
     long states =
@@ -149,16 +158,19 @@ public final class CaptionEmbedder implements AutoCloseable {
           String.format(
               java.util.Locale.ROOT,
               "Cannot load the teacher %s because it needs %.1f GiB (%.1f for weights in %s, %.1f"
-                  + " for a batch of kklip.teacher.batch-tokens = %d) and %.1f GiB of memory are"
-                  + " available. Use bfloat16, a smaller teacher, or executors with more memory"
-                  + " outside the heap.",
+                  + " for a batch of kklip.teacher.batch-tokens = %d) and %.1f GiB of memory%s are"
+                  + " available. Use bfloat16, a smaller teacher, or %s.",
               folder,
               gibibytes(weights + states),
               gibibytes(weights),
               settings.dtype().name().toLowerCase(java.util.Locale.ROOT),
               gibibytes(states),
               batch,
-              gibibytes(available)));
+              gibibytes(available),
+              device.isGpu() ? " on " + device : "",
+              device.isGpu()
+                  ? "GPUs with more memory"
+                  : "executors with more memory outside the heap"));
     }
   }
 

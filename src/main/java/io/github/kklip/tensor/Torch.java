@@ -9,10 +9,12 @@ import ai.djl.ndarray.types.SparseFormat;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.util.cuda.CudaUtils;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.ptr.PointerByReference;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.management.MemoryUsage;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -94,6 +96,15 @@ public final class Torch {
               + " shows it).");
     }
     return Device.gpu(index);
+  }
+
+  /** Bytes of a GPU's memory that nobody has taken; without CUDA's runtime to ask, no limit. */
+  public static long freeMemory(Device gpu) {
+    if (!CudaUtils.hasCuda()) {
+      return Long.MAX_VALUE;
+    }
+    MemoryUsage usage = CudaUtils.getGpuMemory(gpu);
+    return usage.getMax() - usage.getCommitted();
   }
 
   /**

@@ -127,9 +127,17 @@ class CaptionEmbedderTest {
     assertThatThrownBy(
             () ->
                 CaptionEmbedder.requireMemory(
-                    config, settings(), ElementType.FLOAT32, folder, 1 << 20))
+                    config, settings(), ElementType.FLOAT32, Device.cpu(), folder, 1 << 20))
         .isInstanceOf(SettingsException.class)
-        .hasMessageStartingWith("Cannot load the teacher " + folder + " because it needs 0.0 GiB");
+        .hasMessageStartingWith("Cannot load the teacher " + folder + " because it needs 0.0 GiB")
+        .hasMessageEndingWith("executors with more memory outside the heap.");
+    assertThatThrownBy(
+            () ->
+                CaptionEmbedder.requireMemory(
+                    config, settings(), ElementType.BFLOAT16, Device.gpu(3), folder, 1 << 20))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("0.0 GiB of memory on gpu(3) are available")
+        .hasMessageEndingWith("GPUs with more memory.");
     Files.delete(folder.resolve("tokenizer.json"));
     assertThatThrownBy(this::open)
         .hasMessageContaining("neither tokenizer.json nor tokenizer.model");
