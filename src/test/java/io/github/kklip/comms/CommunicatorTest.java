@@ -20,11 +20,17 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.LogEvent;
+import org.apache.logging.log4j.core.Logger;
+import org.apache.logging.log4j.core.appender.AbstractAppender;
+import org.apache.logging.log4j.core.config.Property;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -591,7 +597,8 @@ class CommunicatorTest {
   @Test
   void strangersAreDroppedAndTheRingStandsAllTheSame() throws Exception {
     byte[] secret = Ranks.secret();
-    try (RingListener a = Ranks.listener();
+    try (Warnings warnings = new Warnings();
+        RingListener a = Ranks.listener();
         RingListener b = Ranks.listener();
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), a.port());
         Socket babbling = new Socket(InetAddress.getLoopbackAddress(), b.port());
@@ -634,6 +641,39 @@ class CommunicatorTest {
       }
       leave.get(20, TimeUnit.SECONDS);
       assertThat(silent.getInputStream().readNBytes(32)).hasSize(32);
+      for (Socket dropped : List.of(babbling, guessing)) {
+        assertThat(warnings.lines)
+            .anyMatch(
+                line ->
+                    line.startsWith(
+                        "Dropped a connection from /127.0.0.1:" + dropped.getLocalPort()));
+      }
+    }
+  }
+
+  /** What {@link RingListener} logs. */
+  private static final class Warnings extends AbstractAppender implements AutoCloseable {
+    final List<String> lines = new CopyOnWriteArrayList<>();
+
+    Warnings() {
+      super("warnings", null, null, false, Property.EMPTY_ARRAY);
+      start();
+      logger().addAppender(this);
+    }
+
+    private static Logger logger() {
+      return (Logger) LogManager.getLogger(RingListener.class);
+    }
+
+    @Override
+    public void append(LogEvent event) {
+      lines.add(event.getMessage().getFormattedMessage());
+    }
+
+    @Override
+    public void close() {
+      logger().removeAppender(this);
+      stop();
     }
   }
 

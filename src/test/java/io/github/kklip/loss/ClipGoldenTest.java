@@ -20,6 +20,7 @@ import io.github.kklip.optim.Clip;
 import io.github.kklip.optim.Schedule;
 import io.github.kklip.store.Safetensors;
 import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.InputStream;
@@ -29,6 +30,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.BiFunction;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -390,6 +392,39 @@ class ClipGoldenTest {
     train(c);
     assertThat(distance(c, vectors, "parameters", type == ElementType.FLOAT64))
         .isLessThan(ofParameters);
+  }
+
+  /** The same for every configuration, against the float64 that is within 1e-9 of torch's. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"patch8-quick", "patch14-gelu", "patch16-legacy-end", "patch32-one-layer"})
+  void wholeVectorsInFloat32AreNearThoseInFloat64(String name) {
+    Case exact = new Case(name, ElementType.FLOAT64);
+    Case c = new Case(name, ElementType.FLOAT32);
+    exact.step();
+    c.step();
+    assertThat(distance(c, exact, FlatTensor::gradientOf, true)).isLessThan(1e-5);
+    train(exact);
+    train(c);
+    assertThat(distance(c, exact, FlatTensor::tensor, false)).isLessThan(1e-4);
+  }
+
+  private static double distance(
+      Case c, Case exact, BiFunction<FlatTensor, String, NDArray> what, boolean keyBiases) {
+    double off = 0;
+    double norm = 0;
+    for (String name : exact.model.parameters().tensors().keySet()) {
+      if (keyBiases || !name.endsWith("k_proj.bias")) {
+        double[] expected = what.apply(exact.model.parameters(), name).toDoubleArray();
+        NDArray actual = what.apply(c.model.parameters(), name);
+        double[] values = Torch.cast(actual, ElementType.FLOAT64).toDoubleArray();
+        for (int i = 0; i < expected.length; i++) {
+          off += (values[i] - expected[i]) * (values[i] - expected[i]);
+          norm += expected[i] * expected[i];
+        }
+      }
+    }
+    return Math.sqrt(off / norm);
   }
 
   /** || actual - expected || / || expected || over all elements. */

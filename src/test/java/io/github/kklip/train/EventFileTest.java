@@ -2,6 +2,8 @@ package io.github.kklip.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -11,7 +13,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -55,6 +59,45 @@ class EventFileTest {
     Map<Integer, Object> value = inner(inner(events.get(2).get(5)).get(1));
     assertThat(text(value.get(1))).isEqualTo("loss/emb");
     assertThat(value).containsEntry(2, Float.NaN);
+  }
+
+  /** With the variable KKLIP_PEER_PYTHON naming a Python that has TensorBoard. */
+  @Test
+  void tensorBoardReadsTheAttemptsOfARun() throws Exception {
+    String python = System.getenv("KKLIP_PEER_PYTHON");
+    Assumptions.assumeTrue(python != null, "KKLIP_PEER_PYTHON is not set.");
+    attempt(1_700_000_000_000L, 0, 10, 20, 30);
+    // Goes on from a checkpoint at step 20: what the first told of step 30 is forgotten.
+    attempt(1_700_000_100_000L, 21, 30, 40);
+    Path out = output.resolve("scalars.json");
+    Process process =
+        new ProcessBuilder(
+                python,
+                "src/test/python/event_file.py",
+                output.resolve(EventFile.FOLDER).toString())
+            .redirectOutput(out.toFile())
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    assertThat(process.waitFor(2, TimeUnit.MINUTES)).isTrue();
+    Assumptions.assumeTrue(process.exitValue() != 3, python + " has no TensorBoard.");
+    assertThat(process.exitValue()).isZero();
+    JsonNode scalars = new ObjectMapper().readTree(out.toFile());
+    assertThat(scalars.get("loss").toString())
+        .isEqualTo("[[10,10.5],[20,20.5],[30,130.5],[40,140.5]]");
+    assertThat(scalars.get("loss/emb").toString())
+        .isEqualTo("[[10,-10.0],[20,-20.0],[30,-130.0],[40,-140.0]]");
+  }
+
+  private void attempt(long begun, long firstStep, int... steps) throws Exception {
+    EventFile file = new EventFile(output.toString(), new Configuration(false), begun, firstStep);
+    int offset = firstStep == 0 ? 0 : 100;
+    for (int step : steps) {
+      file.add(
+          begun * 1e-3 + step,
+          step,
+          new TreeMap<>(Map.of("loss", offset + step + 0.5, "loss/emb", -1.0 * (offset + step))));
+    }
+    file.publish(file.bytes());
   }
 
   private static String text(Object bytes) {
