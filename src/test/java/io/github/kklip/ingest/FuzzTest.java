@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Readers of untrusted files on seeded mutations of good ones: each ends, with data, rejects or the
- * error that it declares. {@code -Dkklip.fuzz.rounds=1000000} looks longer.
+ * error that it declares. The profile {@code fuzz} looks longer.
  */
 class FuzzTest {
   private static final int ROUNDS = Integer.getInteger("kklip.fuzz.rounds", 2000);
