@@ -41,7 +41,7 @@ public final class AllReduceBench {
   private static final Duration LIMIT = Duration.ofMinutes(3);
   private static final int ROUNDS = 5;
   private static final int LIMIT_BYTES = 1 << 27;
-  private static final Pattern SECONDS = Pattern.compile("\"seconds\": ([0-9.e-]+)");
+  private static final Pattern SECONDS = Pattern.compile("\"seconds\": ([0-9.eE-]+)");
 
   private AllReduceBench() {}
 
