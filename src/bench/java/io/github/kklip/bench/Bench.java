@@ -152,7 +152,7 @@ public final class Bench {
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx1g",
+                "-Xmx384m",
                 // No second core that collects garbage while a side works on one.
                 "-XX:+UseSerialGC",
                 "-cp",

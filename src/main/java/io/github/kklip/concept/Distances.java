@@ -165,7 +165,7 @@ final class Distances implements AutoCloseable {
     rows.asFloatBuffer().put(block.values());
     NDArray wrapped =
         Torch.wrap(scope, rows, new Shape(block.rows(), block.dimension()), ElementType.FLOAT32);
-    return scope.getDevice().isGpu() ? Torch.toDevice(scope, wrapped) : wrapped;
+    return scope.getDevice().isGpu() ? Torch.send(scope, wrapped) : wrapped;
   }
 
   @Override

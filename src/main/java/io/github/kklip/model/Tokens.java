@@ -58,7 +58,7 @@ public record Tokens(NDArray ids, NDArray positions, NDArray places, NDArray row
   }
 
   private static NDArray onDevice(NDManager manager, long[] numbers) {
-    return Torch.toDevice(manager, manager.create(numbers));
+    return Torch.send(manager, manager.create(numbers));
   }
 
   /** Number of captions. */

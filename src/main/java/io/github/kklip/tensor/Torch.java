@@ -156,6 +156,17 @@ public final class Torch {
     return core().call(manager, "to_device", x, name(manager.getDevice()));
   }
 
+  /**
+   * {@link #toDevice} for what is sent again and again: to a GPU through page-locked memory, so
+   * that the calling thread does not wait for the copy. {@code x} may change as soon as this
+   * returns.
+   */
+  public static NDArray send(NDManager manager, NDArray x) {
+    return manager.getDevice().isGpu() && !x.getDevice().isGpu()
+        ? core().call(manager, "send", x, name(manager.getDevice()))
+        : toDevice(manager, x);
+  }
+
   private static String name(Device device) {
     return device.isGpu() ? "cuda:" + device.getDeviceId() : "cpu";
   }

@@ -86,6 +86,6 @@ final class FeatureExchange {
   /** A copy on the manager's device: the buffer is used again while the array lives. */
   private NDArray array(NDManager manager, ByteBuffer bytes, int count) {
     NDArray view = Torch.wrap(manager, bytes, new Shape(count, width), type);
-    return manager.getDevice().isGpu() ? Torch.toDevice(manager, view) : Torch.clone(manager, view);
+    return manager.getDevice().isGpu() ? Torch.send(manager, view) : Torch.clone(manager, view);
   }
 }

@@ -286,7 +286,7 @@ final class GradientStep implements AutoCloseable {
 
   /** Real numbers in the type of the model, whole ones as they are. */
   private NDArray onDevice(NDManager manager, NDArray array) {
-    NDArray there = Torch.toDevice(manager, array);
+    NDArray there = Torch.send(manager, array);
     return array.getDataType() == DataType.FLOAT32
             && type != io.github.kklip.tensor.ElementType.FLOAT32
         ? Torch.cast(there, type)
