@@ -1,8 +1,8 @@
 """The peers' side of the benchmarks (io.github.kklip.bench.Bench starts it): prints READY when the model is loaded and
 warm, works off one block for each line on standard input, and says its peak of resident memory at the end.
 
-    python peer.py THREADS train MODEL BATCH float32|bfloat16        open_clip, as open_clip_train has its step
-    python peer.py THREADS embed FOLDER CAPTIONS TYPE ORDER COUNT    transformers, batches of 64
+    python peer.py THREADS train MODEL BATCH float32|bfloat16 DEVICE open_clip, as open_clip_train has its step
+    python peer.py THREADS embed FOLDER CAPTIONS TYPE ORDER COUNT DEVICE   transformers, batches of 64
     python peer.py THREADS images FOLDER                             Pillow on one thread
 """
 
@@ -13,13 +13,14 @@ import sys
 import time
 
 
-def train(model, batch, dtype):
+def train(model, batch, dtype, device):
     import torch
     import open_clip
     from open_clip.loss import ClipLoss
     from open_clip.model import CLIP
 
     torch.manual_seed(0)
+    kind = torch.device(device).type
     if model == "small":
         student = CLIP(
             192,
@@ -31,9 +32,9 @@ def train(model, batch, dtype):
     else:
         student = open_clip.create_model("ViT-B-32", output_dict=True)
         side, context, vocabulary = student.visual.image_size[0], student.context_length, student.vocab_size
-    student.train()
-    pixels = torch.randn(int(batch), 3, side, side)
-    tokens = torch.randint(1, vocabulary - 2, (int(batch), context))
+    student.to(device).train()
+    pixels = torch.randn(int(batch), 3, side, side).to(device)
+    tokens = torch.randint(1, vocabulary - 2, (int(batch), context)).to(device)
     tokens[:, -1] = vocabulary - 1
     plain = lambda name, p: p.ndim < 2 or "bn" in name or "ln" in name or "bias" in name or "logit_scale" in name
     named = list(student.named_parameters())
@@ -49,7 +50,7 @@ def train(model, batch, dtype):
     def block():
         start = time.perf_counter()
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+        with torch.autocast(kind, torch.bfloat16, enabled=dtype == "bfloat16"):
             out = student(pixels, tokens)
             loss = loss_of(out["image_features"], out["text_features"], out["logit_scale"])
         loss.backward()
@@ -57,17 +58,19 @@ def train(model, batch, dtype):
         optimizer.step()
         with torch.no_grad():
             student.logit_scale.clamp_(0, 4.6052)
+        if kind == "cuda":
+            torch.cuda.synchronize()
         return dict(items=int(batch), seconds=time.perf_counter() - start)
 
     return block
 
 
-def embed(folder, captions, dtype, order, count):
+def embed(folder, captions, dtype, order, count, device):
     import tokenizers
     import torch
     import transformers
 
-    model = transformers.LlamaModel.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+    model = transformers.LlamaModel.from_pretrained(folder, dtype=getattr(torch, dtype)).eval().to(device)
     tokenizer = tokenizers.Tokenizer.from_file(f"{folder}/tokenizer.json")
     lines = pathlib.Path(captions).read_text().splitlines()[: int(count)]
 
@@ -83,7 +86,7 @@ def embed(folder, captions, dtype, order, count):
             for r, i in enumerate(rows):
                 x[r, : len(ids[i])] = torch.tensor(ids[i])
                 mask[r, : len(ids[i])] = 1
-            states = model(input_ids=x, attention_mask=mask, use_cache=False).last_hidden_state.float()
+            states = model(input_ids=x.to(device), attention_mask=mask.to(device), use_cache=False).last_hidden_state.float().cpu()
             weights = mask.clone()
             weights[:, 0] = 0
             out[rows] = (states * weights.unsqueeze(-1)).sum(1) / weights.sum(1, keepdim=True)

@@ -30,6 +30,10 @@ import org.openjdk.jmh.runner.options.TimeValue;
  */
 public final class Bench {
   private static final Path LENGTHS = Path.of("src/bench/caption-lengths.txt");
+
+  /** Where both sides of {@code train} compute: {@code cpu} or {@code cuda:N}. */
+  private static final String DEVICE = System.getProperty("kklip.device", "cpu");
+
   private static final List<String> ALL =
       List.of(
           "train",
@@ -78,6 +82,9 @@ public final class Bench {
       case "train" -> train(contest, "vit-b-32", 32, "float32", "real");
       case "train-bf16" -> train(contest, "vit-b-32", 32, "bfloat16", "real");
       case "train-full" -> train(contest, "vit-b-32", 32, "float32", "full");
+      case "gpu" -> train(contest, "vit-b-32", 256, "bfloat16", "real");
+      case "gpu-full" -> train(contest, "vit-b-32", 256, "bfloat16", "full");
+      case "gpu-fp32" -> train(contest, "vit-b-32", 256, "float32", "full");
       case "small" -> train(contest, "small", 64, "float32", "real");
       case "small-bf16" -> train(contest, "small", 64, "bfloat16", "real");
       case "recompute" ->
@@ -101,7 +108,7 @@ public final class Bench {
     contest(
         contest,
         Map.of("kklip", ours("train", model, count, type, lengths, "keep")),
-        Map.of("open_clip", peer("train", model, count, type)));
+        Map.of("open_clip", peer("train", model, count, type, DEVICE)));
   }
 
   private void embed(String contest, String type) throws Exception {
@@ -113,7 +120,8 @@ public final class Bench {
       Map<String, List<String>> peers = new TreeMap<>();
       for (String order : List.of("arrival", "sorted")) {
         peers.put(
-            "transformers " + order, peer("embed", folder.toString(), file, type, order, count));
+            "transformers " + order,
+            peer("embed", folder.toString(), file, type, order, count, DEVICE));
       }
       contest(contest, Map.of("kklip", ours("embed", folder.toString(), file, type, count)), peers);
     } finally {
@@ -155,6 +163,7 @@ public final class Bench {
                 "-Xmx384m",
                 // No second core that collects garbage while a side works on one.
                 "-XX:+UseSerialGC",
+                "-Dkklip.device=" + DEVICE,
                 "-cp",
                 System.getProperty("java.class.path"),
                 Bench.class.getName(),
@@ -213,7 +222,9 @@ public final class Bench {
       }
       figures.put("seconds", rounded(side.median("seconds")));
       figures.put("items_per_s", rounded(median(rates)));
-      for (String field : List.of("gflops", "gemm_gflops", "flat_mib", "check")) {
+      for (String field :
+          List.of(
+              "gflops", "gemm_gflops", "flat_mib", "check", "passes_ms", "norm_ms", "update_ms")) {
         if (side.has(field)) {
           figures.put(field, rounded(side.median(field)));
         }
@@ -246,6 +257,7 @@ public final class Bench {
         switch (words.get(1)) {
           case "train" ->
               new TrainWorker(
+                  Torch.manager(Torch.device(DEVICE)),
                   rest.get(0),
                   Integer.parseInt(rest.get(1)),
                   type(rest.get(2)),
@@ -253,6 +265,7 @@ public final class Bench {
                   rest.get(4).equals("recompute"));
           case "embed" ->
               new EmbedWorker(
+                  Torch.device(DEVICE),
                   Path.of(rest.get(0)),
                   Path.of(rest.get(1)),
                   type(rest.get(2)),

@@ -18,14 +18,17 @@ import java.util.Map;
  * The teacher's embeddings of a list of captions, tokenizing included: all of them are one block.
  */
 final class EmbedWorker implements Worker {
+  private final Device device;
   private final CaptionEmbedder embedder;
   private final List<String> captions;
   private final ElementType type;
   private int blocks;
 
-  EmbedWorker(Path folder, Path captions, ElementType type, int count) throws Exception {
+  EmbedWorker(Device device, Path folder, Path captions, ElementType type, int count)
+      throws Exception {
+    this.device = device;
     // The peak is that of the products that the teacher makes.
-    this.type = Torch.products(type, Device.cpu());
+    this.type = Torch.products(type, device);
     this.captions = Files.readAllLines(captions).subList(0, count);
     embedder =
         CaptionEmbedder.open(
@@ -34,7 +37,7 @@ final class EmbedWorker implements Worker {
                     List.of(),
                     List.of("teacher.dtype=" + type.name().toLowerCase(java.util.Locale.ROOT)))
                 .teacher(),
-            Device.cpu());
+            device);
   }
 
   @Override
@@ -66,7 +69,7 @@ final class EmbedWorker implements Worker {
   /** GFLOP/s of one matrix product of the model's size: the best of some. */
   private double peak() {
     double best = 0;
-    try (NDManager manager = Torch.manager()) {
+    try (NDManager manager = Torch.manager(device)) {
       NDArray x = Torch.cast(manager.randomNormal(new Shape(2048, 1024), DataType.FLOAT32), type);
       NDArray w = Torch.cast(manager.randomNormal(new Shape(2752, 1024), DataType.FLOAT32), type);
       for (int i = 0; i < 5; i++) {

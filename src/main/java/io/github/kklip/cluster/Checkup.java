@@ -8,6 +8,7 @@ import java.io.Serializable;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.spark.TaskContext;
 
 /**
  * What one process, the driver or an executor, has to compute with.
@@ -76,7 +77,8 @@ public record Checkup(
               + e
               + ". On a CPU cluster put the jar kklip-libtorch-cpu on the class path (--jars); on GPUs set PYTORCH_LIBRARY_PATH, PYTORCH_VERSION and PYTORCH_FLAVOR.");
     }
-    if (gpus > 0 && place.device().equals("cpu")) {
+    // The driver computes on its CPU, whatever the machine has.
+    if (gpus > 0 && place.device().equals("cpu") && TaskContext.get() != null) {
       problems.add(
           where
               + ": libtorch sees "

@@ -75,11 +75,17 @@ final class Distances implements AutoCloseable {
   int[] assign(Block block) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray scores = scores(scope, block);
-      if (scope.getDevice().isGpu()) {
-        return methods.call(scope, "place", scores).toIntArray();
+      float[] best = methods.call(scope, "best", scores).toFloatArray();
+      for (float score : best) {
+        if (!Float.isFinite(score)) {
+          throw new IllegalArgumentException(
+              "Cannot find the nearest centre of an embedding because its distances are not finite"
+                  + " in float32. Embeddings must be of a length below 1e18.");
+        }
       }
-      NDArray best = methods.call(scope, "best", scores);
-      return places(Torch.memory(scores).asFloatBuffer(), best.toFloatArray());
+      return scope.getDevice().isGpu()
+          ? methods.call(scope, "place", scores).toIntArray()
+          : places(Torch.memory(scores).asFloatBuffer(), best);
     }
   }
 
@@ -93,13 +99,8 @@ final class Distances implements AutoCloseable {
       scores.get(line);
       float wanted = best[row];
       int place = 0;
-      while (place < line.length && line[place] != wanted) {
+      while (line[place] != wanted) {
         place++;
-      }
-      if (place == line.length || Float.isInfinite(wanted)) {
-        throw new IllegalArgumentException(
-            "Cannot find the nearest centre of an embedding because its distances are not finite in"
-                + " float32. Embeddings must be of a length below 1e18.");
       }
       places[row] = place;
     }

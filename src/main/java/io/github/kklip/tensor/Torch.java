@@ -20,6 +20,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
@@ -54,6 +55,9 @@ public final class Torch {
       System.setProperty("ai.djl.offline", "true");
     }
     Engine.getEngine("PyTorch");
+    // DJL asks CUDA's runtime by its bare name, which a libtorch from pip does not put on any path.
+    mapped("/libcudart.so")
+        .ifPresent(file -> NativeLibrary.addSearchPath("cudart", file.getParent().toString()));
     JniUtils.setNumThreads(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads);
     JniUtils.setGradMode(false);
     // With it on, the second and third call of every method compile it anew for the shapes seen.
@@ -270,8 +274,10 @@ public final class Torch {
    * The memory of a contiguous tensor on its device. The host may use no more than its address, and
    * only while the tensor lives: to read or write through it ends the JVM where the device is a
    * GPU.
+   *
+   * @param type that it has; DJL does not know bfloat16's size
    */
-  public static ByteBuffer deviceMemory(NDArray x) {
+  public static ByteBuffer deviceMemory(NDArray x, ElementType type) {
     PointerByReference address = new PointerByReference();
     int status =
         libtorch()
@@ -282,17 +288,22 @@ public final class Torch {
     }
     return address
         .getValue()
-        .getByteBuffer(0, x.size() * x.getDataType().getNumOfBytes())
+        .getByteBuffer(0, x.size() * type.bytes())
         .order(ByteOrder.nativeOrder());
   }
 
-  /** The library that DJL has loaded, wherever it had it from. */
   private static NativeLibrary libtorch() {
+    return mapped("/libtorch_cpu.so")
+        .map(file -> NativeLibrary.getInstance(file.toString()))
+        .orElseThrow(() -> new IllegalStateException("Cannot find libtorch_cpu.so in memory."));
+  }
+
+  /** A library that is loaded, whatever brought it; any version. */
+  private static Optional<Path> mapped(String name) {
     try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
-      return maps.filter(line -> line.endsWith("/libtorch_cpu.so"))
-          .map(line -> NativeLibrary.getInstance(line.substring(line.indexOf('/'))))
-          .findFirst()
-          .orElseThrow(() -> new IllegalStateException("Cannot find libtorch_cpu.so in memory."));
+      return maps.filter(line -> line.contains(name))
+          .map(line -> Path.of(line.substring(line.indexOf('/'))))
+          .findFirst();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -30,7 +30,7 @@ final class HostRange implements AutoCloseable {
         copied
             ? ByteBuffer.allocateDirect(stretch.length() * type.bytes())
                 .order(ByteOrder.nativeOrder())
-            : flat.getDevice().isGpu() ? Torch.deviceMemory(range) : Torch.memory(range);
+            : flat.getDevice().isGpu() ? Torch.deviceMemory(range, this.type) : Torch.memory(range);
   }
 
   /**

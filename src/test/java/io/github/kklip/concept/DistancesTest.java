@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.data.Offset.offset;
 
+import io.github.kklip.tensor.TestDevice;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -20,7 +21,7 @@ class DistancesTest {
 
   @Test
   void nearestCentre() {
-    try (Distances distances = new Distances(CENTRES, 1)) {
+    try (Distances distances = new Distances(CENTRES, 1, TestDevice.NAME)) {
       Distances.Nearest nearest = distances.nearest(BLOCK);
       assertThat(nearest.centres()).containsExactly(0, 1);
       assertThat(nearest.squared()).containsExactly(0f, 1f);
@@ -30,7 +31,7 @@ class DistancesTest {
   @Test
   void theFirstOfEquallyNearCentres() {
     Centres centres = Centres.of(List.of(new float[] {9}, new float[] {1}, new float[] {-1}));
-    try (Distances distances = new Distances(centres, 1)) {
+    try (Distances distances = new Distances(centres, 1, TestDevice.NAME)) {
       assertThat(distances.assign(new Block(0, 0, new long[3], new float[] {0, -2, 8})))
           .containsExactly(1, 2, 0);
     }
@@ -39,7 +40,7 @@ class DistancesTest {
   @Test
   void refusesDistancesThatAreNotFinite() {
     Block huge = new Block(0, 0, new long[1], new float[] {3e38f, -3e38f});
-    try (Distances distances = new Distances(CENTRES, 1)) {
+    try (Distances distances = new Distances(CENTRES, 1, TestDevice.NAME)) {
       assertThatThrownBy(() -> distances.assign(huge))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
@@ -51,7 +52,7 @@ class DistancesTest {
   @Test
   void entropyOfTheFullLabel() {
     double threeToOne = -0.75 * Math.log(0.75) - 0.25 * Math.log(0.25);
-    try (Distances distances = new Distances(CENTRES, 1)) {
+    try (Distances distances = new Distances(CENTRES, 1, TestDevice.NAME)) {
       float[][] entropies = distances.entropies(BLOCK, new double[] {TAU, 1e9, 1e-3});
       assertThat(entropies[0][0]).isCloseTo((float) threeToOne, offset(1e-6f));
       assertThat(entropies[1][0]).isCloseTo((float) Math.log(2), offset(1e-6f));
@@ -63,7 +64,7 @@ class DistancesTest {
   void labels() {
     // Second row: squared distances 18 and 1, so odds of 3^(17/25) to 1.
     float odds = (float) Math.pow(3, 17.0 / 25);
-    try (Distances distances = new Distances(CENTRES, 1)) {
+    try (Distances distances = new Distances(CENTRES, 1, TestDevice.NAME)) {
       Distances.Labels two = distances.labels(BLOCK, TAU, 2);
       assertThat(two.concepts()).containsExactly(0, 1, 1, 0);
       assertThat(two.weights())
@@ -77,7 +78,7 @@ class DistancesTest {
 
   @Test
   void rankedProbabilities() {
-    try (Distances distances = new Distances(CENTRES, 1)) {
+    try (Distances distances = new Distances(CENTRES, 1, TestDevice.NAME)) {
       float[] ranked = distances.ranked(BLOCK, TAU);
       assertThat(ranked).hasSize(4);
       assertThat(ranked[0]).isCloseTo(0.75f, offset(1e-6f));

@@ -21,6 +21,7 @@ import io.github.kklip.optim.Schedule;
 import io.github.kklip.store.Safetensors;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.InputStream;
@@ -49,7 +50,7 @@ class ClipGoldenTest {
   @BeforeEach
   void open() {
     Torch.start(1);
-    manager = Torch.manager();
+    manager = TestDevice.manager();
   }
 
   @AfterEach

@@ -10,6 +10,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -21,7 +22,7 @@ class LossesTest {
   @BeforeEach
   void open() {
     Torch.start(1);
-    manager = Torch.manager();
+    manager = TestDevice.manager();
   }
 
   @AfterEach

@@ -11,6 +11,7 @@ import io.github.kklip.model.Tokens;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,7 +26,7 @@ final class StudentStep implements AutoCloseable {
   private static final int CONCEPTS = 256;
   private static final int KEPT = 4;
 
-  private final NDManager manager = Torch.manager();
+  private final NDManager manager = TestDevice.manager();
   private final ClipModel model;
   private final AdamW optimizer;
   private final Losses losses;

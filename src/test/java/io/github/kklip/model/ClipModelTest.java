@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -24,7 +25,7 @@ class ClipModelTest {
   @BeforeEach
   void open() {
     Torch.start(1);
-    manager = Torch.manager();
+    manager = TestDevice.manager();
   }
 
   @AfterEach

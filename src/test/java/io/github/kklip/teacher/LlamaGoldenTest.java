@@ -3,7 +3,6 @@ package io.github.kklip.teacher;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.offset;
 
-import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -13,6 +12,7 @@ import io.github.kklip.store.SafetensorsWriter;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.HostMemory;
 import io.github.kklip.tensor.ResidentMemory;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -65,7 +65,7 @@ class LlamaGoldenTest {
     checkBfloat16(folder, golden, CAPTIONS);
     int[] first = ids(golden, 0);
     for (int layer = 0; layer < config.layers(); layer++) {
-      try (Llama llama = Llama.open(folder, ElementType.FLOAT32, Device.cpu(), layer, 64)) {
+      try (Llama llama = Llama.open(folder, ElementType.FLOAT32, TestDevice.get(), layer, 64)) {
         assertClose(states(llama, List.of(first)).get(0), expected(golden, "layer" + layer));
       }
     }
@@ -91,7 +91,7 @@ class LlamaGoldenTest {
 
   private static void checkFloat32(Path model, Safetensors golden, int captions)
       throws IOException {
-    try (Llama llama = Llama.open(model, ElementType.FLOAT32, Device.cpu(), -1, 64)) {
+    try (Llama llama = Llama.open(model, ElementType.FLOAT32, TestDevice.get(), -1, 64)) {
       List<int[]> batch = batch(golden, captions);
       List<float[]> together = states(llama, batch);
       for (int i = 0; i < captions; i++) {
@@ -106,7 +106,7 @@ class LlamaGoldenTest {
   private static void checkBfloat16(Path model, Safetensors golden, int captions)
       throws IOException {
     // As this machine would, and in bfloat16 whatever this machine would do.
-    checkBfloat16(model, Torch.products(ElementType.BFLOAT16, Device.cpu()), golden, captions);
+    checkBfloat16(model, Torch.products(ElementType.BFLOAT16, TestDevice.get()), golden, captions);
     checkBfloat16(model, ElementType.BFLOAT16, golden, captions);
   }
 
@@ -115,7 +115,8 @@ class LlamaGoldenTest {
     double squares = 0;
     double largest = 0;
     long count = 0;
-    try (Llama llama = Llama.open(model, ElementType.BFLOAT16, products, Device.cpu(), -1, 64)) {
+    try (Llama llama =
+        Llama.open(model, ElementType.BFLOAT16, products, TestDevice.get(), -1, 64)) {
       List<float[]> states = states(llama, batch(golden, captions));
       for (int i = 0; i < captions; i++) {
         float[] truth = expected(golden, "last." + i);
@@ -164,8 +165,8 @@ class LlamaGoldenTest {
         shards.resolve("model.safetensors.index.json"), "{\"weight_map\":{" + index + "}}");
     List<int[]> batch =
         batch(Safetensors.open(GOLDEN.resolve("heads16-grouped.safetensors")), CAPTIONS);
-    try (Llama fromShards = Llama.open(shards, ElementType.FLOAT32, Device.cpu(), -1, 64);
-        Llama fromRounded = Llama.open(rounded, ElementType.FLOAT32, Device.cpu(), -1, 64)) {
+    try (Llama fromShards = Llama.open(shards, ElementType.FLOAT32, TestDevice.get(), -1, 64);
+        Llama fromRounded = Llama.open(rounded, ElementType.FLOAT32, TestDevice.get(), -1, 64)) {
       assertThat(states(fromShards, batch).toArray(float[][]::new))
           .isDeepEqualTo(states(fromRounded, batch).toArray(float[][]::new));
     }
@@ -216,11 +217,11 @@ class LlamaGoldenTest {
         .isGreaterThan(13_000_000_000L)
         .isGreaterThan(Runtime.getRuntime().maxMemory());
     long before = ResidentMemory.kibibytes();
-    try (Llama whole = Llama.open(folder, ElementType.BFLOAT16, Device.cpu(), -1, 64)) {
+    try (Llama whole = Llama.open(folder, ElementType.BFLOAT16, TestDevice.get(), -1, 64)) {
       assertThat(whole.config().layers()).isEqualTo(32);
       assertThat(ResidentMemory.kibibytes() - before).as("growth in KiB").isLessThan(256 * 1024);
     }
-    try (Llama firstLayer = Llama.open(folder, ElementType.BFLOAT16, Device.cpu(), 1, 64)) {
+    try (Llama firstLayer = Llama.open(folder, ElementType.BFLOAT16, TestDevice.get(), 1, 64)) {
       assertThat(states(firstLayer, List.of(new int[] {1, 2})).get(0))
           .hasSize(2 * 4096)
           .containsOnly(0f);
@@ -232,7 +233,7 @@ class LlamaGoldenTest {
     writeModel("heads16-grouped");
     Safetensors golden = Safetensors.open(GOLDEN.resolve("heads16-grouped.safetensors"));
     List<int[]> batch = batch(golden, CAPTIONS);
-    try (Llama llama = Llama.open(folder, ElementType.FLOAT32, Device.cpu(), -1, 64)) {
+    try (Llama llama = Llama.open(folder, ElementType.FLOAT32, TestDevice.get(), -1, 64)) {
       for (Settings.Pooling pooling : Settings.Pooling.values()) {
         float[] together = embed(llama, batch, pooling);
         for (int i = 0; i < CAPTIONS; i++) {
@@ -252,7 +253,7 @@ class LlamaGoldenTest {
     int hidden = 64;
     int[] ids = ids(golden, 0);
     float[] states = expected(golden, "last.0");
-    try (Llama llama = Llama.open(folder, ElementType.FLOAT32, Device.cpu(), -1, 64)) {
+    try (Llama llama = Llama.open(folder, ElementType.FLOAT32, TestDevice.get(), -1, 64)) {
       for (int j = 0; j < hidden; j++) {
         double sum = 0;
         for (int t = 1; t < ids.length; t++) {

@@ -18,7 +18,7 @@ class FlatTensorTest {
   @BeforeEach
   void open() {
     Torch.start(1);
-    manager = Torch.manager();
+    manager = TestDevice.manager();
     flat =
         new FlatTensor(
             manager,

@@ -3,6 +3,7 @@ package io.github.kklip.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -24,7 +25,7 @@ class TorchTest {
   @BeforeEach
   void open() {
     Torch.start(1);
-    manager = Torch.manager();
+    manager = TestDevice.manager();
   }
 
   @AfterEach
@@ -65,9 +66,10 @@ class TorchTest {
   void hostBuffersGoInAndOutInAnyType() {
     ByteBuffer in = ByteBuffer.allocateDirect(8).order(ByteOrder.nativeOrder());
     in.putFloat(1.5f).putFloat(-2f).flip();
-    NDArray target = manager.zeros(new Shape(2), DataType.FLOAT32);
+    NDManager host = manager.newSubManager(Device.cpu());
+    NDArray target = host.zeros(new Shape(2), DataType.FLOAT32);
     ByteBuffer memory = Torch.memory(target);
-    ByteBuffer device = Torch.deviceMemory(target);
+    ByteBuffer device = Torch.deviceMemory(target, ElementType.FLOAT32);
     Torch.write(target, in, ElementType.FLOAT32);
     assertThat(device).as("the same memory").isEqualTo(memory);
     assertThat(memory.getFloat(4)).as("written in place").isEqualTo(-2f);
@@ -75,9 +77,9 @@ class TorchTest {
     Torch.read(target, out, ElementType.BFLOAT16);
     assertThat(out.getShort(0)).isEqualTo((short) 0x3FC0);
     assertThat(out.getShort(2)).isEqualTo((short) 0xC000);
-    NDArray wrapped = Torch.wrap(manager, out, new Shape(2), ElementType.BFLOAT16);
+    NDArray wrapped = Torch.wrap(host, out, new Shape(2), ElementType.BFLOAT16);
     assertThat(Torch.floats(wrapped)).containsExactly(1.5f, -2f);
-    assertThatThrownBy(() -> Torch.wrap(manager, out, new Shape(3), ElementType.BFLOAT16))
+    assertThatThrownBy(() -> Torch.wrap(host, out, new Shape(3), ElementType.BFLOAT16))
         .hasMessageContaining("of 4 bytes");
   }
 

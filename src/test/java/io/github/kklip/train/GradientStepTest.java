@@ -10,6 +10,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
 import java.nio.file.Path;
@@ -38,7 +39,7 @@ class GradientStepTest {
       TrainPlan plan, Collective collective, ElementType type, int steps) throws Exception {
     Torch.start(1);
     Settings.Train settings = plan.settings().train();
-    try (NDManager manager = Torch.manager();
+    try (NDManager manager = TestDevice.manager();
         Student student = new Student(manager, plan, collective, type);
         StudentTokenizer tokenizer =
             StudentTokenizer.load(plan.tokenizer(), TinyDataset.CONFIGURATION)) {
@@ -194,7 +195,7 @@ class GradientStepTest {
               ranks,
               c -> {
                 Torch.start(1);
-                try (NDManager manager = Torch.manager();
+                try (NDManager manager = TestDevice.manager();
                     Student student = new Student(manager, plan, c)) {
                   return student.optimizer().firstMoment().size();
                 }

@@ -18,6 +18,7 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.VectorWriter;
+import io.github.kklip.tensor.TestDevice;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -255,7 +256,7 @@ final class TinyDataset {
 
   static TrainResult train(TrainPlan plan, Collective collective, BooleanSupplier stop)
       throws IOException {
-    Rank rank = new Rank(collective, ai.djl.Device.cpu(), 1);
+    Rank rank = new Rank(collective, TestDevice.get(), 1);
     return Trainer.run(plan, rank, CONFIGURATION, TrainProgress.SILENT, stop);
   }
 }

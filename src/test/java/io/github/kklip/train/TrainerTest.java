@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Ranks;
@@ -15,6 +14,7 @@ import io.github.kklip.store.Json;
 import io.github.kklip.store.Safetensors;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.tensor.ResidentMemory;
+import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -474,7 +474,7 @@ class TrainerTest {
             "train.epochs=2",
             "train.log-every-steps=4",
             "train.checkpoint.every-steps=3"),
-        new Rank(new SoloCollective(), Device.cpu(), 1),
+        new Rank(new SoloCollective(), TestDevice.get(), 1),
         TinyDataset.CONFIGURATION,
         progress,
         () -> false);
@@ -507,7 +507,7 @@ class TrainerTest {
         };
     Trainer.run(
         data.plan(output("long"), settings),
-        new Rank(new SoloCollective(), Device.cpu(), 1),
+        new Rank(new SoloCollective(), TestDevice.get(), 1),
         TinyDataset.CONFIGURATION,
         progress,
         () -> false);
