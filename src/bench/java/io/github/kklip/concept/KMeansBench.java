@@ -366,6 +366,7 @@ public final class KMeansBench {
     result.put("multiply_floor_s", floor());
     double ours = median(seconds.get("kklip_s"));
     result.put("mllib/kklip", median(seconds.get("mllib_s")) / ours);
+    result.put("mllib_whole/kklip", median(seconds.get("mllib_whole_s")) / ours);
     if (faiss != null) {
       result.put("faiss/kklip", median(seconds.get("faiss_s")) / ours);
       result.put("cost/faiss_cost", cost / faissCost);

@@ -14,7 +14,7 @@ final class Assignment implements Serializable {
   /** Sum of the rows of each centre, k &times; dimension. */
   private final double[] sums;
 
-  private Assignment(int k, int dimension) {
+  Assignment(int k, int dimension) {
     this(new long[k], new double[k * dimension]);
   }
 
@@ -48,7 +48,7 @@ final class Assignment implements Serializable {
 
   /** Assigns all rows and sums them by centre. */
   static Assignment of(Rows rows, Totals totals, Centres centres) {
-    return rows.fold(centres, new Pass(centres.k(), totals.coordinates(), totals.dimension()));
+    return rows.fold(centres, AssignmentPass.after(null, totals, centres));
   }
 
   /**
@@ -105,40 +105,44 @@ final class Assignment implements Serializable {
     return new Centres(before.k(), dimension, values);
   }
 
-  private record Pass(int k, Grid coordinates, int dimension) implements Fold<Assignment> {
-    @Override
-    public Assignment zero() {
-      return new Assignment(k, dimension);
+  /** Adds the rows of another assignment. */
+  Assignment plus(Assignment other) {
+    for (int c = 0; c < sizes.length; c++) {
+      sizes[c] += other.sizes[c];
     }
+    for (int j = 0; j < sums.length; j++) {
+      sums[j] += other.sums[j];
+    }
+    return this;
+  }
 
-    @Override
-    public Assignment add(Assignment sofar, Block block, Distances distances) {
-      int[] nearest = distances.assign(block);
-      double shift = coordinates.shift();
-      float[] values = block.values();
-      double[] sums = sofar.sums;
-      int from = 0;
-      for (int centre : nearest) {
-        sofar.sizes[centre]++;
-        int to = centre * dimension;
-        for (int j = 0; j < dimension; j++) {
-          // On the grid, see Grid: the sum is exact.
-          sums[to + j] += (values[from + j] + shift) - shift;
-        }
-        from += dimension;
-      }
-      return sofar;
+  /** Adds a row to a centre. On the grid, see {@link Grid}, the sum is exact. */
+  void add(int centre, Block block, int row, Grid grid) {
+    sizes[centre]++;
+    double shift = grid.shift();
+    float[] values = block.values();
+    int dimension = sums.length / sizes.length;
+    int from = row * dimension;
+    int to = centre * dimension;
+    for (int j = 0; j < dimension; j++) {
+      sums[to + j] += (values[from + j] + shift) - shift;
     }
+  }
 
-    @Override
-    public Assignment merge(Assignment left, Assignment right) {
-      for (int c = 0; c < k; c++) {
-        left.sizes[c] += right.sizes[c];
-      }
-      for (int j = 0; j < left.sums.length; j++) {
-        left.sums[j] += right.sums[j];
-      }
-      return left;
+  /** Takes away a row that was added: exact too, so that nothing of it is left. */
+  void remove(int centre, Block block, int row, Grid grid) {
+    sizes[centre]--;
+    double shift = grid.shift();
+    float[] values = block.values();
+    int dimension = sums.length / sizes.length;
+    int from = row * dimension;
+    int to = centre * dimension;
+    for (int j = 0; j < dimension; j++) {
+      sums[to + j] -= (values[from + j] + shift) - shift;
     }
+  }
+
+  Assignment copy() {
+    return new Assignment(sizes.clone(), sums.clone());
   }
 }

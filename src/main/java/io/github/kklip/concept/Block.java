@@ -4,14 +4,10 @@ import java.io.Serializable;
 
 /**
  * Consecutive rows of one shard: the unit of every multiplication. Blocks are cut by position in
- * the shard and never by partition, so that each product has the same shape on every cluster.
- *
- * @param shard position of the shard in the dataset's order
- * @param firstRow row of the shard that the block starts with
- * @param keys one hash of the pair's id for each row, for sampling
- * @param values rows &times; dimension, row-major
+ * the shard and never by partition.
  */
-record Block(int shard, int firstRow, long[] keys, float[] values) implements Serializable {
+final class Block implements Serializable {
+  private static final long serialVersionUID = 1;
 
   /**
    * Rows of a block: enough for an efficient product, few enough that scores stay in the cache. Not
@@ -20,11 +16,61 @@ record Block(int shard, int firstRow, long[] keys, float[] values) implements Se
    */
   static final int ROWS = 1008;
 
+  private final int shard;
+  private final int firstRow;
+  private final long[] keys;
+  private final float[] values;
+  private transient Remembered remembered;
+
+  /**
+   * @param shard position of the shard in the dataset's order
+   * @param firstRow row of the shard that the block starts with
+   * @param keys one hash of the pair's id for each row, for sampling
+   * @param values rows &times; dimension, row-major
+   */
+  Block(int shard, int firstRow, long[] keys, float[] values) {
+    this.shard = shard;
+    this.firstRow = firstRow;
+    this.keys = keys;
+    this.values = values;
+  }
+
+  int shard() {
+    return shard;
+  }
+
+  int firstRow() {
+    return firstRow;
+  }
+
+  long[] keys() {
+    return keys;
+  }
+
+  float[] values() {
+    return values;
+  }
+
   int rows() {
     return keys.length;
   }
 
   int dimension() {
     return values.length / keys.length;
+  }
+
+  /**
+   * What the last pass left with the part of the rows that begins with this block, for one task to
+   * use and change; null where no pass was, another copy of the block had it, or a task that runs a
+   * second time has taken it.
+   */
+  synchronized Remembered take() {
+    Remembered taken = remembered;
+    remembered = null;
+    return taken;
+  }
+
+  synchronized void keep(Remembered latest) {
+    remembered = latest;
   }
 }

@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import java.io.Serializable;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -44,15 +45,20 @@ record Centres(int k, int dimension, float[] values) implements Serializable {
 
   /** The largest Euclidean distance between a centre and the one of the same number. */
   double largestMove(Centres other) {
-    double largest = 0;
+    return Arrays.stream(distances(other)).max().orElse(0);
+  }
+
+  /** Euclidean distance of each centre to the one of the same number. */
+  double[] distances(Centres other) {
+    double[] distances = new double[k];
     for (int c = 0; c < k; c++) {
       double squared = 0;
       for (int j = c * dimension; j < (c + 1) * dimension; j++) {
         double difference = (double) values[j] - other.values[j];
         squared += difference * difference;
       }
-      largest = Math.max(largest, squared);
+      distances[c] = Math.sqrt(squared);
     }
-    return Math.sqrt(largest);
+    return distances;
   }
 }

@@ -10,21 +10,39 @@ import io.github.kklip.tensor.TorchModule;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Blocks of rows against one set of centres, by one matrix product a block in libtorch. One object
  * serves one thread: it holds the centres and the copy of one block in native memory.
  */
 final class Distances implements AutoCloseable {
+  /** Rows of a product are a multiple of it. */
+  private static final int STEP = 48;
+
+  /** Centres between which float64 decides. */
+  private static final int CANDIDATES = 64;
+
   private final NDManager manager;
   private final TorchModule methods;
   private final NDArray centres;
   private final NDArray half;
 
+  /** The centres' values, k &times; dimension. */
+  private final float[] values;
+
+  /** Length of the longest centre. */
+  private final double longest;
+
+  /** (d + 2) 2<sup>-24</sup>. */
+  private final double rounding;
+
   /** One row's scores. */
   private final float[] line;
 
-  private ByteBuffer rows = ByteBuffer.allocateDirect(0);
+  private ByteBuffer buffer = ByteBuffer.allocateDirect(0);
 
   /** On the CPU. */
   Distances(Centres centres, int threads) {
@@ -40,7 +58,15 @@ final class Distances implements AutoCloseable {
     methods = Torch.module("concept/kmeans");
     manager = Torch.manager(Torch.device(device));
     this.centres = manager.create(centres.values(), new Shape(centres.k(), centres.dimension()));
-    half = manager.create(halfNorms(centres));
+    float[] halves = halfNorms(centres);
+    half = manager.create(halves);
+    values = centres.values();
+    double largest = 0;
+    for (float norm : halves) {
+      largest = Math.max(largest, norm);
+    }
+    longest = Math.sqrt(2 * largest) * (1 + 1e-6);
+    rounding = (centres.dimension() + 2) * 0x1p-24;
     line = new float[centres.k()];
   }
 
@@ -73,30 +99,106 @@ final class Distances implements AutoCloseable {
 
   /** The number of the nearest centre of each row; the first of those that are equally near. */
   int[] assign(Block block) {
+    int[] rows = new int[block.rows()];
+    Arrays.setAll(rows, row -> row);
+    Assigned assigned = new Assigned(block);
+    assign(List.of(new AssignmentPass.Search(block, assigned, rows)));
+    return assigned.centres();
+  }
+
+  /**
+   * Looks for the nearest centres of some rows, with bounds that hold for exact arithmetic. Where
+   * float32 cannot tell the nearest centre from others, float64 does: which centre it is depends
+   * neither on the shape of a product nor on the device.
+   *
+   * @param searches take the centres and bounds of their rows
+   */
+  void assign(List<AssignmentPass.Search> searches) {
+    int count = searches.stream().mapToInt(search -> search.rows().length).sum();
+    if (count == 0) {
+      return;
+    }
     try (NDManager scope = manager.newSubManager()) {
-      NDArray scores = scores(scope, block);
-      float[] best = methods.call(scope, "best", scores).toFloatArray();
-      for (float score : best) {
-        if (!Float.isFinite(score)) {
-          throw new IllegalArgumentException(
-              "Cannot find the nearest centre of an embedding because its distances are not finite"
-                  + " in float32. Embeddings must be of a length below 1e18.");
+      NDArray scores = scores(scope, searches, count);
+      float[] best = best(scores, count);
+      int[] places = strike(scores, best, count);
+      // What is left are the scores of all others.
+      float[] second = methods.call(scope, "best", scores).toFloatArray();
+      int i = 0;
+      for (AssignmentPass.Search search : searches) {
+        for (int row : search.rows()) {
+          double square = search.assigned().square(row);
+          double error = error(square);
+          if (best[i] - second[i] > 2 * error) {
+            search
+                .assigned()
+                .set(
+                    row,
+                    places[i],
+                    Math.sqrt(Math.max(0, square - 2 * (best[i] - error))),
+                    Math.sqrt(Math.max(0, square - 2 * (second[i] + error))));
+          } else {
+            float[] line = Torch.floats(Torch.narrow(scores, i, 1));
+            int nearest = decide(search.block(), row, line, places[i], best[i] - 2 * error);
+            search.assigned().set(row, nearest, Double.POSITIVE_INFINITY, 0);
+          }
+          i++;
         }
       }
-      return scope.getDevice().isGpu()
-          ? methods.call(scope, "place", scores).toIntArray()
-          : places(Torch.memory(scores).asFloatBuffer(), best);
     }
+  }
+
+  /** The places of the best scores, which are struck out. */
+  private int[] strike(NDArray scores, float[] best, int count) {
+    NDManager scope = scores.getManager();
+    if (scope.getDevice().isGpu()) {
+      NDArray places = methods.call(scope, "place", scores);
+      methods.run(scope, "strike", scores, places, Double.NEGATIVE_INFINITY);
+      return places.toIntArray();
+    }
+    FloatBuffer memory = Torch.memory(scores).asFloatBuffer();
+    int[] places = places(memory, best, count);
+    for (int i = 0; i < count; i++) {
+      memory.put(i * line.length + places[i], Float.NEGATIVE_INFINITY);
+    }
+    return places;
+  }
+
+  /** A lower bound of the distance of each row to the nearest of some centres. */
+  double[] lower(Block block, int[] some, Assigned rows) {
+    try (NDManager scope = manager.newSubManager()) {
+      NDArray which = scope.create(some);
+      NDArray scores = methods.call(scope, "scores_of", upload(scope, block), centres, half, which);
+      float[] best = best(scores, block.rows());
+      double[] lower = new double[best.length];
+      for (int row = 0; row < lower.length; row++) {
+        double square = rows.square(row);
+        lower[row] = Math.sqrt(Math.max(0, square - 2 * (best[row] + error(square))));
+      }
+      return lower;
+    }
+  }
+
+  private float[] best(NDArray scores, int count) {
+    float[] best = methods.call(scores.getManager(), "best", scores).toFloatArray();
+    for (int i = 0; i < count; i++) {
+      if (!Float.isFinite(best[i])) {
+        throw new IllegalArgumentException(
+            "Cannot find the nearest centre of an embedding because its distances are not finite"
+                + " in float32. Embeddings must be of a length below 1e18.");
+      }
+    }
+    return best;
   }
 
   /**
    * Where each row's best score stands. On a processor, libtorch's maximum with its place takes
    * many times as long as the maximum alone and this search together.
    */
-  private int[] places(FloatBuffer scores, float[] best) {
-    int[] places = new int[best.length];
-    for (int row = 0; row < best.length; row++) {
-      scores.get(line);
+  private int[] places(FloatBuffer scores, float[] best, int count) {
+    int[] places = new int[count];
+    for (int row = 0; row < count; row++) {
+      scores.get(row * line.length, line);
       float wanted = best[row];
       int place = 0;
       while (line[place] != wanted) {
@@ -105,6 +207,43 @@ final class Distances implements AutoCloseable {
       places[row] = place;
     }
     return places;
+  }
+
+  /**
+   * Bound on the error of a score in float32, (d + 2) 2<sup>-24</sup> (||x|| C + C&sup2; / 2) with
+   * the largest length C of a centre (Higham, Accuracy and Stability of Numerical Algorithms, 3.1):
+   * it holds for any order of the sum.
+   */
+  private double error(double square) {
+    return rounding * (Math.sqrt(square) * longest + longest * longest / 2);
+  }
+
+  /**
+   * The nearest in float64 of the centres that score {@code bar} or more, and of {@code first}.
+   * Among more than {@value #CANDIDATES}, as when most rows are equal, it stays with {@code first}.
+   */
+  private int decide(Block block, int row, float[] scores, int first, double bar) {
+    int[] candidates =
+        IntStream.range(0, scores.length).filter(c -> c == first || scores[c] >= bar).toArray();
+    if (candidates.length > CANDIDATES) {
+      return first;
+    }
+    int dimension = block.dimension();
+    int nearest = first;
+    double least = Double.POSITIVE_INFINITY;
+    for (int c : candidates) {
+      double squared = 0;
+      for (int j = 0; j < dimension; j++) {
+        double difference =
+            (double) block.values()[row * dimension + j] - values[c * dimension + j];
+        squared += difference * difference;
+      }
+      if (squared < least) {
+        least = squared;
+        nearest = c;
+      }
+    }
+    return nearest;
   }
 
   /** Squared distance of each row to each centre: rows &times; k. */
@@ -151,6 +290,25 @@ final class Distances implements AutoCloseable {
     }
   }
 
+  /**
+   * Scores of some rows, and of others after them that mean nothing: few shapes of products in all,
+   * because each is prepared when it is first met.
+   */
+  private NDArray scores(NDManager scope, List<AssignmentPass.Search> searches, int count) {
+    int dimension = searches.get(0).block().dimension();
+    int padded = Math.min((count + STEP - 1) / STEP * STEP, Math.max(count, Block.ROWS));
+    FloatBuffer gathered = reserve(padded * dimension).asFloatBuffer();
+    for (AssignmentPass.Search search : searches) {
+      float[] values = search.block().values();
+      for (int row : search.rows()) {
+        gathered.put(values, row * dimension, dimension);
+      }
+    }
+    try (NDArray x = send(scope, padded, dimension)) {
+      return methods.call(scope, "scores", x, centres, half);
+    }
+  }
+
   private NDArray scores(NDManager scope, Block block) {
     try (NDArray x = upload(scope, block)) {
       return methods.call(scope, "scores", x, centres, half);
@@ -158,14 +316,20 @@ final class Distances implements AutoCloseable {
   }
 
   private NDArray upload(NDManager scope, Block block) {
-    int bytes = block.values().length * Float.BYTES;
-    if (rows.capacity() < bytes) {
-      rows = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
+    reserve(block.values().length).asFloatBuffer().put(block.values());
+    return send(scope, block.rows(), block.dimension());
+  }
+
+  private ByteBuffer reserve(int floats) {
+    int bytes = floats * Float.BYTES;
+    if (buffer.capacity() < bytes) {
+      buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
     }
-    rows.clear().limit(bytes);
-    rows.asFloatBuffer().put(block.values());
-    NDArray wrapped =
-        Torch.wrap(scope, rows, new Shape(block.rows(), block.dimension()), ElementType.FLOAT32);
+    return buffer.clear().limit(bytes);
+  }
+
+  private NDArray send(NDManager scope, int rows, int dimension) {
+    NDArray wrapped = Torch.wrap(scope, buffer, new Shape(rows, dimension), ElementType.FLOAT32);
     return scope.getDevice().isGpu() ? Torch.send(scope, wrapped) : wrapped;
   }
 

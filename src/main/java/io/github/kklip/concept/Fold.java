@@ -1,6 +1,7 @@
 package io.github.kklip.concept;
 
 import java.io.Serializable;
+import java.util.Iterator;
 
 /**
  * One pass over the rows: {@code add} takes block after block into an accumulator, {@code merge}
@@ -13,6 +14,15 @@ interface Fold<A> extends Serializable {
   A zero();
 
   A add(A accumulator, Block block, Distances distances);
+
+  /** All blocks of one part of the rows, in their order. */
+  default A part(Iterator<Block> blocks, Distances distances) {
+    A part = zero();
+    while (blocks.hasNext()) {
+      part = add(part, blocks.next(), distances);
+    }
+    return part;
+  }
 
   A merge(A left, A right);
 }

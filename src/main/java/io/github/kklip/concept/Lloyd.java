@@ -2,6 +2,7 @@ package io.github.kklip.concept;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -43,21 +44,29 @@ final class Lloyd {
     long begun = System.nanoTime();
     boolean converged = false;
     while (!converged && inertia.size() < iterations) {
+      long iteration = System.nanoTime();
       Step step = engine.step(centres);
       double move = step.centres.largestMove(centres);
       centres = step.centres;
       inertia.add(step.inertia);
       converged = move <= tolerance;
       log.info(
-          "k-means iteration {}: inertia {}, largest move {}", inertia.size(), step.inertia, move);
+          "k-means iteration {}: inertia {}, largest move {}, {} ms",
+          inertia.size(),
+          step.inertia,
+          move,
+          (System.nanoTime() - iteration) / 1_000_000);
     }
     return new Result(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
   }
 
   /** Assignment by matrix products; centres without rows go to the rows farthest from theirs. */
   static Engine gemm(Rows rows, Totals totals) {
+    AtomicReference<AssignmentPass> last = new AtomicReference<>();
     return centres -> {
-      Assignment assignment = Assignment.of(rows, totals, centres);
+      AssignmentPass pass = AssignmentPass.after(last.get(), totals, centres);
+      Assignment assignment = rows.fold(centres, pass);
+      last.set(pass);
       Centres moved = assignment.means(centres);
       reseed(rows, centres, assignment.sizes(), moved);
       return new Step(assignment.inertia(centres, totals.sumOfSquares()), moved);

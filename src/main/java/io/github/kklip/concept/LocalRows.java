@@ -9,11 +9,7 @@ record LocalRows(List<List<Block>> partitions, int threads) implements Rows {
     A all = fold.zero();
     try (Distances distances = new Distances(centres, threads)) {
       for (List<Block> partition : partitions) {
-        A part = fold.zero();
-        for (Block block : partition) {
-          part = fold.add(part, block, distances);
-        }
-        all = fold.merge(all, part);
+        all = fold.merge(all, fold.part(partition.iterator(), distances));
       }
     }
     return all;

@@ -101,13 +101,9 @@ final class SparkRows implements Rows {
 
   private static <A> A foldPart(
       Iterator<Block> blocks, Centres centres, Fold<A> fold, int threads) {
-    A part = fold.zero();
     try (Distances distances = new Distances(centres, threads(threads), device())) {
-      while (blocks.hasNext()) {
-        part = fold.add(part, blocks.next(), distances);
-      }
+      return fold.part(blocks, distances);
     }
-    return part;
   }
 
   @Override
