@@ -3,6 +3,7 @@ package io.github.kklip.concept;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.kklip.config.SplitMix64;
+import io.github.kklip.tensor.TestDevice;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -148,7 +149,8 @@ class AssignmentPassTest {
       }
       expected[row] = difference <= 0 ? 0 : 1;
     }
-    try (Distances distances = new Distances(new Centres(2, dimension, centres), 1)) {
+    try (Distances distances =
+        new Distances(new Centres(2, dimension, centres), 1, TestDevice.NAME)) {
       Block block = new Block(0, 0, new long[400], values);
       assertThat(distances.assign(block)).isEqualTo(expected);
       assertThat(distances.nearest(block).centres()).as("float32 alone").isNotEqualTo(expected);

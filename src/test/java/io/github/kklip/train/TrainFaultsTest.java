@@ -2,6 +2,7 @@ package io.github.kklip.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
 import io.github.kklip.comms.SoloCollective;
@@ -9,10 +10,13 @@ import io.github.kklip.store.S3Server;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.assertj.core.api.ThrowableAssert;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -44,12 +48,14 @@ class TrainFaultsTest {
       TinyDataset.train(data.plan(temporary.resolve("straight"), SETTINGS), 1);
       Path run = small.resolve("run");
       TrainPlan plan = data.plan(run, SETTINGS);
-      assertThatThrownBy(() -> TinyDataset.train(plan, 1))
-          .rootCause()
-          .hasMessageContaining("No space left on device");
-      assertThatThrownBy(() -> TinyDataset.train(plan, 1))
-          .hasStackTraceContaining("because of this: ")
-          .hasStackTraceContaining("Check train.output and its space");
+      for (int attempt = 0; attempt < 2; attempt++) {
+        assertThat(messages(() -> TinyDataset.train(plan, 1)))
+            .anyMatch(
+                message ->
+                    message.matches(
+                        "Cannot write the (checkpoint|metrics) because of this: .*No space left on"
+                            + " device.*\\. Check train\\.output and its space\\."));
+      }
       assertThat(CheckpointStore.newestStep(run.toString(), TinyDataset.CONFIGURATION))
           .isBetween(3L, 9L);
 
@@ -59,12 +65,21 @@ class TrainFaultsTest {
       assertThat(model(run)).isEqualTo(model(temporary.resolve("straight")));
 
       assertThat(mount("remount,ro", "tmpfs", small.toString())).isTrue();
-      assertThatThrownBy(() -> TinyDataset.train(data.plan(small.resolve("other"), SETTINGS), 1))
-          .hasStackTraceContaining("because of this: ")
-          .hasStackTraceContaining("other");
+      TrainPlan other = data.plan(small.resolve("other"), SETTINGS);
+      assertThat(messages(() -> TinyDataset.train(other, 1)))
+          .anyMatch(message -> message.contains("because of this: ") && message.contains("other"));
     } finally {
       assertThat(new ProcessBuilder("umount", small.toString()).start().waitFor()).isZero();
     }
+  }
+
+  /** Of a failure and its causes. */
+  private static List<String> messages(ThrowableAssert.ThrowingCallable failing) {
+    List<String> messages = new ArrayList<>();
+    for (Throwable e = catchThrowable(failing); e != null; e = e.getCause()) {
+      messages.add(String.valueOf(e.getMessage()));
+    }
+    return messages;
   }
 
   private static byte[] model(Path run) throws IOException {
