@@ -28,18 +28,20 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * Time of an all-reduce of float32 between processes of this machine: over TCP, in the clear and
  * encrypted, and in shared memory; and by gloo when a Python with PyTorch is given. All stay
- * connected and take turns, size by size and round by round; medians of rounds count.
+ * connected and take turns, size by size and round by round; medians of rounds count, and of the
+ * rounds' ratios.
  *
  * <p>Arguments: RANKS SIZES [PYTHON], such as {@code 2 1,16,64,604 python3}. Prints milliseconds,
  * the bandwidth (bytes of the buffer for each second) and its ratio to gloo's.
  */
 public final class AllReduceBench {
   private static final Duration LIMIT = Duration.ofMinutes(3);
-  private static final int ROUNDS = 5;
+  private static final int ROUNDS = 15;
   private static final int LIMIT_BYTES = 1 << 27;
   private static final Pattern SECONDS = Pattern.compile("\"seconds\": ([0-9.eE-]+)");
 
@@ -181,7 +183,7 @@ public final class AllReduceBench {
         works.add(contestant.of(thread));
       }
       double best = 0;
-      for (int round = 0; round < 4 * ROUNDS; round++) {
+      for (int round = 0; round < ROUNDS; round++) {
         long start = System.nanoTime();
         double bytes = 0;
         for (Future<Integer> moved : pool.invokeAll(works)) {
@@ -200,7 +202,7 @@ public final class AllReduceBench {
   private static void compare(int ranks, int size, Map<String, Group> groups) throws IOException {
     int repeats = size > 200 ? 1 : size > 32 ? 4 : 12;
     Map<String, List<Double>> seconds = new LinkedHashMap<>();
-    for (int round = 0; round < (size > 200 ? 3 : ROUNDS); round++) {
+    for (int round = 0; round < (size > 200 ? ROUNDS / 3 : ROUNDS); round++) {
       for (Map.Entry<String, Group> group : groups.entrySet()) {
         seconds
             .computeIfAbsent(group.getKey(), k -> new ArrayList<>())
@@ -212,7 +214,7 @@ public final class AllReduceBench {
           double own = median(times);
           String ratio =
               seconds.containsKey("gloo")
-                  ? String.format(Locale.ROOT, ", %.2f x gloo", median(seconds.get("gloo")) / own)
+                  ? String.format(Locale.ROOT, ", %.2f x gloo", ratio(seconds.get("gloo"), times))
                   : "";
           System.out.printf(
               Locale.ROOT,
@@ -224,6 +226,12 @@ public final class AllReduceBench {
               size * 1e-3 / own,
               ratio);
         });
+  }
+
+  /** Of the rounds' ratios: a round's contestants met the machine in the same mood. */
+  private static double ratio(List<Double> theirs, List<Double> ours) {
+    return median(
+        IntStream.range(0, ours.size()).mapToObj(r -> theirs.get(r) / ours.get(r)).toList());
   }
 
   private static double median(List<Double> values) {

@@ -37,6 +37,8 @@ import java.util.stream.Stream;
 public final class Torch {
   private static final Map<String, TorchModule> MODULES = new ConcurrentHashMap<>();
 
+  private static boolean loaded;
+
   private Torch() {}
 
   /**
@@ -51,6 +53,17 @@ public final class Torch {
               + threads
               + ". Use 0 for all.");
     }
+    load();
+    JniUtils.setNumThreads(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads);
+    JniUtils.setGradMode(false);
+    // With it on, the second and third call of every method compile it anew for the shapes seen.
+    JniUtils.setGraphExecutorOptimize(false);
+  }
+
+  private static synchronized void load() {
+    if (loaded) {
+      return;
+    }
     if (System.getProperty("ai.djl.offline") == null) {
       System.setProperty("ai.djl.offline", "true");
     }
@@ -58,10 +71,7 @@ public final class Torch {
     // DJL asks CUDA's runtime by its bare name, which a libtorch from pip does not put on any path.
     mapped("/libcudart.so")
         .ifPresent(file -> NativeLibrary.addSearchPath("cudart", file.getParent().toString()));
-    JniUtils.setNumThreads(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads);
-    JniUtils.setGradMode(false);
-    // With it on, the second and third call of every method compile it anew for the shapes seen.
-    JniUtils.setGraphExecutorOptimize(false);
+    loaded = true;
   }
 
   /** libtorch's version, such as 2.7.1. */
