@@ -3,6 +3,7 @@ package io.github.kklip.comms;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** A buffer cut into one part for each rank. */
 final class Parts {
@@ -62,5 +63,23 @@ final class Parts {
   ByteBuffer part(int r) {
     int index = Math.floorMod(r, starts.length - 1);
     return bytes.slice(starts[index], starts[index + 1] - starts[index]);
+  }
+
+  /**
+   * At most {@code size} bytes of a part, from its byte {@code start}; nothing when it is shorter.
+   */
+  ByteBuffer chunk(int r, long start, int size) {
+    ByteBuffer part = part(r);
+    int from = (int) Math.min(start, part.limit());
+    return part.slice(from, Math.min(size, part.limit() - from));
+  }
+
+  int number() {
+    return starts.length - 1;
+  }
+
+  /** Bytes of the longest part. */
+  int longest() {
+    return IntStream.range(1, starts.length).map(r -> starts[r] - starts[r - 1]).max().orElse(0);
   }
 }

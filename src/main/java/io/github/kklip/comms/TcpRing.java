@@ -5,13 +5,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.time.Duration;
-import java.util.Iterator;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * Ranks in a ring over TCP: each has a connection to the next one. One thread sends, receives and
- * adds at the same time, in pieces of {@value #PIECE} bytes, so that a piece is on its way to the
- * next rank while the following one comes in. See {@link Transfer} for the algorithm.
+ * adds at the same time; what comes to be added comes in pieces of {@value #PIECE} bytes. See
+ * {@link Transfer} for the algorithm.
  *
  * <p>An operation begins with a header of {@value #HEADER_BYTES} bytes: its number and fingerprint.
  */
@@ -63,9 +63,10 @@ final class TcpRing implements Transport {
     header.clear().putLong(number).putInt(operation.fingerprint()).flip();
     theirHeader.clear();
     piece.clear();
-    Slices outgoing = new Slices(transfer.outgoing());
-    Slices incoming = new Slices(transfer.incoming());
-    long sendable = transfer.head();
+    Stream<Transfer.Outgoing> outgoing =
+        new Stream<>(transfer.outgoing(), Transfer.Outgoing::slice);
+    Stream<Transfer.Incoming> incoming =
+        new Stream<>(transfer.incoming(), Transfer.Incoming::slice);
     long moved = System.nanoTime();
     boolean flushed = true;
     while (header.hasRemaining()
@@ -74,33 +75,31 @@ final class TcpRing implements Transport {
         || incoming.hasRemaining()
         || !flushed) {
       vigil.check();
-      long sent = 0;
-      long received = 0;
+      int sendable = outgoing.hasRemaining() ? outgoing.current().sendable() : 0;
       boolean receives = theirHeader.hasRemaining() || incoming.hasRemaining();
+      int sent = 0;
       try {
         if (header.hasRemaining()) {
           sent = next.write(header);
-        } else if (sendable > 0 && outgoing.hasRemaining()) {
-          sent = send(outgoing.current(), (int) Math.min(sendable, PIECE));
-          sendable -= sent;
+        } else if (sendable > 0) {
+          sent = send(outgoing.current().slice(), sendable);
         }
         flushed = next.flush();
       } catch (IOException e) {
         throw vigil.lost(operation, members[neighbour(1)], e);
       }
+      int received = 0;
       if (theirHeader.hasRemaining()) {
         received = previous.read(theirHeader);
         if (!theirHeader.hasRemaining()) {
           compareHeaders(number, operation);
         }
       } else if (incoming.hasRemaining()) {
-        ByteBuffer target = incoming.current();
-        int before = target.position();
+        ByteBuffer target = incoming.current().slice();
         received =
-            incoming.index() < transfer.summed()
+            incoming.current().summed()
                 ? receiveSum(target, operation.type())
                 : previous.read(target);
-        sendable += target.position() - before;
       }
       if (received < 0) {
         throw vigil.lost(operation, members[neighbour(-1)], null);
@@ -108,8 +107,7 @@ final class TcpRing implements Transport {
       if (sent > 0 || received > 0) {
         moved = System.nanoTime();
       } else if (receives || outgoing.hasRemaining() || !flushed) {
-        boolean sends =
-            !flushed || header.hasRemaining() || (sendable > 0 && outgoing.hasRemaining());
+        boolean sends = !flushed || header.hasRemaining() || sendable > 0;
         select(operation, moved, sends, receives);
       }
     }
@@ -121,7 +119,7 @@ final class TcpRing implements Transport {
 
   private int send(ByteBuffer slice, int most) throws IOException {
     int limit = slice.limit();
-    slice.limit(Math.min(limit, slice.position() + most));
+    slice.limit(slice.position() + most);
     try {
       return next.write(slice);
     } finally {
@@ -172,31 +170,27 @@ final class TcpRing implements Transport {
     Closing.quietly(previous);
   }
 
-  /** The slices of one stream, one after the other; their positions move on as bytes do. */
-  private static final class Slices {
-    private final Iterator<ByteBuffer> rest;
-    private ByteBuffer current = ByteBuffer.allocate(0);
-    private int index = -1;
+  /** Slices, one after the other; their positions move on as bytes do. */
+  private static final class Stream<T> {
+    private final List<T> items;
+    private final Function<T, ByteBuffer> slice;
+    private int index;
 
-    Slices(List<ByteBuffer> slices) {
-      rest = slices.iterator();
+    Stream(List<T> items, Function<T, ByteBuffer> slice) {
+      this.items = items;
+      this.slice = slice;
     }
 
     boolean hasRemaining() {
-      while (!current.hasRemaining() && rest.hasNext()) {
-        current = rest.next();
+      while (index < items.size() && !slice.apply(current()).hasRemaining()) {
         index++;
       }
-      return current.hasRemaining();
+      return index < items.size();
     }
 
     /** To be asked for after {@link #hasRemaining()}. */
-    ByteBuffer current() {
-      return current;
-    }
-
-    int index() {
-      return index;
+    T current() {
+      return items.get(index);
     }
   }
 }
