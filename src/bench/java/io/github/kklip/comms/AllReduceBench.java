@@ -12,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -114,8 +115,9 @@ public final class AllReduceBench {
       }
       System.out.printf(
           Locale.ROOT,
-          "limits: copy in memory %.2f GB/s, loopback TCP %.2f GB/s, both ways together%n",
+          "limits: copy in memory %.2f GB/s, loopback TCP (%s) %.2f GB/s, both ways together%n",
           copyLimit(),
+          Files.readString(Path.of("/proc/sys/net/ipv4/tcp_congestion_control")).strip(),
           loopbackLimit());
       for (int size : sizes) {
         compare(ranks, size, groups);

@@ -33,7 +33,7 @@ final class SharedMemory implements Transport {
   static final int SLOTS = 4;
 
   /** Bytes of one slot, of all parts together. */
-  static final int SLOT_BYTES = 512 * 1024;
+  static final int SLOT_BYTES = 256 * 1024;
 
   private static final VarHandle LONG =
       MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
@@ -234,14 +234,21 @@ final class SharedMemory implements Transport {
     }
   }
 
+  @SuppressWarnings("ThreadPriorityCheck") // Yielding only saves a sleep; nothing relies on it.
   private void awaitRank(Operation operation, int r, int counter, long value) {
     ByteBuffer segment = segments.get(r);
     long start = 0;
+    int tries = 0;
     while ((long) LONG.getAcquire(segment, counter) < value) {
       long now = System.nanoTime();
       start = start == 0 ? now : start;
       if (now - start < spinNanos) {
         Thread.onSpinWait();
+        continue;
+      }
+      if (tries < TRIES) {
+        tries++;
+        Thread.yield();
         continue;
       }
       vigil.check();

@@ -17,10 +17,6 @@ import java.util.function.Function;
  */
 final class TcpRing implements Transport {
   private static final int PIECE = 256 * 1024;
-
-  /** Vain tries before a wait: mostly a neighbour on this machine only needs the processor. */
-  private static final int TRIES = 10;
-
   private static final int HEADER_BYTES = Long.BYTES + Integer.BYTES;
 
   private final int[] members;

@@ -5,6 +5,12 @@ import java.io.IOException;
 
 /** Carries out operations, one at a time, on the thread that calls. */
 interface Transport extends Closeable {
+  /**
+   * How often a rank that waits gives the processor away before it sleeps: where ranks are more
+   * than processors, the one it waits for mostly needs just that.
+   */
+  int TRIES = 10;
+
   /** What it is, as the checkpoint notes it: results are the same bytes only with the same. */
   String name();
 
