@@ -67,7 +67,7 @@ public interface Collective extends AutoCloseable {
 
   /**
    * Ends the work of all ranks: what is pending or called later fails on every rank, with this
-   * cause in the message. Does not wait.
+   * cause in the message. Returns when no operation of this rank touches its buffer any more.
    */
   void abort(Throwable cause);
 

@@ -42,8 +42,8 @@ public final class Communicator implements Collective {
   private volatile Transport transport;
   private Thread worker;
 
-  /** Operations handed in so far; guarded by {@link #queue}. */
-  private long submitted;
+  /** The last operation that was handed in, if any; guarded by {@link #queue}. */
+  private Queued last;
 
   /** The operation that the worker is at. */
   private volatile long begun;
@@ -113,27 +113,32 @@ public final class Communicator implements Collective {
               control,
               meeting.answer(previous, Handshake.Purpose.CONTROL));
       communicator.watch.start();
-      communicator.transport = communicator.choose(meeting, wiring);
+      communicator.choose(meeting, wiring);
       communicator.worker = Closing.daemon("kklip-comms-" + rank, communicator::work);
       return communicator;
-    } catch (IOException | CollectiveException e) {
+    } catch (IOException | RuntimeException | Error e) {
       CollectiveException failed =
           e instanceof CollectiveException known
               ? known
-              : CollectiveException.primary(e.getMessage(), e);
+              : CollectiveException.primary(
+                  e instanceof IOException
+                      ? e.getMessage()
+                      : "Cannot connect rank " + rank + " to the others because of " + e + ".",
+                  e);
       if (communicator != null) {
         communicator.fail(failed, new NeighbourWatch.Cause(rank, failed.getMessage()));
         communicator.close();
+      } else {
+        Closing.quietly(data);
+        Closing.quietly(control);
       }
-      Closing.quietly(data);
-      Closing.quietly(control);
       calls.abandon();
       throw failed;
     }
   }
 
-  /** The fastest transport that works; all ranks come to the same. */
-  private Transport choose(Meeting meeting, Wiring wiring) throws IOException {
+  /** Takes the fastest transport that works; all ranks come to the same. */
+  private void choose(Meeting meeting, Wiring wiring) throws IOException {
     boolean required = wiring.transport() == Settings.Transport.NCCL;
     if (required && wiring.encrypted()) {
       throw CollectiveException.primary(
@@ -142,20 +147,21 @@ public final class Communicator implements Collective {
           null);
     }
     if (wiring.transport() == Settings.Transport.TCP) {
-      return ring;
+      return;
     }
-    Transport host = host(meeting, wiring);
+    transport = host(meeting, wiring);
     if (!required && (wiring.transport() != Settings.Transport.AUTO || wiring.gpu() < 0)) {
-      return host;
+      return;
     }
     if (wiring.encrypted()) {
       LOG.info(
           "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow"
               + " it.",
           rank);
-      return host;
+      return;
     }
-    return Nccl.over(host, rank, size(), wiring.gpu(), guard, limits.rendezvous(), required);
+    transport =
+        Nccl.over(transport, rank, size(), wiring.gpu(), guard, limits.rendezvous(), required);
   }
 
   /** The fastest transport between the memories of the hosts. */
@@ -193,7 +199,13 @@ public final class Communicator implements Collective {
     int next = members[(mine + 1) % members.length];
     int previous = members[Math.floorMod(mine - 1, members.length)];
     Wire out = meeting.call(next, Handshake.Purpose.LANE);
-    return new TcpRing(members, mine, out, meeting.answer(previous, Handshake.Purpose.LANE), guard);
+    try {
+      Wire in = meeting.answer(previous, Handshake.Purpose.LANE);
+      return new TcpRing(members, mine, out, in, guard);
+    } catch (IOException e) {
+      Closing.quietly(out);
+      throw e;
+    }
   }
 
   @Override
@@ -247,9 +259,10 @@ public final class Communicator implements Collective {
         throw new IllegalStateException(
             "Cannot start " + operation.description() + " because the collective is closed.");
       }
-      Queued queued = new Queued(++submitted, operation, new CompletableFuture<>());
-      queue.add(queued);
-      return queued;
+      long number = last == null ? 1 : last.number + 1;
+      last = new Queued(number, operation, new CompletableFuture<>());
+      queue.add(last);
+      return last;
     }
   }
 
@@ -275,6 +288,13 @@ public final class Communicator implements Collective {
         CollectiveException.primary(
             "Cannot go on at rank " + rank + " because it was aborted: " + text, cause),
         new NeighbourWatch.Cause(rank, text));
+    Queued pending;
+    synchronized (queue) {
+      pending = last;
+    }
+    if (pending != null && !pending.hasEndedWithin(limits.step())) {
+      LOG.error("{} of rank {} has not ended yet", pending.operation.description(), rank);
+    }
   }
 
   /** The first failure is the one that all pending and later operations show. */
@@ -312,18 +332,18 @@ public final class Communicator implements Collective {
         // Nobody but this class knows the thread, and it does not interrupt.
         throw new IllegalStateException(e);
       }
-      if (queued.operation() == null) {
+      if (queued.operation == null) {
         return;
       }
-      begun = queued.number();
+      begun = queued.number;
       try {
         guard.check();
-        transport.run(queued.number(), queued.operation());
-        queued.end().complete(null);
+        transport.run(queued.number, queued.operation);
+        queued.end.complete(null);
       } catch (CollectiveException e) {
-        queued.end().completeExceptionally(e);
-      } catch (IOException | RuntimeException e) {
-        queued.end().completeExceptionally(guard.broken(queued.operation(), e));
+        queued.end.completeExceptionally(e);
+      } catch (IOException | RuntimeException | Error e) {
+        queued.end.completeExceptionally(guard.broken(queued.operation, e));
       }
     }
   }
@@ -410,7 +430,7 @@ public final class Communicator implements Collective {
           null);
     }
 
-    CollectiveException broken(Operation operation, Exception e) {
+    CollectiveException broken(Operation operation, Throwable e) {
       CollectiveException known = explanation();
       return known != null
           ? known
@@ -449,32 +469,21 @@ public final class Communicator implements Collective {
     }
   }
 
-  /**
-   * An operation in the queue.
-   *
-   * @param number counts from 1, the same on every rank
-   * @param operation what to do; null ends the thread
-   * @param end completed when it is done
-   */
-  private record Queued(long number, Operation operation, CompletableFuture<Void> end)
-      implements Pending {
-    @Override
-    public void await(Duration timeout) {
-      try {
-        end.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
-      } catch (TimeoutException e) {
-        throw CollectiveException.primary(
-            "Cannot wait longer than "
-                + timeout.toMillis()
-                + " ms for "
-                + operation.description()
-                + ".",
-            e);
-      } catch (ExecutionException e) {
-        throw again(e.getCause());
-      } catch (InterruptedException e) {
-        throw interrupted(e);
-      }
+  /** An operation in the queue. */
+  private final class Queued implements Pending {
+    private final long number;
+    private final Operation operation;
+    private final CompletableFuture<Void> end;
+
+    /**
+     * @param number counts from 1, the same on every rank
+     * @param operation what to do; null ends the thread
+     * @param end completed when it is done
+     */
+    Queued(long number, Operation operation, CompletableFuture<Void> end) {
+      this.number = number;
+      this.operation = operation;
+      this.end = end;
     }
 
     @Override
@@ -484,7 +493,15 @@ public final class Communicator implements Collective {
       } catch (ExecutionException e) {
         throw again(e.getCause());
       } catch (InterruptedException e) {
-        throw interrupted(e);
+        Thread.currentThread().interrupt();
+        CollectiveException interrupted =
+            CollectiveException.primary(
+                "Cannot wait for "
+                    + operation.description()
+                    + " because the thread was interrupted.",
+                e);
+        abort(interrupted);
+        throw interrupted;
       }
     }
 
@@ -493,17 +510,18 @@ public final class Communicator implements Collective {
       return end.isDone();
     }
 
+    /** Whether it has ended, well or not, with all before it; also waits when interrupted. */
+    boolean hasEndedWithin(Duration limit) {
+      return end.handle((done, failed) -> true)
+          .completeOnTimeout(false, limit.toNanos(), TimeUnit.NANOSECONDS)
+          .join();
+    }
+
     /** The failure with the stack of the thread that waits for it. */
-    private static CollectiveException again(Throwable cause) {
+    private CollectiveException again(Throwable cause) {
       return cause instanceof CollectiveException e && e.isSecondary()
           ? CollectiveException.secondary(e.getMessage(), e)
           : CollectiveException.primary(cause.getMessage(), cause);
-    }
-
-    private CollectiveException interrupted(InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return CollectiveException.primary(
-          "Cannot wait for " + operation.description() + " because the thread was interrupted.", e);
     }
   }
 }

@@ -71,7 +71,7 @@ final class Futex {
         return call;
       }
       LOG.info("Waits in shared memory are naps because the system refuses futexes.");
-    } catch (UnsatisfiedLinkError e) {
+    } catch (LinkageError e) {
       LOG.info("Waits in shared memory are naps because of {}.", e.toString());
     }
     return -1;

@@ -178,13 +178,28 @@ final class Nccl implements Transport {
             joined.completeExceptionally(e);
           }
         });
-    try {
-      joined.get(limit.toNanos(), TimeUnit.NANOSECONDS);
-    } catch (TimeoutException | ExecutionException e) {
-      throw new IOException("Cannot join the ranks by NCCL at rank " + rank + ": " + e, e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException("Cannot join the ranks by NCCL because of an interruption.", e);
+    long start = System.nanoTime();
+    while (true) {
+      vigil.check();
+      try {
+        joined.get(100, TimeUnit.MILLISECONDS);
+        return;
+      } catch (TimeoutException e) {
+        if (System.nanoTime() - start > limit.toNanos()) {
+          throw new IOException(
+              "Cannot join the ranks by NCCL at rank "
+                  + rank
+                  + " because not all came within train.rendezvous-timeout = "
+                  + limit.toSeconds()
+                  + " s.",
+              e);
+        }
+      } catch (ExecutionException e) {
+        throw new IOException("Cannot join the ranks by NCCL at rank " + rank + ": " + e, e);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IOException("Cannot join the ranks by NCCL because of an interruption.", e);
+      }
     }
   }
 

@@ -38,7 +38,7 @@ final class NeighbourWatch implements AutoCloseable {
     FAILURE(2),
     /** I have done all my operations and will close. */
     FAREWELL(3),
-    /** I know that you will close. */
+    /** I know that you will close, or have failed. */
     GOODBYE(4);
 
     private final byte code;
@@ -125,7 +125,9 @@ final class NeighbourWatch implements AutoCloseable {
   public void close() {
     leaving = true;
     selector.wakeup();
-    Closing.join(thread, FAREWELL.multipliedBy(2));
+    if (thread != null) {
+      Closing.join(thread, FAREWELL.multipliedBy(2));
+    }
   }
 
   private void watch() {
@@ -160,7 +162,7 @@ final class NeighbourWatch implements AutoCloseable {
         next.exchange(now);
         // After what came while it was stopped, if it was: a failure is known by now.
         lastExchange = System.nanoTime();
-        if (goes && (now - farewellEnd > 0 || (previous.mayClose(told) && next.mayClose(told)))) {
+        if (goes && (now - farewellEnd > 0 || (previous.mayClose() && next.mayClose()))) {
           return;
         }
         long wait = TimeUnit.NANOSECONDS.toMillis(nextHeartbeat - System.nanoTime());
@@ -288,6 +290,8 @@ final class NeighbourWatch implements AutoCloseable {
               new Cause(
                   require(payload, Integer.BYTES).getInt(),
                   StandardCharsets.UTF_8.decode(payload).toString());
+          // Who tells it waits for this: a connection that is closed before takes it along.
+          send(Kind.GOODBYE, new byte[0]);
           if (first.rank() < 0 || first.rank() >= peers.size()) {
             throw new IOException("a failure of rank " + first.rank() + " came");
           }
@@ -336,8 +340,8 @@ final class NeighbourWatch implements AutoCloseable {
       }
     }
 
-    boolean mayClose(boolean failed) {
-      return closed || (flushed && out.isEmpty() && (failed || answered));
+    boolean mayClose() {
+      return closed || (flushed && out.isEmpty() && answered);
     }
   }
 }

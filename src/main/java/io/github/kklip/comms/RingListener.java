@@ -8,10 +8,11 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
+import java.util.concurrent.ConcurrentLinkedDeque;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -25,13 +26,15 @@ public final class RingListener implements AutoCloseable {
   /** Ports that are tried upwards from the first one set. */
   public static final int PORTS = 256;
 
-  /** Strangers that may be waiting to be refused; one more is dropped at once. */
+  /**
+   * Callers that may be waiting to be known; for one more, the one that waits longest is dropped.
+   */
   private static final int CALLERS = 32;
 
   private static final Duration PATIENCE = Duration.ofSeconds(10);
 
   private final ServerSocketChannel server;
-  private final Semaphore callers = new Semaphore(CALLERS);
+  private final Deque<SocketChannel> callers = new ConcurrentLinkedDeque<>();
 
   private RingListener(ServerSocketChannel server) {
     this.server = server;
@@ -91,9 +94,10 @@ public final class RingListener implements AutoCloseable {
   private void take(Handshake handshake, int self, boolean encrypted, Calls calls) {
     try {
       SocketChannel channel = server.accept();
-      if (!callers.tryAcquire()) {
-        drop(channel, "too many unauthenticated connections are open");
-        return;
+      callers.add(channel);
+      SocketChannel oldest = callers.size() > CALLERS ? callers.poll() : null;
+      if (oldest != null) {
+        drop(oldest, "more than " + CALLERS + " wait that have not proved the secret");
       }
       // One thread for each caller: a silent stranger does not keep the neighbour waiting.
       Closing.daemon(
@@ -106,12 +110,14 @@ public final class RingListener implements AutoCloseable {
                       ? Wire.sealed(channel, session.toCaller(), session.toCallee())
                       : Wire.plain(channel);
               if (!calls.from(session.caller()).complete(wire)) {
-                drop(channel, "rank " + session.caller().rank() + " is connected already");
+                drop(channel, "nobody waits for rank " + session.caller().rank() + " any more");
               }
             } catch (IOException e) {
-              drop(channel, e.getMessage());
+              if (channel.isOpen()) {
+                drop(channel, e.getMessage());
+              }
             } finally {
-              callers.release();
+              callers.remove(channel);
             }
           });
     } catch (ClosedChannelException e) {
@@ -123,22 +129,26 @@ public final class RingListener implements AutoCloseable {
 
   /** Authenticated connections by who called for what, as they come and as they are asked for. */
   static final class Calls {
-    private final Map<Handshake.Caller, CompletableFuture<Wire>> calls = new ConcurrentHashMap<>();
+    private final Map<Handshake.Caller, CompletableFuture<Wire>> calls = new HashMap<>();
+    private boolean abandoned;
 
-    CompletableFuture<Wire> from(Handshake.Caller caller) {
-      return calls.computeIfAbsent(caller, c -> new CompletableFuture<>());
+    synchronized CompletableFuture<Wire> from(Handshake.Caller caller) {
+      return calls.computeIfAbsent(
+          caller,
+          c ->
+              abandoned
+                  ? CompletableFuture.failedFuture(new IOException("nobody waits for it"))
+                  : new CompletableFuture<>());
     }
 
     /** Closes the connections that have come and refuses those that still come. */
-    void abandon() {
-      calls
-          .values()
-          .forEach(
-              call -> {
-                if (!call.completeExceptionally(new IOException("nobody waits for it"))) {
-                  Closing.quietly(call.getNow(null));
-                }
-              });
+    synchronized void abandon() {
+      abandoned = true;
+      for (CompletableFuture<Wire> call : calls.values()) {
+        if (!call.completeExceptionally(new IOException("nobody waits for it"))) {
+          Closing.quietly(call.getNow(null));
+        }
+      }
     }
   }
 

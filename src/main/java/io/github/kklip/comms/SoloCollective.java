@@ -1,7 +1,6 @@
 package io.github.kklip.comms;
 
 import java.nio.ByteBuffer;
-import java.time.Duration;
 
 /** The collective of a single rank: every sum is its own, and nothing is sent. */
 public final class SoloCollective implements Collective {
@@ -68,11 +67,6 @@ public final class SoloCollective implements Collective {
   private Pending done() {
     CollectiveException failure = aborted;
     return new Pending() {
-      @Override
-      public void await(Duration timeout) {
-        await();
-      }
-
       @Override
       public void await() {
         if (failure != null) {

@@ -1,6 +1,7 @@
 package io.github.kklip.comms;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
@@ -159,6 +160,11 @@ final class TcpRing implements Transport {
     }
     selector.select(Math.max(1, Math.min(wait, Duration.ofMinutes(1).toMillis())));
     selector.selectedKeys().clear();
+    if (Thread.currentThread().isInterrupted()) {
+      // Only while the ranks connect; no select would wait any more.
+      throw new InterruptedIOException(
+          "Cannot go on because the wait for the other ranks was interrupted.");
+    }
   }
 
   private void compareHeaders(long number, Operation operation) {

@@ -217,10 +217,16 @@ public final class Trainer {
         RunMetrics metrics =
             first() ? new RunMetrics(plan, collective, configuration, firstStep) : null) {
       Loop loop = new Loop(student, gradient, loader, order, steps, writer, metrics);
-      TrainResult result = loop.run(manager, state, shards, circumstances);
-      // The others end with rank 0's checkpoint written, or with its failure.
-      collective.barrier().await();
-      return result;
+      try {
+        TrainResult result = loop.run(manager, state, shards, circumstances);
+        // The others end with rank 0's checkpoint written, or with its failure.
+        collective.barrier().await();
+        return result;
+      } catch (IOException | RuntimeException | Error e) {
+        // Before the memory is freed in which sums may still go on.
+        collective.abort(e);
+        throw e;
+      }
     }
   }
 

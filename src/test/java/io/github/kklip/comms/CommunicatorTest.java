@@ -12,11 +12,14 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
@@ -361,7 +364,7 @@ class CommunicatorTest {
               }
               pending.add(collective.barrier());
               for (Pending p : pending) {
-                p.await(Duration.ofSeconds(20));
+                p.await();
                 assertThat(p.isDone()).isTrue();
               }
               return (double) buffers.get(199).getFloat(0) / floats(199, 1).getFloat(0);
@@ -412,6 +415,74 @@ class CommunicatorTest {
             .hasMessageContaining("because rank 2 (127.0.0.1:")
             .hasMessageContaining("This failure here is secondary");
       }
+    }
+  }
+
+  /** Whoever gives up may free what it had handed in. */
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void nothingIsTouchedAfterAnAbortOrAnInterruptedWait(Way way) throws Exception {
+    for (boolean aborts : new boolean[] {true, false}) {
+      List<Future<Object>> outcomes =
+          way.outcomes(
+              3,
+              Ranks.LIMITS,
+              collective -> {
+                if (collective.rank() == 0) {
+                  List<Pending> pending = new ArrayList<>();
+                  for (int i = 0; i < 20; i++) {
+                    pending.add(collective.allReduce(floats(i, 300_000), ElementType.FLOAT32));
+                  }
+                  if (aborts) {
+                    collective.abort(new IllegalStateException("the wind has turned"));
+                  } else {
+                    Thread.currentThread().interrupt();
+                    assertThatThrownBy(pending.get(19)::await)
+                        .hasMessageContaining("because the thread was interrupted");
+                    assertThat(Thread.interrupted()).isTrue();
+                  }
+                  assertThat(pending).allMatch(Pending::isDone);
+                }
+                while (true) {
+                  collective.allReduce(floats(1, 300_000), ElementType.FLOAT32).await();
+                }
+              });
+      for (Future<Object> outcome : outcomes) {
+        assertThat(failure(outcome))
+            .hasMessageContaining(aborts ? "the wind has turned" : "the thread was interrupted");
+      }
+    }
+  }
+
+  /** Memory that is gone when an operation reads it: an Error, not an exception. */
+  @ParameterizedTest
+  @EnumSource(names = {"SHARED", "MACHINES"})
+  void anErrorInsideAnOperationEndsIt(Way way) throws Exception {
+    List<Future<Object>> outcomes =
+        way.outcomes(
+            3,
+            Ranks.LIMITS,
+            collective -> {
+              Path file = Files.createTempFile(folder, "gone", "");
+              ByteBuffer buffer;
+              try (FileChannel channel =
+                  FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+                buffer = channel.map(FileChannel.MapMode.READ_WRITE, 0, 4_000_000);
+                if (collective.rank() == 1) {
+                  channel.truncate(0);
+                }
+              } finally {
+                Files.delete(file);
+              }
+              while (true) {
+                collective.allReduce(buffer, ElementType.FLOAT32).await();
+              }
+            });
+    assertThat(failure(outcomes.get(1)))
+        .hasMessageContaining("Cannot finish allReduce of 4000000 bytes")
+        .hasRootCauseInstanceOf(InternalError.class);
+    for (int r : new int[] {0, 2}) {
+      assertThat(failure(outcomes.get(r)).isSecondary()).isTrue();
     }
   }
 
@@ -594,6 +665,61 @@ class CommunicatorTest {
   private static List<Future<String>> onGpus(Wiring wiring) throws Exception {
     return Ranks.outcomes(
         2, Ranks.LIMITS, rank -> wiring.withGpu(64 + rank), Collective::transport);
+  }
+
+  /** They would each be waited for longer than the ranks wait for each other. */
+  @Test
+  void noNumberOfSilentStrangersKeepsTheRanksApart() throws Exception {
+    Limits limits = new Limits(Duration.ofSeconds(5), Duration.ofSeconds(5), Duration.ofSeconds(5));
+    byte[] secret = Ranks.secret();
+    List<Socket> strangers = new ArrayList<>();
+    try (RingListener a = Ranks.listener();
+        RingListener b = Ranks.listener()) {
+      for (int i = 0; i < 33; i++) {
+        strangers.add(new Socket(InetAddress.getLoopbackAddress(), a.port()));
+      }
+      List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
+      CompletableFuture<Void> other =
+          CompletableFuture.runAsync(
+              () -> Communicator.connect(b, 1, peers, secret, limits, Wiring.AUTO).close());
+      Communicator.connect(a, 0, peers, secret, limits, Wiring.AUTO).close();
+      other.get(20, TimeUnit.SECONDS);
+    } finally {
+      for (Socket stranger : strangers) {
+        stranger.close();
+      }
+    }
+  }
+
+  /** Rank 1 is content with TCP; rank 0 waits for what it would have to say about its memory. */
+  @Test
+  void anInterruptEndsTheWaitForTheOtherRanks() throws Exception {
+    CompletableFuture<Thread> connecting = new CompletableFuture<>();
+    byte[] secret = Ranks.secret();
+    try (RingListener a = Ranks.listener();
+        RingListener b = Ranks.listener()) {
+      List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
+      CompletableFuture<Collective> zero =
+          CompletableFuture.supplyAsync(
+              () -> {
+                connecting.complete(Thread.currentThread());
+                return Communicator.connect(a, 0, peers, secret, Ranks.LIMITS, Wiring.AUTO);
+              });
+      Thread thread = connecting.get(20, TimeUnit.SECONDS);
+      try (Collective one =
+          Communicator.connect(b, 1, peers, secret, Ranks.LIMITS, Way.TCP.wiring(1))) {
+        long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        while (Arrays.stream(thread.getStackTrace())
+            .noneMatch(frame -> frame.getClassName().equals(TcpRing.class.getName()))) {
+          assertThat(System.nanoTime()).isLessThan(deadline);
+        }
+        thread.interrupt();
+        assertThatThrownBy(() -> zero.get(10, TimeUnit.SECONDS))
+            .hasMessageContaining("the wait for the other ranks was interrupted");
+        assertThatThrownBy(one.barrier()::await)
+            .hasMessageContaining("the wait for the other ranks was interrupted");
+      }
+    }
   }
 
   @Test
