@@ -3,6 +3,7 @@ package io.github.kklip.comms;
 import java.io.Closeable;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,14 +31,22 @@ final class Closing {
     return thread;
   }
 
-  /** Waits for the end of a thread, but not for ever. */
+  /** Waits for the end of a thread, also when interrupted, but not for ever. */
   static void join(Thread thread, Duration limit) {
-    try {
-      thread.join(limit.toMillis());
-      if (thread.isAlive()) {
-        LOG.warn("Thread {} did not end within {} s.", thread.getName(), limit.toSeconds());
+    long deadline = System.nanoTime() + limit.toNanos();
+    boolean interrupted = false;
+    for (long left = limit.toNanos(); thread.isAlive() && left > 0; ) {
+      try {
+        TimeUnit.NANOSECONDS.timedJoin(thread, left);
+      } catch (InterruptedException e) {
+        interrupted = true;
       }
-    } catch (InterruptedException e) {
+      left = deadline - System.nanoTime();
+    }
+    if (thread.isAlive()) {
+      LOG.warn("Thread {} did not end within {} s.", thread.getName(), limit.toSeconds());
+    }
+    if (interrupted) {
       Thread.currentThread().interrupt();
     }
   }
