@@ -16,37 +16,52 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Ranks as processes, which can be killed and stopped. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class RingProcessTest {
+  /** How the processes are connected. */
+  private enum Way {
+    SHARED("shared-memory"),
+    TCP("tcp"),
+    ENCRYPTED("tcp"),
+    /** The first two ranks share memory, and so do the next two. */
+    MACHINES("hierarchical [2, 2]");
+
+    private final String transport;
+
+    Way(String transport) {
+      this.transport = transport;
+    }
+  }
+
   @TempDir private Path folder;
   private final List<Process> processes = new ArrayList<>();
   private final List<BufferedReader> outputs = new ArrayList<>();
 
-  /** In shared memory where the ranks prove it. */
-  private void start(int ranks, int count, int rounds, int heartbeat, int step) throws IOException {
-    start(ranks, count, rounds, heartbeat, step, "AUTO", folder.toString(), "");
+  private void start(Way way, int ranks, int count, int rounds, int heartbeat) throws IOException {
+    start(way, ranks, count, rounds, heartbeat, "");
   }
 
-  private void start(
-      int ranks,
-      int count,
-      int rounds,
-      int heartbeat,
-      int step,
-      String transport,
-      String sharedFolder,
-      String limit)
+  /**
+   * @param prefix what the shell does before it becomes the process
+   */
+  private void start(Way way, int ranks, int count, int rounds, int heartbeat, String prefix)
       throws IOException {
     for (int r = 0; r < ranks; r++) {
+      Path shared = way == Way.MACHINES ? folder.resolve("machine-" + r / 2) : folder;
+      Files.createDirectories(shared);
+      boolean tcp = way == Way.TCP || way == Way.ENCRYPTED;
       Process process =
           new ProcessBuilder(
                   "bash",
                   "-c",
-                  limit + " exec \"$0\" \"$@\"",
+                  prefix + " exec \"$0\" \"$@\"",
                   Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                   "-Xmx128m",
                   "-XX:-UsePerfData",
@@ -58,10 +73,10 @@ class RingProcessTest {
                   Integer.toString(count),
                   Integer.toString(rounds),
                   Integer.toString(heartbeat),
-                  Integer.toString(step),
-                  transport,
-                  sharedFolder,
-                  Boolean.toString(transport.equals("TCP")))
+                  "60",
+                  tcp ? "TCP" : "AUTO",
+                  shared.toString(),
+                  Boolean.toString(way == Way.ENCRYPTED))
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       processes.add(process);
@@ -102,26 +117,16 @@ class RingProcessTest {
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo(expected);
     }
-    try (Stream<Path> files = Files.list(folder)) {
+    try (Stream<Path> files = Files.walk(folder)) {
       // Removed as soon as all have mapped it.
-      assertThat(files).isEmpty();
-    }
-  }
-
-  @Test
-  void encryptedProcessesSumWhatTheyHave() throws Exception {
-    start(2, 300_001, 3, 20, 20, "TCP", "", "");
-    assertTransport("tcp");
-    for (BufferedReader output : outputs) {
-      assertThat(output.readLine()).isEqualTo("first");
-      assertThat(output.readLine()).isEqualTo("done");
+      assertThat(files.filter(Files::isRegularFile)).isEmpty();
     }
   }
 
   /** A limit on the size of files ends a write in the middle, as a full tmpfs does. */
   @Test
   void withoutRoomForSharedMemoryThereIsTcp() throws Exception {
-    start(2, 300_001, 3, 20, 20, "AUTO", folder.toString(), "ulimit -f 100;");
+    start(Way.SHARED, 2, 300_001, 3, 20, "ulimit -f 100;");
     assertTransport("tcp");
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
@@ -153,13 +158,11 @@ class RingProcessTest {
     processes.remove(holder);
     try {
       start(
+          Way.SHARED,
           2,
           300_001,
           3,
           20,
-          20,
-          "AUTO",
-          folder.toString(),
           "exec nsenter -t "
               + holder.pid()
               + " -U -m --wd=. --preserve-credentials \"$0\" \"$@\";");
@@ -173,10 +176,11 @@ class RingProcessTest {
     }
   }
 
-  @Test
-  void processesSumWhatTheyHave() throws Exception {
-    start(3, 300_001, 5, 20, 20);
-    assertTransport("shared-memory");
+  @ParameterizedTest
+  @EnumSource
+  void processesSumWhatTheyHave(Way way) throws Exception {
+    start(way, 4, 300_001, 5, 20);
+    assertTransport(way.transport);
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
       assertThat(output.readLine()).isEqualTo("done");
@@ -187,10 +191,11 @@ class RingProcessTest {
     }
   }
 
-  @Test
-  void aKilledRankIsNamedOnEveryOther() throws Exception {
-    start(4, 100_000, 1_000_000, 20, 60);
-    assertTransport("shared-memory");
+  @ParameterizedTest
+  @EnumSource
+  void aKilledRankIsNamedOnEveryOther(Way way) throws Exception {
+    start(way, 4, 100_000, 1_000_000, 20);
+    assertTransport(way.transport);
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
     }
@@ -200,15 +205,16 @@ class RingProcessTest {
     }
   }
 
-  @Test
-  void aStoppedRankIsNamedAndCannotGoOnWhenItIsContinued() throws Exception {
-    start(3, 1000, 1_000_000, 2, 60);
-    assertTransport("shared-memory");
+  @ParameterizedTest
+  @EnumSource
+  void aStoppedRankIsNamedAndCannotGoOnWhenItIsContinued(Way way) throws Exception {
+    start(way, 4, 1000, 1_000_000, 2);
+    assertTransport(way.transport);
     for (BufferedReader output : outputs) {
       assertThat(output.readLine()).isEqualTo("first");
     }
     signal("STOP", processes.get(1));
-    for (int r : new int[] {0, 2}) {
+    for (int r : new int[] {0, 2, 3}) {
       assertThat(outputs.get(r).readLine())
           .contains("ost rank 1 (127.0.0.1:")
           .contains("no sign of life for 2 s");
