@@ -13,10 +13,15 @@ import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
+import java.lang.reflect.Proxy;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -215,5 +220,65 @@ class GradientStepTest {
     // Eight bits of mantissa, rounded at three ranks.
     assertThat(relativeDistance(one.gradient, outcomes.get(0).gradient)).isBetween(1e-4, 1e-2);
     assertThat(outcomes.get(2).gradient).isEqualTo(outcomes.get(0).gradient);
+    TrainPlan sharded =
+        data.plan(
+            temporary.resolve("run"),
+            "train.compress-gradients=true",
+            "train.shard-optimizer=true");
+    List<Outcome> parts = Ranks.run(3, c -> first(sharded, c));
+    double distance = relativeDistance(one.weights, outcomes.get(0).weights);
+    for (Outcome part : parts) {
+      assertThat(part.weights).isEqualTo(parts.get(0).weights);
+      // The step itself is forty times as long.
+      assertThat(relativeDistance(one.weights, part.weights)).isLessThan(1.5 * distance);
+    }
+  }
+
+  /** What is summed first is on its way while the gradient of what comes last is still zero. */
+  @Test
+  void segmentsAreSummedWhileTheBackwardPassGoesOn() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 70);
+    TrainPlan plan = data.plan(temporary.resolve("run"));
+    Ranks.run(
+        2,
+        real -> {
+          List<ByteBuffer> summed = new ArrayList<>();
+          List<Long> zeroAfter = new ArrayList<>();
+          AtomicInteger losses = new AtomicInteger();
+          Collective watched =
+              (Collective)
+                  Proxy.newProxyInstance(
+                      Collective.class.getClassLoader(),
+                      new Class<?>[] {Collective.class},
+                      (proxy, method, arguments) -> {
+                        if (method.getName().equals("allReduce")) {
+                          if (arguments[1] == io.github.kklip.comms.ElementType.FLOAT64) {
+                            losses.incrementAndGet();
+                          } else if (losses.get() == 1) {
+                            summed.add((ByteBuffer) arguments[0]);
+                          } else {
+                            zeroAfter.add(
+                                summed.subList(zeroAfter.size() + 1, summed.size()).stream()
+                                    .filter(GradientStepTest::isZero)
+                                    .count());
+                          }
+                        }
+                        return method.invoke(real, arguments);
+                      });
+          train(plan, watched, ElementType.FLOAT32, 2);
+          // The last but one is final when it is handed in, and the tail belongs to all segments.
+          assertThat(zeroAfter).containsExactly(6L, 5L, 4L, 3L, 2L, 1L, 0L, 0L);
+          return null;
+        });
+  }
+
+  private static boolean isZero(ByteBuffer floats) {
+    FloatBuffer values = floats.duplicate().order(ByteOrder.nativeOrder()).asFloatBuffer();
+    while (values.hasRemaining()) {
+      if (values.get() != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 }
