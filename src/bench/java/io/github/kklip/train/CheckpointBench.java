@@ -2,12 +2,19 @@ package io.github.kklip.train;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import io.github.kklip.comms.Collective;
+import io.github.kklip.comms.Communicator;
+import io.github.kklip.comms.Limits;
+import io.github.kklip.comms.Peer;
+import io.github.kklip.comms.RingListener;
 import io.github.kklip.comms.SoloCollective;
+import io.github.kklip.comms.Wiring;
 import io.github.kklip.config.Settings;
 import io.github.kklip.store.Json;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -17,13 +24,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
 
 /**
  * What checkpoints cost: the pause of the step for one, beside a plain copy of the same buffers,
- * and the wait for the first batch when a run goes on in the middle of an epoch, beside a pass over
- * the data.
+ * also where two ranks of one machine have half of the moments each, which the first gathers; and
+ * the wait for the first batch when a run goes on in the middle of an epoch, beside a pass over the
+ * data.
  *
  * <pre>CheckpointBench DATASET FOLDER THREADS ROUNDS STUDENT...</pre>
  *
@@ -43,55 +53,102 @@ public final class CheckpointBench {
     Torch.start(threads);
     int rounds = Integer.parseInt(args[3]);
     for (String student : Arrays.asList(args).subList(4, args.length)) {
-      TrainPlan plan =
-          TrainPlan.of(
-              Settings.load(
-                  List.of(),
-                  List.of(
-                      "dataset=" + args[0],
-                      "train.output=" + Path.of(args[1]).resolve(student),
-                      "student.config=" + student,
-                      "train.loss.emb=0",
-                      "train.loss.concept=0")),
-              CONFIGURATION);
-      System.out.println(Json.line(pause(plan, rounds)));
+      TrainPlan plan = plan(args[0], args[1], student, false);
+      System.out.println(Json.line(pause(plan, new SoloCollective(), rounds)));
+      System.out.println(Json.line(sharded(plan(args[0], args[1], student, true), rounds)));
       System.out.println(Json.line(resume(plan)));
     }
   }
 
-  private static Map<String, Object> pause(TrainPlan plan, int rounds) throws IOException {
+  private static TrainPlan plan(String dataset, String folder, String student, boolean sharded)
+      throws IOException {
+    return TrainPlan.of(
+        Settings.load(
+            List.of(),
+            List.of(
+                "dataset=" + dataset,
+                "train.output=" + Path.of(folder).resolve(student),
+                "student.config=" + student,
+                "train.shard-optimizer=" + sharded,
+                "train.loss.emb=0",
+                "train.loss.concept=0")),
+        CONFIGURATION);
+  }
+
+  /** Two ranks as threads, in shared memory. */
+  private static Map<String, Object> sharded(TrainPlan plan, int rounds) throws Exception {
+    byte[] secret = new byte[Communicator.SECRET_BYTES];
+    Limits limits = new Limits(LIMIT, LIMIT, LIMIT);
+    RingListener[] listeners = new RingListener[2];
+    List<Peer> peers = new ArrayList<>();
+    for (int rank = 0; rank < 2; rank++) {
+      listeners[rank] = RingListener.open(InetAddress.getLoopbackAddress(), 0);
+      peers.add(new Peer("127.0.0.1", listeners[rank].port()));
+    }
+    ExecutorService pool = Executors.newFixedThreadPool(2);
+    try {
+      List<Future<Map<String, Object>>> lines = new ArrayList<>();
+      for (int r = 0; r < 2; r++) {
+        int rank = r;
+        lines.add(
+            pool.submit(
+                () -> {
+                  try (Collective collective =
+                      Communicator.connect(
+                          listeners[rank], rank, peers, secret, limits, Wiring.AUTO)) {
+                    return pause(plan, collective, rounds);
+                  }
+                }));
+      }
+      lines.get(1).get();
+      return lines.get(0).get();
+    } finally {
+      pool.shutdown();
+    }
+  }
+
+  private static Map<String, Object> pause(TrainPlan plan, Collective collective, int rounds)
+      throws IOException {
     List<Double> copies = new ArrayList<>();
     List<Double> pauses = new ArrayList<>();
     List<Double> writes = new ArrayList<>();
     Future<Void> done = CompletableFuture.completedFuture(null);
     long parameters;
     try (NDManager manager = Torch.manager();
-        Student student = new Student(manager, plan, new SoloCollective());
+        Student student = new Student(manager, plan, collective);
         CheckpointWriter writer =
             new CheckpointWriter(
-                new SoloCollective(),
+                collective,
                 new CheckpointStore(plan.settings().train().output(), CONFIGURATION),
                 student.model(),
                 Map.of(),
                 1,
                 LIMIT)) {
       student.initialise(plan.settings());
+      // All moments as one rank has them, for the copy.
       NDArray data = student.model().parameters().data();
       parameters = data.getShape().size();
-      List<NDArray> sources =
-          List.of(data, student.optimizer().firstMoment(), student.optimizer().secondMoment());
+      List<NDArray> sources = List.of(data, Torch.clone(manager, data), Torch.clone(manager, data));
       List<NDArray> targets = sources.stream().map(x -> Torch.clone(manager, x)).toList();
       for (int round = -1; round < rounds; round++) {
         long start = System.nanoTime();
-        for (int i = 0; i < sources.size(); i++) {
+        for (int i = 0; collective.rank() == 0 && i < sources.size(); i++) {
           Torch.copy(targets.get(i), sources.get(i));
         }
+        long copy = System.nanoTime() - start;
+        collective.barrier().await();
         long copied = System.nanoTime();
-        writer.start(state(plan, round + 2L), student.snapshot(), done);
+        Student.Snapshot snapshot = student.snapshot();
+        if (snapshot != null) {
+          writer.start(state(plan, round + 2L), snapshot, done);
+        }
         long paused = System.nanoTime();
-        writer.await();
+        if (snapshot != null) {
+          writer.await();
+        }
+        collective.barrier().await();
         if (round >= 0) {
-          copies.add((copied - start) / 1e6);
+          copies.add(copy / 1e6);
           pauses.add((paused - copied) / 1e6);
           writes.add((System.nanoTime() - paused) / 1e6);
         }
@@ -103,6 +160,7 @@ public final class CheckpointBench {
     }
     Map<String, Object> line = new LinkedHashMap<>();
     line.put("student", plan.settings().student().config());
+    line.put("ranks_with_a_part_of_the_moments", collective.size());
     line.put("state_mib", parameters * 12 >> 20);
     line.put("copy_ms", median(copies));
     line.put("pause_ms", median(pauses));

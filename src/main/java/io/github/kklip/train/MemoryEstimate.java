@@ -15,7 +15,9 @@ import java.util.stream.Collectors;
  * product's element, a transformer layer keeps for its backward pass, for each row and position:
  * the residual stream before attention and before the perceptron (2 w float32); the two norms,
  * queries, keys, values, attention's output twice (7 w e); the perceptron before and after its
- * activation (2 i e).
+ * activation (2 i e). With {@code train.recompute} it keeps the residual stream before attention
+ * alone, and one layer at a time has the rest, for which three are counted: so much the allocator
+ * holds when layer after layer is computed and freed (measured).
  *
  * @param parts bytes by what they are for
  */
@@ -48,9 +50,12 @@ public record MemoryEstimate(Map<String, Long> parts) {
     ClipConfig.Text text = shape.text();
     ClipConfig.Vision vision = shape.vision();
     long pixels = 3L * vision.image() * vision.image() * FLOAT;
-    long ofText = kept(text.layers(), text.context(), text.width(), text.intermediate(), element);
+    boolean recompute = train.recompute();
+    long ofText =
+        kept(recompute, text.layers(), text.context(), text.width(), text.intermediate(), element);
     long ofImage =
         kept(
+                recompute,
                 vision.layers(),
                 vision.grid() * (long) vision.grid() + 1,
                 vision.width(),
@@ -76,10 +81,12 @@ public record MemoryEstimate(Map<String, Long> parts) {
     return new MemoryEstimate(parts);
   }
 
-  private static long kept(int layers, long positions, long width, long inner, int element) {
+  private static long kept(
+      boolean recompute, int layers, long positions, long width, long inner, int element) {
     long layer = 2 * width * FLOAT + (7 * width + 2 * inner) * element;
+    long layersKept = recompute ? layers * width * FLOAT + 3 * layer : layers * layer;
     // One layer's gradients beside it, while it goes backward.
-    return positions * (layers + 1) * layer;
+    return positions * (layersKept + layer);
   }
 
   /** Of these, what lies in direct buffers of the JVM, which it bounds by its heap's size. */

@@ -12,8 +12,10 @@ import io.github.kklip.store.Postprocessing;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.Storage;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.text.StudentTokenizer;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.HashSet;
@@ -23,7 +25,10 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
 
 /**
  * What a run is to do, checked once and then shipped to every rank, so that all ranks see the same
@@ -59,9 +64,10 @@ public record TrainPlan(
   public record Concepts(String name, ProcessingSettings settings, int k) implements Serializable {}
 
   /**
-   * Reads the manifests and checks that all that the losses need is there.
+   * Reads the manifests and lists the folders: all that the losses need must be there.
    *
-   * @throws SettingsException when a loss has weight and its data is missing or incomplete
+   * @throws SettingsException when the pairs, or the data of a loss that has weight, are missing or
+   *     incomplete
    */
   public static TrainPlan of(Settings settings, Configuration configuration) throws IOException {
     Settings.required(settings.train().output(), "train.output");
@@ -69,6 +75,7 @@ public record TrainPlan(
     DatasetFolder folder = new DatasetFolder(dataset, configuration);
     DatasetManifest manifest = folder.requireManifest();
     List<Shard> shards = manifest.shards(Split.TRAIN);
+    checkFiles("pairs", folder.pairs(), shards, configuration);
     Settings.LossWeights loss = settings.train().loss();
     Teacher teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
     Concepts concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
@@ -116,7 +123,8 @@ public record TrainPlan(
         folder
             .readTeacherManifest(name)
             .orElseThrow(() -> missing("emb", "embeddings", name, folder, "embed"));
-    checkWhole("embeddings", folder.teacher(name).toString(), manifest.shards(), shards, "embed");
+    checkWhole("embeddings", folder.teacher(name), manifest.shards(), shards, "embed");
+    checkFiles("embeddings", folder.teacher(name), shards, folder.configuration());
     return new Teacher(
         name,
         manifest.settings(),
@@ -131,7 +139,8 @@ public record TrainPlan(
         folder
             .readConceptManifest(name)
             .orElseThrow(() -> missing("concept", "labels", name, folder, "cluster"));
-    checkWhole("labels", folder.concepts(name).toString(), manifest.shards(), shards, "cluster");
+    checkWhole("labels", folder.concepts(name), manifest.shards(), shards, "cluster");
+    checkFiles("labels", folder.concepts(name), shards, folder.configuration());
     return new Concepts(name, manifest.settings(), manifest.k());
   }
 
@@ -154,7 +163,7 @@ public record TrainPlan(
   }
 
   private static void checkWhole(
-      String what, String where, List<Shard> there, List<Shard> wanted, String job) {
+      String what, Path where, List<Shard> there, List<Shard> wanted, String job) {
     Set<Shard> missing = new HashSet<>(wanted);
     there.forEach(missing::remove);
     if (!missing.isEmpty()) {
@@ -170,6 +179,37 @@ public record TrainPlan(
               + " training shards. Run `"
               + job
               + "` again, which does what is missing.");
+    }
+  }
+
+  private static void checkFiles(
+      String what, Path where, List<Shard> shards, Configuration configuration) throws IOException {
+    Set<String> names = new HashSet<>();
+    try {
+      for (FileStatus file : Storage.of(configuration, where).listStatus(where)) {
+        names.add(file.getPath().getName());
+      }
+    } catch (FileNotFoundException e) {
+      // All are missing.
+    }
+    List<String> missing =
+        shards.stream().map(Shard::fileName).filter(name -> !names.contains(name)).toList();
+    if (!missing.isEmpty()) {
+      throw new SettingsException(
+          "Cannot train because "
+              + missing.size()
+              + " of "
+              + shards.size()
+              + " files that the manifest names are not in the folder of "
+              + what
+              + " "
+              + where
+              + ": "
+              + missing.stream().limit(3).collect(Collectors.joining(", "))
+              + (missing.size() > 3 ? ", ..." : "")
+              + ". Bring them back, or make the "
+              + what
+              + " anew in an empty folder.");
     }
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
@@ -25,6 +26,7 @@ public final class StandaloneCluster implements AutoCloseable {
       Pattern.compile("(Successfully registered) with master");
 
   private final Path folder;
+  private final Map<String, String> conf;
   private final Process master;
   private final String url;
   private final List<Process> workers = new ArrayList<>();
@@ -35,7 +37,16 @@ public final class StandaloneCluster implements AutoCloseable {
    * @param folder for logs and the work of executors
    */
   public StandaloneCluster(Path folder, int workers, int cores, int memoryMb) throws Exception {
+    this(folder, workers, cores, memoryMb, Map.of());
+  }
+
+  /**
+   * @param conf of master and workers
+   */
+  StandaloneCluster(Path folder, int workers, int cores, int memoryMb, Map<String, String> conf)
+      throws Exception {
     this.folder = folder;
+    this.conf = conf;
     Files.createDirectories(sparkHome().resolve("jars"));
     CompletableFuture<String> started = new CompletableFuture<>();
     master =
@@ -114,8 +125,9 @@ public final class StandaloneCluster implements AutoCloseable {
         appender.console.layout.type = PatternLayout
         appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
         """);
-    List<String> command =
-        java("-Xmx256m", "-Dlog4j2.configurationFile=" + logging.toUri(), mainClass);
+    List<String> command = java("-Xmx256m", "-Dlog4j2.configurationFile=" + logging.toUri());
+    conf.forEach((key, value) -> command.add("-D" + key + "=" + value));
+    command.add(mainClass);
     command.addAll(List.of(arguments));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     PrintStream log =

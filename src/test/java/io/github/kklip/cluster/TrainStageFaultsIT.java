@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -44,7 +46,12 @@ class TrainStageFaultsIT {
 
   @BeforeAll
   static void open() throws Exception {
-    cluster = new StandaloneCluster(folder, 2, 1, 1024);
+    Map<String, String> careful =
+        Map.of(
+            "spark.authenticate", "true",
+            "spark.authenticate.secret", UUID.randomUUID().toString(),
+            "spark.network.crypto.enabled", "true");
+    cluster = new StandaloneCluster(folder, 2, 1, 1024, careful);
     SparkConf conf =
         new SparkConf()
             .setAppName("kklip test")
@@ -60,7 +67,9 @@ class TrainStageFaultsIT {
             .set("spark.network.timeoutInterval", "5s")
             .set("spark.task.reaper.enabled", "true")
             .set("spark.task.reaper.killTimeout", "20s");
+    careful.forEach(conf::set);
     spark = new JavaSparkContext(conf);
+    assertThat(BarrierLauncher.wiring(conf, settings("any").train()).encrypted()).isTrue();
     Settings settings = settings("undisturbed");
     IngestStage.run(spark, settings);
     TokenizerStage.run(spark, settings);
@@ -90,6 +99,7 @@ class TrainStageFaultsIT {
                 "student.config=tiny",
                 "train.output=" + folder.resolve(output),
                 "train.ranks=2",
+                "train.transport=tcp",
                 "train.batch=16",
                 "train.steps=" + STEPS,
                 "train.warmup-steps=5",

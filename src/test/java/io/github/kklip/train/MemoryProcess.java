@@ -3,10 +3,12 @@ package io.github.kklip.train;
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -30,17 +32,22 @@ final class MemoryProcess {
       var x = Torch.zeros(manager, new Shape(64, 64), ElementType.FLOAT32);
       x.matMul(x).close();
     }
-    AtomicInteger step = new AtomicInteger();
     long idle = ResidentMemory.kibibytes();
+    long peak = trained(plan, new SoloCollective());
+    long heap = Runtime.getRuntime().maxMemory();
+    System.out.println(
+        MemoryEstimate.of(plan).total() + " " + (peak - idle * 1024) + " " + (peak - heap));
+  }
+
+  /** Trains some steps; the most memory that this process ever took, in bytes. */
+  static long trained(TrainPlan plan, Collective collective) throws IOException {
+    AtomicInteger step = new AtomicInteger();
     Trainer.run(
         plan,
-        new Rank(new SoloCollective(), Device.cpu(), 1),
+        new Rank(collective, Device.cpu(), 1),
         TinyDataset.CONFIGURATION,
         TrainProgress.SILENT,
         () -> step.incrementAndGet() == 4);
-    long peak = ResidentMemory.peakKibibytes();
-    long heap = Runtime.getRuntime().maxMemory();
-    System.out.println(
-        MemoryEstimate.of(plan).total() + " " + (peak - idle) * 1024 + " " + (peak * 1024 - heap));
+    return ResidentMemory.peakKibibytes() * 1024;
   }
 }

@@ -67,7 +67,11 @@ class TrainFaultsTest {
       assertThat(mount("remount,ro", "tmpfs", small.toString())).isTrue();
       TrainPlan other = data.plan(small.resolve("other"), SETTINGS);
       assertThat(messages(() -> TinyDataset.train(other, 1)))
-          .anyMatch(message -> message.contains("because of this: ") && message.contains("other"));
+          .anyMatch(
+              message ->
+                  message.startsWith("Cannot write the metrics because of this: ")
+                      && message.contains("failed to create file:" + small.resolve("other"))
+                      && message.endsWith(". Check train.output and its space."));
     } finally {
       assertThat(new ProcessBuilder("umount", small.toString()).start().waitFor()).isZero();
     }

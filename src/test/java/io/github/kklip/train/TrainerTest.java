@@ -409,6 +409,18 @@ class TrainerTest {
         .hasMessageContaining("no longer has the shard that it was trained on: ")
         .hasMessageContaining("rows=30");
 
+    Path labels =
+        Path.of(data.dataset().concepts("concepts", data.shards().get(1)).toUri().getPath());
+    Files.move(labels, output("away"));
+    assertThatThrownBy(() -> data.plan(output("run")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessage(
+            "Cannot train because 1 of 2 files that the manifest names are not in the folder of"
+                + " labels "
+                + data.dataset().concepts("concepts")
+                + ": train-00001.parquet. Bring them back, or make the labels anew in an empty"
+                + " folder.");
+    Files.move(output("away"), labels);
     TeacherManifest whole = data.dataset().readTeacherManifest("llama").orElseThrow();
     Json.write(
         TinyDataset.CONFIGURATION,
