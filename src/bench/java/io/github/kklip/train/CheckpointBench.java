@@ -31,9 +31,9 @@ import org.apache.hadoop.conf.Configuration;
 
 /**
  * What checkpoints cost: the pause of the step for one, beside a plain copy of the same buffers,
- * also where two ranks of one machine have half of the moments each, which the first gathers; and
- * the wait for the first batch when a run goes on in the middle of an epoch, beside a pass over the
- * data.
+ * also where two ranks of one machine have half of the moments each, of which the first collects a
+ * stretch a step; and the wait for the first batch when a run goes on in the middle of an epoch,
+ * beside a pass over the data.
  *
  * <pre>CheckpointBench DATASET FOLDER THREADS ROUNDS STUDENT...</pre>
  *
@@ -111,6 +111,7 @@ public final class CheckpointBench {
       throws IOException {
     List<Double> copies = new ArrayList<>();
     List<Double> pauses = new ArrayList<>();
+    List<Double> collections = new ArrayList<>();
     List<Double> writes = new ArrayList<>();
     Future<Void> done = CompletableFuture.completedFuture(null);
     long parameters;
@@ -138,18 +139,22 @@ public final class CheckpointBench {
         long copy = System.nanoTime() - start;
         collective.barrier().await();
         long copied = System.nanoTime();
-        Student.Snapshot snapshot = student.snapshot();
-        if (snapshot != null) {
-          writer.start(state(plan, round + 2L), snapshot, done);
-        }
+        student.startSnapshot();
+        TrainState state = state(plan, round + 2L);
+        boolean more = student.collect(snapshot -> writer.start(state, snapshot, done));
         long paused = System.nanoTime();
-        if (snapshot != null) {
-          writer.await();
+        double longest = 0;
+        while (more) {
+          long before = System.nanoTime();
+          more = student.collect(snapshot -> writer.start(state, snapshot, done));
+          longest = Math.max(longest, (System.nanoTime() - before) / 1e6);
         }
+        writer.await();
         collective.barrier().await();
         if (round >= 0) {
           copies.add(copy / 1e6);
           pauses.add((paused - copied) / 1e6);
+          collections.add(longest);
           writes.add((System.nanoTime() - paused) / 1e6);
         }
       }
@@ -165,6 +170,7 @@ public final class CheckpointBench {
     line.put("copy_ms", median(copies));
     line.put("pause_ms", median(pauses));
     line.put("pause_over_copy", median(ratios));
+    line.put("longest_collection_ms", median(collections));
     line.put("written_in_background_ms", median(writes));
     return line;
   }

@@ -21,12 +21,16 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /**
  * The weights that are trained, the same on every rank, and the moments of their optimizer: whole
  * on every rank, or, where the optimizer is sharded, each rank's own parts of all stretches.
  */
 final class Student implements AutoCloseable {
+  /** Steps beside which the moments of all ranks come to rank 0, or a few less. */
+  private static final int COLLECTIONS = 16;
+
   private final ClipModel model;
   private final Collective collective;
   private final boolean sharded;
@@ -36,6 +40,7 @@ final class Student implements AutoCloseable {
 
   private final Object lock = new Object();
   private Snapshot spare;
+  private Snapshot collecting;
   private boolean closed;
 
   /**
@@ -139,9 +144,7 @@ final class Student implements AutoCloseable {
           NDArray there = place(scope, whole, stretch);
           collective.broadcast(Torch.memory(there), 0).await();
           long target = sharded ? at : own.from();
-          Torch.copy(
-              Torch.view(scope, moment, target, new Shape(own.length())),
-              Torch.view(scope, there, own.from() - stretch.from(), new Shape(own.length())));
+          copyRange(moment, target, there, own.from() - stretch.from(), own.length());
         }
         at += own.length();
       }
@@ -223,12 +226,22 @@ final class Student implements AutoCloseable {
   /**
    * Copies of weights and moments in host memory, for a checkpoint. When it is closed its memory
    * waits for the next one: fresh pages would cost as much as the copy itself.
+   *
+   * <p>A rank other than 0 has only its own parts of the moments, where the optimizer is sharded,
+   * and gives them to rank 0 stretch by stretch.
    */
   final class Snapshot implements AutoCloseable {
+    private final boolean whole = collective.rank() == 0;
     private final NDManager manager = Torch.manager();
-    private final NDArray parameters = zeros(manager, model.parameters().size());
-    private final NDArray first = zeros(manager, model.parameters().size());
-    private final NDArray second = zeros(manager, model.parameters().size());
+    private final NDArray parameters = whole ? zeros(manager, model.parameters().size()) : null;
+    private final NDArray first = zeros(manager, moments());
+    private final NDArray second = zeros(manager, moments());
+
+    /** Stretches that rank 0 has asked for, of both moments; the last ones may be on their way. */
+    private int asked;
+
+    private final List<Pending> arriving = new ArrayList<>();
+    private NDManager scope;
 
     private Snapshot() {}
 
@@ -248,6 +261,72 @@ final class Student implements AutoCloseable {
       return second;
     }
 
+    private long moments() {
+      return whole ? model.parameters().size() : optimizer.firstMoment().size();
+    }
+
+    private void take() {
+      if (whole) {
+        Torch.copy(parameters, model.parameters().data());
+      }
+      take(first, optimizer.firstMoment());
+      take(second, optimizer.secondMoment());
+      asked = 0;
+    }
+
+    private void take(NDArray target, NDArray moment) {
+      if (!sharded || !whole) {
+        Torch.copy(target, moment);
+        return;
+      }
+      long at = 0;
+      for (Division.Stretch stretch : stretches) {
+        Division.Stretch own = own(stretch);
+        copyRange(target, own.from(), moment, at, own.length());
+        at += own.length();
+      }
+    }
+
+    /** Awaits what is on its way, and asks for the next stretches; false: there is none left. */
+    private boolean collect() {
+      arriving.forEach(Pending::await);
+      arriving.clear();
+      if (scope != null) {
+        scope.close();
+        scope = null;
+      }
+      if (!sharded || asked == 2 * stretches.size()) {
+        return false;
+      }
+      scope = Torch.manager();
+      long share = 2 * model.parameters().size() / COLLECTIONS;
+      for (long elements = 0; elements < share && asked < 2 * stretches.size(); asked++) {
+        elements += stretches.get(asked % stretches.size()).length();
+        arriving.add(ask(asked < stretches.size() ? first : second, asked % stretches.size()));
+      }
+      return true;
+    }
+
+    private Pending ask(NDArray moment, int index) {
+      Division.Stretch stretch = stretches.get(index);
+      NDArray there = place(scope, whole ? moment : null, stretch);
+      if (!whole) {
+        Division.Stretch own = own(stretch);
+        long at = stretches.stream().limit(index).mapToLong(s -> own(s).length()).sum();
+        copyRange(there, own.from() - stretch.from(), moment, at, own.length());
+      }
+      return collective.allGather(
+          Torch.memory(there), travelling, stretch.counts(collective.size()));
+    }
+
+    /** It did not become whole: its run has failed, and nothing touches its memory any more. */
+    private void abandon() {
+      if (scope != null) {
+        scope.close();
+      }
+      manager.close();
+    }
+
     @Override
     public void close() {
       synchronized (lock) {
@@ -260,55 +339,47 @@ final class Student implements AutoCloseable {
     }
   }
 
-  /**
-   * Copies the state as it is now. All ranks call it together.
-   *
-   * @return null on the ranks other than 0
-   */
-  Snapshot snapshot() {
-    if (collective.rank() != 0) {
-      if (sharded) {
-        gather(null, optimizer.firstMoment());
-        gather(null, optimizer.secondMoment());
-      }
-      return null;
-    }
-    Snapshot snapshot;
-    synchronized (lock) {
-      snapshot = spare == null ? new Snapshot() : spare;
-      spare = null;
-    }
-    try {
-      Torch.copy(snapshot.parameters, model.parameters().data());
-      gather(snapshot.first, optimizer.firstMoment());
-      gather(snapshot.second, optimizer.secondMoment());
-      return snapshot;
-    } catch (RuntimeException e) {
-      snapshot.close();
-      throw e;
+  private static void copyRange(NDArray target, long to, NDArray source, long from, int length) {
+    try (NDManager scope = Torch.manager()) {
+      Torch.copy(
+          Torch.view(scope, target, to, new Shape(length)),
+          Torch.view(scope, source, from, new Shape(length)));
     }
   }
 
-  /** Copies the whole of a moment to {@code whole}, which rank 0 alone has. */
-  private void gather(NDArray whole, NDArray moment) {
-    if (!sharded) {
-      Torch.copy(whole, moment);
-      return;
-    }
-    long at = 0;
-    for (Division.Stretch stretch : stretches) {
-      Division.Stretch own = own(stretch);
-      try (NDManager scope = Torch.manager()) {
-        NDArray there = place(scope, whole, stretch);
-        Torch.copy(
-            Torch.view(scope, there, own.from() - stretch.from(), new Shape(own.length())),
-            Torch.view(scope, moment, at, new Shape(own.length())));
-        collective
-            .allGather(Torch.memory(there), travelling, stretch.counts(collective.size()))
-            .await();
+  /**
+   * Copies the state as it is now, this rank's share of it: the beginning of a snapshot, which
+   * {@link #collect} goes on with. All ranks call it together.
+   */
+  void startSnapshot() {
+    if (collective.rank() == 0 || sharded) {
+      synchronized (lock) {
+        collecting = spare == null ? new Snapshot() : spare;
+        spare = null;
       }
-      at += own.length();
+      collecting.take();
     }
+  }
+
+  /**
+   * Goes on with the snapshot that was begun: where the optimizer is sharded, the moments of the
+   * other ranks come to rank 0, some with each call, beside what the caller does meanwhile. All
+   * ranks call it together, until it returns false.
+   *
+   * @param whole takes the snapshot when it is whole, on rank 0
+   */
+  boolean collect(Consumer<Snapshot> whole) {
+    if (collecting == null || collecting.collect()) {
+      return collecting != null;
+    }
+    Snapshot snapshot = collecting;
+    collecting = null;
+    if (collective.rank() == 0) {
+      whole.accept(snapshot);
+    } else {
+      snapshot.close();
+    }
+    return false;
   }
 
   /** The logarithm of the contrastive loss's inverse temperature. */
@@ -333,6 +404,9 @@ final class Student implements AutoCloseable {
       closed = true;
       if (spare != null) {
         spare.manager.close();
+      }
+      if (collecting != null) {
+        collecting.abandon();
       }
     }
     optimizer.close();

@@ -26,6 +26,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.Future;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -286,6 +287,9 @@ public final class Trainer {
     return files;
   }
 
+  /** A checkpoint that was begun and has not come together yet; the same on all ranks. */
+  private record Saving(TrainState state, Future<Void> publication) {}
+
   /** The steps of one attempt. */
   private final class Loop {
     private final Student student;
@@ -301,6 +305,7 @@ public final class Trainer {
     private int skippedInRow;
     private long skipped;
     private boolean due;
+    private Saving saving;
     private String checkpoint = "";
 
     // Since the last report.
@@ -344,10 +349,11 @@ public final class Trainer {
         long waitedBefore = loader.waited();
         Batch batch = loader.next();
         double waitedNow = (loader.waited() - waitedBefore) / 1e9;
+        collect();
         double lr = schedule.at(step);
         GradientStep.Sums sums;
         try (NDManager scope = manager.newSubManager()) {
-          double busy = first() && writer.isBusy() ? 1 : 0;
+          double busy = first() && (saving != null || writer.isBusy()) ? 1 : 0;
           sums = gradient.compute(scope, batch, stop.getAsBoolean() ? 1 : 0, waitedNow, busy);
         }
         double norm = update(manager, batch, sums, lr);
@@ -387,6 +393,9 @@ public final class Trainer {
                   shards));
         }
       }
+      while (saving != null) {
+        collect();
+      }
       if (first()) {
         tell(writer.await());
         metrics.finish(step == steps);
@@ -396,16 +405,29 @@ public final class Trainer {
 
     /** Starts to write a checkpoint: the step waits for the copy alone, the last one for all. */
     private void checkpoint(TrainState state) {
+      while (saving != null) {
+        collect();
+      }
       if (first()) {
         tell(writer.await());
       }
       long start = System.nanoTime();
-      Student.Snapshot snapshot = student.snapshot();
-      if (snapshot != null) {
+      student.startSnapshot();
+      saving = new Saving(state, first() ? metrics.publication() : null);
+      if (first()) {
         LOG.info(
             "The step waited {} ms for a copy of weights and moments",
             (System.nanoTime() - start) / 1_000_000);
-        writer.start(state, snapshot, metrics.publication());
+      }
+      collect();
+    }
+
+    /** Goes on with the checkpoint that was begun, if any: rank 0 writes it when it has it all. */
+    private void collect() {
+      Saving now = saving;
+      if (now != null
+          && !student.collect(snapshot -> writer.start(now.state, snapshot, now.publication))) {
+        saving = null;
       }
     }
 

@@ -256,6 +256,25 @@ class TrainerTest {
     }
   }
 
+  /** The moments of three ranks come together while the next steps change them. */
+  @Test
+  void aCheckpointThatCameTogetherInLaterStepsIsThatOfItsOwn() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 55);
+    String[] settings = {
+      "train.steps=60",
+      "train.checkpoint.every-steps=20",
+      "train.checkpoint.keep=9",
+      "train.shard-optimizer=true"
+    };
+    TinyDataset.train(data.plan(output("straight"), settings), 3);
+    Path killed = output("killed");
+    copy(output("straight"), killed);
+    Files.delete(newestFolder(killed).resolve(CheckpointStore.MARKER));
+    TrainResult again = TinyDataset.train(data.plan(killed, settings), 3);
+    assertThat(again.firstStep()).isBetween(40L, 50L);
+    assertSameBytes(output("straight"), killed);
+  }
+
   private static void copy(Path from, Path to) throws IOException {
     try (Stream<Path> files = Files.walk(from)) {
       for (Path file : files.toList()) {
