@@ -45,6 +45,9 @@ public final class SafetensorsWriter {
 
   private static final int PIECE_BYTES = 1 << 24;
 
+  /** Of arrays; one for all, because direct memory goes only when the collector comes by. */
+  private ByteBuffer buffer;
+
   private final Map<String, String> metadata = new TreeMap<>();
   private final List<Tensor> tensors = new ArrayList<>();
   private final Set<String> names = new HashSet<>();
@@ -88,13 +91,13 @@ public final class SafetensorsWriter {
   }
 
   /** Piece by piece, so that a tensor of any size on any device takes little memory here. */
-  private static void write(NDArray array, ElementType type, WritableByteChannel channel)
+  private void write(NDArray array, ElementType type, WritableByteChannel channel)
       throws IOException {
     long size = array.getShape().size();
     long piece = PIECE_BYTES / type.bytes();
-    ByteBuffer buffer =
-        ByteBuffer.allocateDirect((int) (Math.min(size, piece) * type.bytes()))
-            .order(ByteOrder.nativeOrder());
+    if (buffer == null) {
+      buffer = ByteBuffer.allocateDirect(PIECE_BYTES).order(ByteOrder.nativeOrder());
+    }
     try (NDManager scope = array.getManager().newSubManager();
         NDArray flat = Torch.module("tensor/core").call(scope, "reshape", array, new long[] {-1})) {
       for (long from = 0; from < size; from += piece) {

@@ -24,9 +24,9 @@ import java.util.stream.Collectors;
 public record MemoryEstimate(Map<String, Long> parts) {
   /**
    * What libtorch, the JVM's code, stacks and metaspace take beside it: measured, 200 MiB in a bare
-   * process, 240 in an executor of Spark, and 390 in the one whose rank writes checkpoints.
+   * process, 240 in an executor of Spark, and 290 to 350 in the one whose rank writes checkpoints.
    */
-  public static final long IDLE = 400L << 20;
+  public static final long IDLE = 320L << 20;
 
   /** What products, decoders and the allocators of several threads hold: measured. */
   private static final long WORKSPACES = 64L << 20;

@@ -91,10 +91,10 @@ class TrainStageTest {
         .isInstanceOf(SettingsException.class)
         .hasMessage(
             "Cannot train with spark.executor.memoryOverhead = 409 MiB because a rank takes about"
-                + " 1300 MiB outside of the heap: libtorch 400, training 900 MiB"
+                + " 1220 MiB outside of the heap: libtorch 320, training 900 MiB"
                 + " (activations 600, pixels of a step 44, prefetch 256)."
                 + " Set spark.executor.memoryOverhead to that, or train.micro-batch lower.");
-    TrainStage.checkMemory(conf.clone().set("spark.executor.memoryOverhead", "1300m"), estimate);
+    TrainStage.checkMemory(conf.clone().set("spark.executor.memoryOverhead", "1220m"), estimate);
     TrainStage.checkMemory(conf.clone().setMaster("spark://host:7077"), estimate);
     assertThatThrownBy(
             () ->
