@@ -10,6 +10,9 @@ import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.lang.management.BufferPoolMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -295,5 +298,25 @@ class SafetensorsTest {
   void keepsTheShapeOfAScalar() throws IOException {
     Path file = write("s.safetensors", new SafetensorsWriter().add("s", new long[] {4}));
     assertThat(Safetensors.open(file).entry("s").shape()).isEqualTo(List.of());
+  }
+
+  /** Direct memory goes only when the collector comes by: many tensors must not ask for it anew. */
+  @Test
+  void oneBufferServesAllTensors() throws IOException {
+    BufferPoolMXBean direct =
+        ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class).stream()
+            .filter(pool -> pool.getName().equals("direct"))
+            .findFirst()
+            .orElseThrow();
+    try (NDManager manager = Torch.manager()) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      NDArray array = Torch.zeros(manager, new Shape(1 << 20), ElementType.FLOAT32);
+      for (int i = 0; i < 20; i++) {
+        writer.add("tensor " + i, array, ElementType.FLOAT32);
+      }
+      long before = direct.getTotalCapacity();
+      writer.writeTo(OutputStream.nullOutputStream());
+      assertThat(direct.getTotalCapacity() - before).isLessThan(32 << 20);
+    }
   }
 }
