@@ -43,7 +43,7 @@ public final class SafetensorsWriter {
     }
   }
 
-  private static final int PIECE_BYTES = 1 << 24;
+  private static final int PIECE_BYTES = 1 << 22;
 
   /** Of arrays; one for all, because direct memory goes only when the collector comes by. */
   private ByteBuffer buffer;
@@ -96,7 +96,10 @@ public final class SafetensorsWriter {
     long size = array.getShape().size();
     long piece = PIECE_BYTES / type.bytes();
     if (buffer == null) {
-      buffer = ByteBuffer.allocateDirect(PIECE_BYTES).order(ByteOrder.nativeOrder());
+      long largest = tensors.stream().mapToLong(Tensor::size).max().orElseThrow();
+      buffer =
+          ByteBuffer.allocateDirect((int) Math.min(largest, PIECE_BYTES))
+              .order(ByteOrder.nativeOrder());
     }
     try (NDManager scope = array.getManager().newSubManager();
         NDArray flat = Torch.module("tensor/core").call(scope, "reshape", array, new long[] {-1})) {

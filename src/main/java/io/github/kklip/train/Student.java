@@ -36,6 +36,10 @@ final class Student implements AutoCloseable {
   private final boolean sharded;
   private final io.github.kklip.comms.ElementType travelling;
   private final List<Division.Stretch> stretches;
+
+  /** The weights of each stretch. */
+  private final List<HostRange> weights;
+
   private final AdamW optimizer;
 
   private final Object lock = new Object();
@@ -65,6 +69,10 @@ final class Student implements AutoCloseable {
     travelling = io.github.kklip.comms.ElementType.valueOf(master.name());
     model.parameters().bindGradients();
     stretches = Division.of(model).all();
+    weights =
+        stretches.stream()
+            .map(s -> HostRange.of(model.parameters().data(), s, travelling, collective))
+            .toList();
     sharded = train.shardOptimizer() && collective.size() > 1;
     AdamW.Settings settings =
         new AdamW.Settings(train.beta1(), train.beta2(), train.eps(), train.weightDecay());
@@ -121,12 +129,9 @@ final class Student implements AutoCloseable {
    */
   void share(Checkpoint checkpoint, long updates) throws IOException {
     optimizer.restore(updates);
-    for (Division.Stretch stretch : stretches) {
-      try (HostRange range =
-          HostRange.of(model.parameters().data(), stretch, travelling, collective)) {
-        collective.broadcast(range.read(), 0).await();
-        range.write();
-      }
+    for (HostRange range : weights) {
+      collective.broadcast(range.read(), 0).await();
+      range.write();
     }
     if (updates > 0) {
       share(checkpoint, CheckpointWriter.FIRST_MOMENT, optimizer.firstMoment());
@@ -205,19 +210,14 @@ final class Student implements AutoCloseable {
   void update(double lr, double divisor) {
     optimizer.step(lr, divisor);
     if (sharded) {
-      List<HostRange> ranges = new ArrayList<>();
       List<Pending> gathering = new ArrayList<>();
-      for (Division.Stretch stretch : stretches) {
-        HostRange range = HostRange.of(model.parameters().data(), stretch, travelling, collective);
-        ranges.add(range);
-        gathering.add(
-            collective.allGather(range.read(), travelling, stretch.counts(collective.size())));
+      for (int i = 0; i < stretches.size(); i++) {
+        int[] counts = stretches.get(i).counts(collective.size());
+        gathering.add(collective.allGather(weights.get(i).read(), travelling, counts));
       }
-      for (int i = 0; i < ranges.size(); i++) {
-        try (HostRange range = ranges.get(i)) {
-          gathering.get(i).await();
-          range.write();
-        }
+      for (int i = 0; i < stretches.size(); i++) {
+        gathering.get(i).await();
+        weights.get(i).write();
       }
     }
     clampLogitScale();
@@ -409,6 +409,7 @@ final class Student implements AutoCloseable {
         collecting.abandon();
       }
     }
+    weights.forEach(HostRange::close);
     optimizer.close();
     model.close();
   }

@@ -316,7 +316,7 @@ class SafetensorsTest {
       }
       long before = direct.getTotalCapacity();
       writer.writeTo(OutputStream.nullOutputStream());
-      assertThat(direct.getTotalCapacity() - before).isLessThan(32 << 20);
+      assertThat(direct.getTotalCapacity() - before).isLessThan(8 << 20);
     }
   }
 }
