@@ -24,14 +24,10 @@ import java.util.Map;
  * </ol>
  *
  * All-reduce has all three, reduce-scatter the first two, all-gather and broadcast the last, after
- * each rank has put its own stretch into its segment. A segment has {@value #SLOTS} slots for
- * pieces, so small that they stay in the processor's cache. Terms are added in the order of {@link
- * TcpRing}, so that both give the same bytes.
+ * each rank has put its own stretch into its segment. Pieces take the {@link Slots} of a segment in
+ * turn. Terms are added in the order of {@link TcpRing}, so that both give the same bytes.
  */
 final class SharedMemory implements Transport {
-  /** Pieces that may be on their way; a power of two is not needed. */
-  static final int SLOTS = 4;
-
   /** Bytes of one slot, of all parts together. */
   static final int SLOT_BYTES = 256 * 1024;
 
@@ -45,6 +41,7 @@ final class SharedMemory implements Transport {
   private static final int SCATTERED = 1152;
   private static final int REDUCED = 1280;
   private static final int GATHERED = 1408;
+  private static final int WAYS = 1536;
   static final int DATA = 4096;
 
   /** Beside each counter stands how many ranks sleep until it changes. */
@@ -60,6 +57,7 @@ final class SharedMemory implements Transport {
   private final int position;
   private final List<ByteBuffer> segments;
   private final Vigil vigil;
+  private final Slots slots;
   private final Accumulator accumulator = new Accumulator();
   private final int stretchBytes;
   private final long spinNanos;
@@ -72,6 +70,9 @@ final class SharedMemory implements Transport {
 
   private long before;
 
+  /** Nanoseconds of all waits. */
+  private long waited;
+
   /**
    * @param members the ranks that share, in ascending order
    * @param position where this rank stands among them
@@ -82,6 +83,7 @@ final class SharedMemory implements Transport {
     this.position = position;
     this.segments = List.copyOf(segments);
     this.vigil = vigil;
+    slots = new Slots(segments.get(0), WAYS, members.length);
     stretchBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
     spinNanos = members.length <= Runtime.getRuntime().availableProcessors() ? SPIN_NANOS : 0;
     for (int counter : new int[] {OPENED, SCATTERED, REDUCED, GATHERED}) {
@@ -93,7 +95,7 @@ final class SharedMemory implements Transport {
 
   /** Bytes of a segment for that many ranks. */
   static int segmentBytes(int ranks) {
-    return DATA + SLOTS * Math.max(SLOT_BYTES, 64 * ranks);
+    return DATA + Slots.many(ranks) * Math.max(SLOT_BYTES, 64 * ranks);
   }
 
   @Override
@@ -113,17 +115,17 @@ final class SharedMemory implements Transport {
       return;
     }
     Parts parts = operation.cut();
-    int longest = 0;
-    for (int r = 0; r < members.length; r++) {
-      longest = Math.max(longest, parts.part(r).remaining());
-    }
-    int pieces = (longest + stretchBytes - 1) / stretchBytes;
+    int pieces = (parts.longest() + stretchBytes - 1) / stretchBytes;
     boolean sums = operation.kind().sums();
     boolean gathers = operation.kind() != Operation.Kind.REDUCE_SCATTER;
     for (int step = 0; step < pieces + 2; step++) {
+      long start = System.nanoTime() - waited;
       if (step < pieces) {
         // The slot is free when all have gathered what was in it.
-        await(operation, GATHERED, before + step + 1 - SLOTS);
+        await(operation, GATHERED, before + step + 1 - Slots.FEW);
+        if (position == 0) {
+          slots.begin(before + step);
+        }
         if (sums) {
           scatter(parts, step);
         }
@@ -144,6 +146,9 @@ final class SharedMemory implements Transport {
           gather(parts, step - 2);
         }
         set(GATHERED, before + step - 1);
+      }
+      if (position == 0 && step >= 2 && step < pieces - 1) {
+        slots.took(System.nanoTime() - waited - start);
       }
     }
     before += pieces;
@@ -209,7 +214,7 @@ final class SharedMemory implements Transport {
 
   /** Where the segment of the rank at {@code owner} has the stretch of {@code part}. */
   private ByteBuffer slot(int owner, int piece, int part) {
-    int index = (int) ((before + piece) % SLOTS);
+    int index = slots.of(before + piece);
     return segments
         .get(owner)
         .slice(DATA + (index * members.length + part) * stretchBytes, stretchBytes)
@@ -266,6 +271,7 @@ final class SharedMemory implements Transport {
       }
       LONG.getAndAdd(segment, counter + SLEEPERS, -1L);
     }
+    waited += start == 0 ? 0 : System.nanoTime() - start;
   }
 
   @Override

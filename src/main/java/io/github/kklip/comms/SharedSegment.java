@@ -21,6 +21,7 @@ import java.util.Set;
 final class SharedSegment implements AutoCloseable {
   static final int NONCE_BYTES = 32;
   static final int NAME_BYTES = 64;
+  private static final int BLOCK = 1 << 16;
   private static final String PREFIX = "kklip-";
   private static final SecureRandom RANDOM = new SecureRandom();
 
@@ -44,9 +45,13 @@ final class SharedSegment implements AutoCloseable {
             path,
             Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE),
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))) {
-      ByteBuffer content = ByteBuffer.allocate(bytes).put(0, nonce);
-      while (content.hasRemaining()) {
-        file.write(content);
+      ByteBuffer zeros = ByteBuffer.allocate(BLOCK);
+      for (int at = 0; at < bytes; ) {
+        at += file.write(zeros.clear().limit(Math.min(BLOCK, bytes - at)), at);
+      }
+      ByteBuffer proof = ByteBuffer.wrap(nonce);
+      while (proof.hasRemaining()) {
+        file.write(proof, proof.position());
       }
     } catch (IOException | UnsupportedOperationException e) {
       Files.deleteIfExists(path);
