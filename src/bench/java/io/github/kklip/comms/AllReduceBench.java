@@ -252,6 +252,7 @@ public final class AllReduceBench {
       group.start(
           List.of(
               Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+              "@conf/jvm.options",
               "-Xmx256m",
               "-XX:MaxDirectMemorySize=2g",
               "-cp",

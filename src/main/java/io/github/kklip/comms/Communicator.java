@@ -5,12 +5,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.List;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.IntStream;
@@ -31,13 +31,20 @@ public final class Communicator implements Collective {
   /** How long a closed data connection waits for the watch to say why. */
   private static final Duration EXPLANATION = Duration.ofSeconds(2);
 
+  /**
+   * Waits look again after this time. When memory is gone that an operation reads (a mapped file
+   * that was truncated), the JVM throws an error anywhere later on the thread, and a wake-up that
+   * is under way there may be lost.
+   */
+  private static final Duration WAKE = Duration.ofSeconds(1);
+
   private final int rank;
   private final List<Peer> peers;
   private final Limits limits;
   private final Guard guard = new Guard();
   private final TcpRing ring;
   private final NeighbourWatch watch;
-  private final BlockingQueue<Queued> queue = new LinkedBlockingQueue<>();
+  private final Deque<Queued> queue = new ArrayDeque<>();
   private final CompletableFuture<CollectiveException> failure = new CompletableFuture<>();
   private volatile Transport transport;
   private Thread worker;
@@ -262,6 +269,7 @@ public final class Communicator implements Collective {
       long number = last == null ? 1 : last.number + 1;
       last = new Queued(number, operation, new CompletableFuture<>());
       queue.add(last);
+      queue.notifyAll();
       return last;
     }
   }
@@ -314,6 +322,7 @@ public final class Communicator implements Collective {
       }
       closed = true;
       queue.add(new Queued(0, null, new CompletableFuture<>()));
+      queue.notifyAll();
     }
     if (worker != null) {
       Closing.join(worker, limits.step().multipliedBy(2));
@@ -324,27 +333,45 @@ public final class Communicator implements Collective {
   }
 
   private void work() {
-    while (true) {
-      Queued queued;
+    boolean open = true;
+    while (open) {
       try {
-        queued = queue.take();
-      } catch (InterruptedException e) {
-        // Nobody but this class knows the thread, and it does not interrupt.
-        throw new IllegalStateException(e);
+        Queued queued = first();
+        open = queued.operation != null;
+        if (open) {
+          run(queued);
+        }
+        // Not before it has ended: an error in between must not lose it.
+        synchronized (queue) {
+          queue.remove();
+        }
+      } catch (InterruptedException | RuntimeException | Error e) {
+        // See WAKE: the error may come between operations or while one is being ended.
+        String text = "Cannot go on at rank " + rank + " because of " + e + ".";
+        fail(CollectiveException.primary(text, e), new NeighbourWatch.Cause(rank, text));
       }
-      if (queued.operation == null) {
-        return;
+    }
+  }
+
+  private Queued first() throws InterruptedException {
+    synchronized (queue) {
+      while (queue.isEmpty()) {
+        queue.wait(WAKE.toMillis());
       }
-      begun = queued.number;
-      try {
-        guard.check();
-        transport.run(queued.number, queued.operation);
-        queued.end.complete(null);
-      } catch (CollectiveException e) {
-        queued.end.completeExceptionally(e);
-      } catch (IOException | RuntimeException | Error e) {
-        queued.end.completeExceptionally(guard.broken(queued.operation, e));
-      }
+      return queue.element();
+    }
+  }
+
+  private void run(Queued queued) {
+    begun = queued.number;
+    try {
+      guard.check();
+      transport.run(queued.number, queued.operation);
+      queued.end.complete(null);
+    } catch (CollectiveException e) {
+      queued.end.completeExceptionally(e);
+    } catch (IOException | RuntimeException | Error e) {
+      queued.end.completeExceptionally(guard.broken(queued.operation, e));
     }
   }
 
@@ -489,7 +516,10 @@ public final class Communicator implements Collective {
     @Override
     public void await() {
       try {
-        end.get();
+        boolean ended = false;
+        while (!ended) {
+          ended = endsSoon();
+        }
       } catch (ExecutionException e) {
         throw again(e.getCause());
       } catch (InterruptedException e) {
@@ -510,11 +540,24 @@ public final class Communicator implements Collective {
       return end.isDone();
     }
 
+    private boolean endsSoon() throws InterruptedException, ExecutionException {
+      try {
+        end.get(WAKE.toNanos(), TimeUnit.NANOSECONDS);
+        return true;
+      } catch (TimeoutException e) {
+        return false;
+      }
+    }
+
     /** Whether it has ended, well or not, with all before it; also waits when interrupted. */
     boolean hasEndedWithin(Duration limit) {
-      return end.handle((done, failed) -> true)
-          .completeOnTimeout(false, limit.toNanos(), TimeUnit.NANOSECONDS)
-          .join();
+      long start = System.nanoTime();
+      while (!end.isDone() && System.nanoTime() - start < limit.toNanos()) {
+        end.handle((done, failed) -> true)
+            .completeOnTimeout(false, WAKE.toNanos(), TimeUnit.NANOSECONDS)
+            .join();
+      }
+      return end.isDone();
     }
 
     /** The failure with the stack of the thread that waits for it. */

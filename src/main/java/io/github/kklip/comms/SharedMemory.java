@@ -83,8 +83,10 @@ final class SharedMemory implements Transport {
     this.position = position;
     this.segments = List.copyOf(segments);
     this.vigil = vigil;
-    slots = new Slots(segments.get(0), WAYS, members.length);
     stretchBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
+    // A segment is made before a rank knows how many share it.
+    int room = (segments.get(0).capacity() - DATA) / (members.length * stretchBytes);
+    slots = new Slots(segments.get(0), WAYS, room);
     spinNanos = members.length <= Runtime.getRuntime().availableProcessors() ? SPIN_NANOS : 0;
     for (int counter : new int[] {OPENED, SCATTERED, REDUCED, GATHERED}) {
       futexes.put(

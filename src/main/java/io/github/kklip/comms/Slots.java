@@ -38,10 +38,11 @@ final class Slots {
   /**
    * @param first the memory of the first rank, zero before its ranks begin
    * @param offset where it has {@value #EPOCHS} numbers of 4 bytes for ways
+   * @param slots that a segment has room for
    */
-  Slots(ByteBuffer first, int offset, int ranks) {
+  Slots(ByteBuffer first, int offset, int slots) {
     ways = first.slice(offset, EPOCHS * Integer.BYTES).order(first.order());
-    many = many(ranks);
+    many = slots / EPOCH * EPOCH;
   }
 
   /** The slots of a segment where so many ranks have one each. */

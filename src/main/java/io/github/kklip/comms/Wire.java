@@ -44,6 +44,7 @@ final class Wire implements Closeable {
     sealedIn = ByteBuffer.allocateDirect(sealed);
     opened = ByteBuffer.allocate(outgoing == null ? 0 : FRAME + TAG_BYTES).limit(0);
     channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+    CongestionControl.choose(channel);
     channel.configureBlocking(false);
   }
 

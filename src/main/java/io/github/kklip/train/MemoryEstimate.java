@@ -76,7 +76,7 @@ public record MemoryEstimate(Map<String, Long> parts) {
     parts.put(PIXELS, rows * pixels);
     parts.put(PREFETCH, Math.max(train.prefetch(), rows * pixels));
     parts.put(
-        TRANSPORT, ranks == 1 ? 0 : (8L << 20) + (train.compressGradients() ? parameters * 2 : 0));
+        TRANSPORT, ranks == 1 ? 0 : (40L << 20) + (train.compressGradients() ? parameters * 2 : 0));
     parts.put("workspaces", WORKSPACES);
     return new MemoryEstimate(parts);
   }
