@@ -35,6 +35,8 @@ import java.util.Map;
  */
 public final class Llama implements AutoCloseable {
   private static final String PREFIX = "model.";
+  private static final String EMBEDDINGS = "embed_tokens.weight";
+  private static final String HEAD = "lm_head.weight";
   private static final List<String> LAYER_WEIGHTS =
       List.of(
           "input_layernorm",
@@ -131,12 +133,15 @@ public final class Llama implements AutoCloseable {
     this.type = type;
     this.products = products;
     this.manager = manager;
-    String prefix = file.names().contains(PREFIX + "embed_tokens.weight") ? PREFIX : "";
+    String prefix = file.names().stream().anyMatch(name -> name.startsWith(PREFIX)) ? PREFIX : "";
+    String table = embeddingsName(config, file, prefix + EMBEDDINGS);
     Map<String, Shape> shapes = new LinkedHashMap<>();
-    tensors(config, count).forEach((name, shape) -> shapes.put(prefix + name, shape));
+    tensors(config, count)
+        .forEach(
+            (name, shape) -> shapes.put(name.equals(EMBEDDINGS) ? table : prefix + name, shape));
     Map<String, NDArray> mapped = file.arrays(manager, shapes);
     // Rows are cast after they were looked up: the table itself is never copied on the CPU.
-    embeddings = onDevice(mapped.get(prefix + "embed_tokens.weight"));
+    embeddings = onDevice(mapped.get(table));
     for (int i = 0; i < count; i++) {
       String start = prefix + "layers." + i + ".";
       List<NDArray> weights = new ArrayList<>();
@@ -159,6 +164,12 @@ public final class Llama implements AutoCloseable {
     }
     cosines = table(cosine, positions, width);
     sines = table(sine, positions, width);
+  }
+
+  /** The tensor that holds the token embeddings: of a tied model, the file may name it as head. */
+  private static String embeddingsName(LlamaConfig config, Safetensors file, String embeddings) {
+    boolean onlyHead = file.names().contains(HEAD) && !file.names().contains(embeddings);
+    return config.tied() && onlyHead ? HEAD : embeddings;
   }
 
   private NDArray table(float[] values, int positions, int width) {
@@ -216,7 +227,7 @@ public final class Llama implements AutoCloseable {
     long keys = (long) config.keyValueHeads() * config.headDim();
     long inner = config.intermediate();
     Map<String, Shape> shapes = new LinkedHashMap<>();
-    shapes.put("embed_tokens.weight", new Shape(config.vocabSize(), hidden));
+    shapes.put(EMBEDDINGS, new Shape(config.vocabSize(), hidden));
     for (int i = 0; i < count; i++) {
       String start = "layers." + i + ".";
       for (String name : LAYER_WEIGHTS) {

@@ -15,6 +15,7 @@ import java.util.Locale;
  * @param headDim width of one attention head; need not be hidden / heads
  * @param keyValueHeads heads of keys and values: each serves heads / keyValueHeads query heads
  * @param maxPositions positions that the model was made for
+ * @param tied whether the head's weights are the token embeddings
  */
 public record LlamaConfig(
     int vocabSize,
@@ -28,7 +29,8 @@ public record LlamaConfig(
     double rmsNormEps,
     Rope rope,
     boolean attentionBias,
-    boolean mlpBias) {
+    boolean mlpBias,
+    boolean tied) {
 
   /**
    * Rotary position embedding: the angle of position p in dimension pair i is p times frequency i,
@@ -172,7 +174,8 @@ public record LlamaConfig(
           number(json, "rms_norm_eps", 1e-6),
           rope(),
           json.path("attention_bias").asBoolean(false),
-          json.path("mlp_bias").asBoolean(false));
+          json.path("mlp_bias").asBoolean(false),
+          json.path("tie_word_embeddings").asBoolean(false));
     }
 
     /** From {@code rope_parameters} (transformers 5), or {@code rope_theta} and rope_scaling. */

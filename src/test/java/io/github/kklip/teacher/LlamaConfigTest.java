@@ -40,6 +40,7 @@ class LlamaConfigTest {
                 1e-5,
                 new Rope(10_000, RopeType.DEFAULT, 1, 1, 1, 0),
                 false,
+                false,
                 false));
     // The published 6,738,415,616 parameters less those of the output head.
     assertThat(config.parameters(32)).isEqualTo(6_738_415_616L - 32_000L * 4096);

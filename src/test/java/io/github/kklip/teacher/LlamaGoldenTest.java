@@ -1,6 +1,7 @@
 package io.github.kklip.teacher;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.offset;
 
 import ai.djl.ndarray.NDArray;
@@ -19,6 +20,7 @@ import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -69,6 +71,38 @@ class LlamaGoldenTest {
         assertClose(states(llama, List.of(first)).get(0), expected(golden, "layer" + layer));
       }
     }
+  }
+
+  /** Some tied models are saved with the head alone, whose weights are the embeddings. */
+  @Test
+  void readsTheEmbeddingsOfATiedModelFromItsHead() throws IOException {
+    LlamaConfig config = writeModel("heads64-tied");
+    moveEmbeddingsToHead(config);
+    checkFloat32(folder, Safetensors.open(GOLDEN.resolve("heads64-tied.safetensors")), CAPTIONS);
+
+    Path file = folder.resolve("config.json");
+    Files.writeString(file, Files.readString(file).replace("true", "false"));
+    assertThatThrownBy(() -> Llama.open(folder, ElementType.FLOAT32, TestDevice.get(), -1, 64))
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith("Cannot find the tensor 'model.embed_tokens.weight' in ");
+  }
+
+  /** Writes the weights anew, named as in a LlamaForCausalLM. */
+  private void moveEmbeddingsToHead(LlamaConfig config) throws IOException {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    Path renamed = folder.resolve("renamed");
+    try (NDManager manager = Torch.manager()) {
+      Safetensors.open(folder)
+          .arrays(manager, Llama.tensors(config, config.layers()))
+          .forEach(
+              (name, array) ->
+                  writer.add(
+                      name.equals("embed_tokens.weight") ? "lm_head.weight" : "model." + name,
+                      array,
+                      ElementType.FLOAT32));
+      write(writer, renamed);
+    }
+    Files.move(renamed, folder.resolve("model.safetensors"), StandardCopyOption.REPLACE_EXISTING);
   }
 
   @Test
