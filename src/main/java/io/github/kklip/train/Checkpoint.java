@@ -7,6 +7,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -33,6 +35,11 @@ public final class Checkpoint implements AutoCloseable {
           "merges.txt");
 
   static final String STATE = "state.json";
+
+  /** All names that a checkpoint's files may have: what lists others was not written here. */
+  static final Set<String> FILES =
+      Stream.concat(Stream.of(CONFIG, MODEL, HEADS, OPTIMIZER, STATE), TOKENIZER_FILES.stream())
+          .collect(Collectors.toUnmodifiableSet());
 
   private final String location;
   private final Path folder;

@@ -48,6 +48,9 @@ public final class CheckpointStore {
 
   static final String FOLDER = "checkpoints";
   static final String MARKER = "checkpoint.json";
+  private static final List<String> NEEDED = List.of(Checkpoint.MODEL, Checkpoint.STATE);
+  private static final List<String> WITH_OPTIMIZER =
+      List.of(Checkpoint.MODEL, Checkpoint.STATE, Checkpoint.OPTIMIZER);
   private static final Pattern NAME = Pattern.compile("step-(\\d{9,})\\.[0-9a-f]{8}");
 
   /** Writes the bytes of one file. */
@@ -154,7 +157,7 @@ public final class CheckpointStore {
 
   /** Checks every file against the marker, fetching it on the way when it is remote. */
   private Checkpoint open(Path candidate, boolean withOptimizer) throws IOException {
-    Marker marker = marker(candidate);
+    Marker marker = marker(candidate, withOptimizer);
     boolean local = fileSystem.getUri().getScheme().equals("file");
     java.nio.file.Path target =
         local
@@ -177,13 +180,40 @@ public final class CheckpointStore {
     }
   }
 
-  private Marker marker(Path candidate) throws IOException {
+  private Marker marker(Path candidate, boolean withOptimizer) throws IOException {
+    Marker marker;
     try (InputStream in = fileSystem.open(new Path(candidate, MARKER))) {
-      return Json.parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), Marker.class);
+      marker = Json.parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), Marker.class);
     } catch (FileNotFoundException e) {
       throw new TornCheckpointException(candidate, "it was not written to its end", e);
     } catch (IllegalArgumentException e) {
       throw new TornCheckpointException(candidate, MARKER + " is damaged", e);
+    }
+    requireOwnFiles(candidate, marker, withOptimizer);
+    return marker;
+  }
+
+  /** A marker may come from anywhere: no name in it becomes a path before it was looked at. */
+  private static void requireOwnFiles(Path candidate, Marker marker, boolean withOptimizer)
+      throws TornCheckpointException {
+    if (marker == null || marker.files == null) {
+      throw new TornCheckpointException(candidate, MARKER + " lists no files", null);
+    }
+    for (Map.Entry<String, FileEntry> file : marker.files.entrySet()) {
+      FileEntry entry = file.getValue();
+      if (!Checkpoint.FILES.contains(file.getKey())) {
+        throw new TornCheckpointException(
+            candidate, MARKER + " lists " + file.getKey() + ", which no checkpoint has", null);
+      }
+      if (entry == null || entry.bytes < 0 || entry.sha256 == null) {
+        throw new TornCheckpointException(
+            candidate, MARKER + " gives no size and hash of " + file.getKey(), null);
+      }
+    }
+    for (String needed : withOptimizer ? WITH_OPTIMIZER : NEEDED) {
+      if (!marker.files.containsKey(needed)) {
+        throw new TornCheckpointException(candidate, MARKER + " does not list " + needed, null);
+      }
     }
   }
 
@@ -197,17 +227,39 @@ public final class CheckpointStore {
             target == null
                 ? OutputStream.nullOutputStream()
                 : Files.newOutputStream(target.resolve(name))) {
-      bytes = in.transferTo(out);
+      bytes = copy(in, out, listed.bytes);
     } catch (FileNotFoundException e) {
       throw new TornCheckpointException(candidate, name + " is missing", e);
     }
-    if (bytes != listed.bytes) {
+    if (bytes > listed.bytes) {
+      throw new TornCheckpointException(
+          candidate, name + " has more than the " + listed.bytes + " bytes that are listed", null);
+    }
+    if (bytes < listed.bytes) {
       throw new TornCheckpointException(
           candidate, name + " has " + bytes + " bytes instead of " + listed.bytes, null);
     }
     if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.sha256)) {
       throw new TornCheckpointException(candidate, "the hash of " + name + " differs", null);
     }
+  }
+
+  /**
+   * Copies, and stops at the first byte beyond {@code most}, which it counts but does not write.
+   */
+  private static long copy(InputStream in, OutputStream out, long most) throws IOException {
+    byte[] buffer = new byte[1 << 16];
+    long copied = 0;
+    int read = in.read(buffer);
+    while (read >= 0) {
+      if (copied + read > most) {
+        return most + 1;
+      }
+      out.write(buffer, 0, read);
+      copied += read;
+      read = in.read(buffer);
+    }
+    return copied;
   }
 
   /**

@@ -15,9 +15,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -118,6 +121,87 @@ class CheckpointStoreTest {
             "Cannot use the checkpoint file:"
                 + flipped
                 + " because the hash of model.safetensors differs.");
+  }
+
+  /** A file system that is not this machine's, so that checkpoints are fetched. */
+  public static final class Elsewhere extends RawLocalFileSystem {
+    @Override
+    public URI getUri() {
+      return URI.create("elsewhere://b");
+    }
+  }
+
+  @Test
+  void aMarkerThatNamesOtherFilesIsTornAndNoneOfThemIsWritten() throws IOException {
+    Configuration configuration = new Configuration(false);
+    configuration.setClass("fs.elsewhere.impl", Elsewhere.class, RawLocalFileSystem.class);
+    Path folder = local(write(1, 9));
+    Path marker = folder.resolve(CheckpointStore.MARKER);
+    String good = Files.readString(marker);
+    Path outside = Files.writeString(output.resolve("outside"), "a stranger's");
+    String sibling = "kklip-test-" + UUID.randomUUID();
+    Files.writeString(folder.resolveSibling(sibling), "up");
+    Files.writeString(folder.resolve("notes.txt"), "beside");
+    for (String name : List.of(outside.toString(), "../" + sibling, "notes.txt", ".", "")) {
+      Files.writeString(
+          marker,
+          good.replaceFirst(
+              "\\{\\s*\"model",
+              Matcher.quoteReplacement(
+                  "{\"" + name + "\":{\"bytes\":2,\"sha256\":\"00\"},\"model")));
+      for (String scheme : List.of("file:", "elsewhere://b")) {
+        assertThatThrownBy(() -> CheckpointStore.newest(scheme + folder, configuration))
+            .hasMessage(
+                "Cannot use the checkpoint "
+                    + scheme
+                    + folder
+                    + " because checkpoint.json lists "
+                    + name
+                    + ", which no checkpoint has.");
+      }
+    }
+    assertThat(outside).hasContent("a stranger's");
+    assertThat(Path.of(System.getProperty("java.io.tmpdir"), sibling)).doesNotExist();
+
+    Files.writeString(marker, good);
+    try (Checkpoint fetched = CheckpointStore.newest("elsewhere://b" + folder, configuration)) {
+      assertThat(fetched.folder()).isNotEqualTo(folder);
+      assertThat(fetched.state()).isEqualTo(state(1));
+    }
+  }
+
+  @Test
+  void aMarkerThatDoesNotSayWhatThereMustBeIsTorn() throws IOException {
+    Path folder = local(write(1, 9));
+    Path marker = folder.resolve(CheckpointStore.MARKER);
+    String good = Files.readString(marker);
+    String model = "\"bytes\": " + Files.size(folder.resolve(Checkpoint.MODEL));
+    assertThat(good).contains(model);
+    Map<String, String> reasons =
+        Map.of(
+            "null",
+            "checkpoint.json lists no files",
+            "{\"files\": null}",
+            "checkpoint.json lists no files",
+            "{\"files\": {}}",
+            "checkpoint.json does not list model.safetensors",
+            "{\"files\": {\"model.safetensors\": null}}",
+            "checkpoint.json gives no size and hash of model.safetensors",
+            good.replace(model, "\"bytes\": -1"),
+            "checkpoint.json gives no size and hash of model.safetensors",
+            good.replace(model, "\"bytes\": 3"),
+            "model.safetensors has more than the 3 bytes that are listed",
+            good.replace(model, "\"bytes\": 300"),
+            "model.safetensors has 9 bytes instead of 300",
+            good.replace("\"state.json\"", "\"config.json\""),
+            "checkpoint.json does not list state.json");
+    for (Map.Entry<String, String> reason : reasons.entrySet()) {
+      Files.writeString(marker, reason.getKey());
+      assertThatThrownBy(() -> CheckpointStore.newest(folder.toString(), new Configuration(false)))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              "Cannot use the checkpoint file:" + folder + " because " + reason.getValue() + ".");
+    }
   }
 
   @Test
