@@ -18,6 +18,12 @@ final class DoctorJob implements Job {
     fields.put("master", context.javaSpark().master());
     fields.put("slots", report.slots());
     fields.put("processes", report.processes().stream().map(DoctorJob::fields).toList());
+    if (!report.problems().isEmpty()) {
+      fields.put(
+          "error",
+          "Training cannot be expected to work here because of this: "
+              + String.join(" ", report.problems()));
+    }
     return fields;
   }
 

@@ -81,7 +81,7 @@ public final class Main {
       try (JobContext context = new JobContext(arguments, stop)) {
         result.putAll(job.run(context));
       }
-      status = 0;
+      status = result.containsKey("error") ? 1 : 0;
     } catch (SettingsException e) {
       LOG.error("{}", e.getMessage());
       result.put("error", e.getMessage());

@@ -52,6 +52,27 @@ class MainTest {
     assertThat(result().get("error").asText()).startsWith("Cannot start without a job.");
   }
 
+  @Test
+  void anUnhealthyDoctorEndsWithStatusOneAndAllItFound() throws IOException {
+    int status = run("doctor", "--master", "local[1]", "--set", "train.ranks=2");
+
+    assertThat(status).isEqualTo(1);
+    assertThat(result().get("healthy").asBoolean()).isFalse();
+    assertThat(result().get("slots").asInt()).isEqualTo(1);
+    assertThat(result().get("processes").get(0).get("where").asText()).isEqualTo("driver");
+    String problem = result().get("problems").get(0).asText();
+    assertThat(problem).startsWith("Cannot run 2 ranks with the master local[1] because");
+    assertThat(result().get("error").asText())
+        .startsWith("Training cannot be expected to work here because of this: " + problem);
+  }
+
+  @Test
+  void aHealthyDoctorEndsWithStatusZero() throws IOException {
+    assertThat(run("doctor", "--master", "local[1]")).isZero();
+    assertThat(result().get("healthy").asBoolean()).isTrue();
+    assertThat(result().has("error")).isFalse();
+  }
+
   private int run(String... words) {
     return Main.run(List.of(words), new PrintStream(out, true, StandardCharsets.UTF_8));
   }
