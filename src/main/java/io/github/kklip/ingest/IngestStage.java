@@ -122,6 +122,7 @@ public final class IngestStage {
         found.orElseGet(() -> new DatasetManifest(DatasetManifest.FORMAT, processing, List.of()));
     processing.requireSame(older.settings(), "the dataset " + folder.root());
     SeenFiles seen = SeenFiles.read(folder);
+    refuseForeignShards(found, seen);
     List<SourceFile> fresh =
         files.stream().filter(file -> !seen.fingerprints().contains(file.fingerprint())).toList();
     if (fresh.isEmpty() && found.isPresent()) {
@@ -201,18 +202,61 @@ public final class IngestStage {
     of.put("shards", settings.ingest().shardRows() + " " + settings.ingest().rowGroupRows());
     of.put("files", fresh.stream().map(SourceFile::fingerprint).toList().toString());
     of.put("units", units.toString());
-    Work work = new Work(Identity.ofSettings(of));
-    Path file = new Path(work(), "work.json");
-    if (Json.readIfPresent(folder.configuration(), file, Work.class).equals(Optional.of(work))) {
+    Work work = new Work(older.generations().size(), Identity.ofSettings(of));
+    if (readWork().equals(Optional.of(work))) {
       LOG.info("Going on with an interrupted run");
       return true;
     }
     removeUnnamed(older, List.of());
-    Json.write(folder.configuration(), file, work);
+    Json.write(folder.configuration(), workFile(), work);
     return false;
   }
 
-  private record Work(String digest) {}
+  /**
+   * What a run that is not done works on.
+   *
+   * @param generation that it adds
+   */
+  private record Work(int generation, String digest) {}
+
+  private Path workFile() {
+    return new Path(work(), "work.json");
+  }
+
+  private Optional<Work> readWork() throws IOException {
+    return Json.readIfPresent(folder.configuration(), workFile(), Work.class);
+  }
+
+  /**
+   * Files that the manifest does not name are removed when an unfinished run wrote them, which
+   * {@link Work} proves: it is written before them and removed after the manifest. All others may
+   * be a dataset whose manifest is lost or is an older one.
+   */
+  private void refuseForeignShards(Optional<DatasetManifest> manifest, SeenFiles seen)
+      throws IOException {
+    List<Path> unnamed =
+        unnamed(named(manifest.map(DatasetManifest::generations).orElse(List.of())));
+    int generation = manifest.map(m -> m.generations().size()).orElse(0);
+    boolean lost = manifest.isEmpty() && seen.runs() > 0;
+    boolean unfinished = readWork().filter(work -> work.generation == generation).isPresent();
+    if (unnamed.isEmpty() || (unfinished && !lost)) {
+      return;
+    }
+    throw new SettingsException(
+        "Cannot ingest into "
+            + folder.root()
+            + " because "
+            + (manifest.isEmpty()
+                ? "it has no manifest.json but"
+                : "its manifest.json does not name")
+            + " files ("
+            + unnamed.size()
+            + ", the first is "
+            + unnamed.get(0)
+            + ") that no unfinished run left and this run would remove. Nothing was changed. Put back"
+            + " the manifest.json that names them, or set dataset to another folder, or move them"
+            + " away.");
+  }
 
   private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {
     int bits = settings.ingest().nearDuplicateBits();
@@ -445,13 +489,31 @@ public final class IngestStage {
   /** Only names that this class gives, so that nothing of a person's is removed. */
   private void removeUnnamed(DatasetManifest manifest, Collection<Written> done)
       throws IOException {
-    Set<String> named = new HashSet<>();
+    Set<String> named = named(manifest.generations());
     done.forEach(
         written -> named.addAll(List.of(written.shard().fileName(), written.rejectFile())));
-    manifest.shards().forEach(shard -> named.add(shard.fileName()));
-    manifest.generations().forEach(generation -> named.addAll(generation.rejectFiles()));
     for (Path subfolder : List.of(folder.pairs(), folder.rejects())) {
       Publication.sweep(folder.configuration(), subfolder);
+    }
+    for (Path file : unnamed(named)) {
+      LOG.info("Removing {}, which an interrupted run left", file);
+      Storage.of(folder.configuration(), file).delete(file, false);
+    }
+  }
+
+  private static Set<String> named(List<Generation> generations) {
+    Set<String> named = new HashSet<>();
+    for (Generation generation : generations) {
+      generation.shards().forEach(shard -> named.add(shard.fileName()));
+      named.addAll(generation.rejectFiles());
+    }
+    return named;
+  }
+
+  /** Files of pairs and rejects that have names as this class gives, but none of these. */
+  private List<Path> unnamed(Set<String> named) throws IOException {
+    List<Path> unnamed = new ArrayList<>();
+    for (Path subfolder : List.of(folder.pairs(), folder.rejects())) {
       FileSystem fileSystem = Storage.of(folder.configuration(), subfolder);
       if (!fileSystem.exists(subfolder)) {
         continue;
@@ -459,11 +521,12 @@ public final class IngestStage {
       for (FileStatus status : fileSystem.listStatus(subfolder)) {
         String name = status.getPath().getName();
         if (status.isFile() && OWN_FILE.matcher(name).matches() && !named.contains(name)) {
-          LOG.info("Removing {}, which an interrupted run left", status.getPath());
-          fileSystem.delete(status.getPath(), false);
+          unnamed.add(status.getPath());
         }
       }
     }
+    unnamed.sort(null);
+    return unnamed;
   }
 
   private static void report(IngestResult result) {

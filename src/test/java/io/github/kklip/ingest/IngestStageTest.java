@@ -427,6 +427,7 @@ class IngestStageTest {
     String synthetic = "ingest.sources=[{format = synthetic, pairs = 20}]";
     ingestTo("whole", synthetic);
     // What a run leaves that is killed before its manifest: whole files, stray ones, half ones.
+    file("data/.ingest/work.json", text("{\"generation\": 0, \"digest\": \"of other work\"}"));
     file("data/pairs/train-00000.parquet", text("of other sources"));
     file("data/pairs/train-00007.parquet", text("of more sources"));
     file("data/pairs/.train-00000.parquet.1.unfinished", text("half"));
@@ -440,6 +441,69 @@ class IngestStageTest {
     Map<String, byte[]> whole = files("whole");
     assertThat(redone.keySet()).isEqualTo(whole.keySet());
     whole.forEach((name, bytes) -> assertThat(redone.get(name)).as(name).isEqualTo(bytes));
+  }
+
+  /** A dataset whose manifest was lost, or replaced by an older one, is not an unfinished run. */
+  @Test
+  void shardsThatNoUnfinishedRunLeftAreRefusedAndStay() throws IOException {
+    String synthetic = "ingest.sources=[{format = synthetic, pairs = 20}]";
+    file("in/a.png", png(1));
+    file("in/a.txt", text("one"));
+    file("in/b.png", png(2));
+    ingest(synthetic);
+    byte[] first = Files.readAllBytes(folder.resolve("data/manifest.json"));
+    ingest(source("folder", "in"));
+    String shard = "file:" + folder.resolve("data/pairs/train-00001.parquet");
+    Files.write(folder.resolve("data/manifest.json"), first);
+    Map<String, byte[]> before = files("data");
+
+    assertThatThrownBy(() -> ingest(source("folder", "in")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessage(
+            "Cannot ingest into file:"
+                + folder.resolve("data")
+                + " because its manifest.json does not name files (2, the first is "
+                + shard
+                + ") that no unfinished run left and this run would remove. Nothing was changed."
+                + " Put back the manifest.json that names them, or set dataset to another folder, or"
+                + " move them away.");
+    assertUnchanged(before);
+
+    Files.delete(folder.resolve("data/manifest.json"));
+    before.remove("manifest.json");
+    for (String work : List.of("", "{\"generation\": 1, \"digest\": \"of a second run\"}")) {
+      if (!work.isEmpty()) {
+        file("data/.ingest/work.json", text(work));
+        before.put(".ingest/work.json", text(work));
+      }
+      assertThatThrownBy(() -> ingest(synthetic))
+          .isInstanceOf(SettingsException.class)
+          .hasMessageStartingWith(
+              "Cannot ingest into file:"
+                  + folder.resolve("data")
+                  + " because it has no manifest.json but files (3, the first is ");
+      assertUnchanged(before);
+    }
+  }
+
+  /** A run that had published was not the first one's beginning, whatever it left of its work. */
+  @Test
+  void workThatWasPublishedOnceIsNoUnfinishedRun() throws IOException {
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    ingest(source("webdataset", "in"));
+    Files.delete(folder.resolve("data/manifest.json"));
+    file("data/.ingest/work.json", text("{\"generation\": 0, \"digest\": \"any\"}"));
+    Map<String, byte[]> before = files("data");
+
+    assertThatThrownBy(() -> ingest(source("webdataset", "in")))
+        .hasMessageContaining("it has no manifest.json but files (1, the first is ");
+    assertUnchanged(before);
+  }
+
+  private void assertUnchanged(Map<String, byte[]> before) throws IOException {
+    Map<String, byte[]> after = files("data");
+    assertThat(after.keySet()).isEqualTo(before.keySet());
+    before.forEach((name, bytes) -> assertThat(after.get(name)).as(name).isEqualTo(bytes));
   }
 
   @Test
