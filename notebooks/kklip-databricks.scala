@@ -46,4 +46,5 @@ Main.run(spark, "train", "--conf", s"$volume/kklip.conf")
 // COMMAND ----------
 
 val result = Main.run(spark, "evaluate", "--conf", s"$volume/kklip.conf")
-displayHTML(scala.io.Source.fromFile(result.get("report").toString).mkString)
+// The report may lie on any file system that Spark knows.
+displayHTML(spark.read.option("wholetext", true).textFile(result.get("report").toString).head())

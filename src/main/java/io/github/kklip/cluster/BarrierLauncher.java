@@ -113,7 +113,13 @@ public final class BarrierLauncher {
         new Limits(train.rendezvousTimeout(), train.heartbeatTimeout(), train.stepTimeout());
     RankTask<R> task =
         new RankTask<>(
-            secret, limits, wiring(spark.getConf(), train), train.port(), threads, reports, body);
+            secret,
+            limits,
+            wiring(spark.getConf(), train),
+            train.port(),
+            threads(slots),
+            reports,
+            body);
     String group = "kklip-" + UUID.randomUUID();
     StageWatch watch = new StageWatch(group, progress);
     spark.sc().addSparkListener(watch);
@@ -169,17 +175,15 @@ public final class BarrierLauncher {
     }
   }
 
+  /** In local mode no task can ask for cores: the only rank is told that it has them all. */
+  private int threads(Slots slots) {
+    return threads == 0 && Slots.isLocal(spark.getConf()) ? slots.cpusPerRank() : threads;
+  }
+
   private <R> JavaRDD<RankTask.Result<R>> barrierStage(Slots slots, RankTask<R> task) {
     JavaRDD<Integer> numbers = spark.parallelize(IntStream.range(0, ranks).boxed().toList(), ranks);
-    TaskResourceRequests requests = new TaskResourceRequests();
-    if (slots.cpusPerRank() > 0) {
-      requests.cpus(slots.cpusPerRank());
-    }
-    if (slots.gpusPerRank() > 0) {
-      requests.resource(TaskPlace.GPU, slots.gpusPerRank());
-    }
-    if (!requests.requests().isEmpty()) {
-      numbers = numbers.withResources(new ResourceProfileBuilder().require(requests).build());
+    if (!Slots.isLocal(spark.getConf())) {
+      numbers = withResources(numbers, slots);
     }
     return numbers
         .rdd()
@@ -189,6 +193,19 @@ public final class BarrierLauncher {
         .toJavaRDD()
         // A shuffle, because Spark starts only the barrier stages that write one again.
         .repartition(1);
+  }
+
+  private static JavaRDD<Integer> withResources(JavaRDD<Integer> numbers, Slots slots) {
+    TaskResourceRequests requests = new TaskResourceRequests();
+    if (slots.cpusPerRank() > 0) {
+      requests.cpus(slots.cpusPerRank());
+    }
+    if (slots.gpusPerRank() > 0) {
+      requests.resource(TaskPlace.GPU, slots.gpusPerRank());
+    }
+    return requests.requests().isEmpty()
+        ? numbers
+        : numbers.withResources(new ResourceProfileBuilder().require(requests).build());
   }
 
   private <T> T await(JavaFutureAction<T> job, String name, StageWatch watch) {

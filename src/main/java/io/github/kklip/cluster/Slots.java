@@ -20,7 +20,8 @@ import org.slf4j.LoggerFactory;
  * since ranks on CPU use all cores of their process.
  *
  * @param found ranks that fit on the executors that are there
- * @param cpusPerRank what a task must ask for so that no two share an executor; 0: nothing
+ * @param cpusPerRank what a task must ask for so that no two share an executor, and in local mode
+ *     what the only rank has; 0: nothing
  * @param gpusPerRank GPUs that a task must ask for, where executors have some that Spark's settings
  *     give to no task; 0: nothing
  * @param description what was found, for messages
@@ -139,7 +140,8 @@ record Slots(int found, int cpusPerRank, int gpusPerRank, String description) {
         : 0;
   }
 
-  private static boolean isLocal(SparkConf conf) {
+  /** Whether all tasks run in the driver's process, where Spark knows no resource profiles. */
+  static boolean isLocal(SparkConf conf) {
     String master = conf.get("spark.master");
     return master.startsWith("local") && !master.startsWith("local-cluster");
   }

@@ -9,15 +9,18 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.Test;
 
 class DoctorTest {
-  @Test
-  void looksAtTheDriverAndSaysWhatTheSettingsLack() {
-    SparkConf conf =
+  private static JavaSparkContext open(String master) {
+    return new JavaSparkContext(
         new SparkConf()
             .setAppName("kklip test")
-            .setMaster("local[1]")
+            .setMaster(master)
             .set("spark.driver.host", "127.0.0.1")
-            .set("spark.ui.enabled", "false");
-    try (JavaSparkContext spark = new JavaSparkContext(conf)) {
+            .set("spark.ui.enabled", "false"));
+  }
+
+  @Test
+  void looksAtTheDriverAndSaysWhatTheSettingsLack() {
+    try (JavaSparkContext spark = open("local[1]")) {
       Doctor.Report report =
           Doctor.examine(spark, Settings.load(List.of(), List.of("train.ranks=2", "threads=1000")));
       assertThat(report.slots()).isEqualTo(1);
@@ -28,6 +31,19 @@ class DoctorTest {
           .anySatisfy(
               p -> assertThat(p).contains("Cannot run 2 ranks with the master local[1] because"))
           .anySatisfy(p -> assertThat(p).contains("a task uses 1000 native threads on "));
+    }
+  }
+
+  /** As notebooks open it. Spark knows no resource profiles there. */
+  @Test
+  void theOnlyRankOfLocalModeHasAllItsCores() {
+    try (JavaSparkContext spark = open("local[3]")) {
+      Doctor.Report report = Doctor.examine(spark, Settings.load(List.of(), List.of()));
+      assertThat(report.slots()).isEqualTo(1);
+      assertThat(report.processes()).hasSize(2);
+      assertThat(report.processes().get(1).threads()).isEqualTo(3);
+      Settings two = Settings.load(List.of(), List.of("threads=2"));
+      assertThat(Doctor.examine(spark, two).processes().get(1).threads()).isEqualTo(2);
     }
   }
 }

@@ -47,7 +47,7 @@ class TrainStageTest {
     SparkConf conf =
         new SparkConf()
             .setAppName("kklip test")
-            .setMaster("local[1]")
+            .setMaster("local[2]")
             .set("spark.driver.host", "127.0.0.1")
             .set("spark.ui.enabled", "false");
     try (JavaSparkContext spark = new JavaSparkContext(conf)) {
