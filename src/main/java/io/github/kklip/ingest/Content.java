@@ -7,8 +7,6 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Set;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 
 /** Bytes of files and archive members as pictures and captions. */
 final class Content {
@@ -41,16 +39,13 @@ final class Content {
     return bytes.length == limit && in.read() >= 0 ? null : bytes;
   }
 
-  /** The picture in a file. */
-  static Member.Picture picture(Configuration configuration, Path path, String name, long maxBytes)
-      throws IOException {
-    try (RawInput in = RawInput.open(configuration, path, 0)) {
-      byte[] bytes = read(in, maxBytes);
+  /** The picture in a file, which is closed. */
+  static Member.Picture picture(RawInput file, String name, long maxBytes) throws IOException {
+    try (file) {
+      byte[] bytes = read(file, maxBytes);
       return bytes == null
           ? Member.Picture.broken(name, tooLarge(maxBytes))
           : Member.Picture.of(name, bytes);
-    } catch (RawInput.OpeningException e) {
-      return Member.Picture.broken(name, e.problem());
     }
   }
 

@@ -61,7 +61,7 @@ final class CsvReader implements SourceReader {
         units.add(new Unit(file.source(), file.path(), units.size(), from, rows, List.of()));
       }
       return units;
-    } catch (RawInput.OpeningException | TableException | MalformedException e) {
+    } catch (TableException | MalformedException e) {
       // Reading it whole gives the rows before the problem and then the problem.
       return List.of(Unit.whole(file.source(), file.path()));
     }
@@ -80,8 +80,6 @@ final class CsvReader implements SourceReader {
       header.close();
       return new Rows(
           configuration, unit, new Table(configuration, unit.path(), unit.from(), used), columns);
-    } catch (RawInput.OpeningException e) {
-      return Members.of(Member.problem("", e.problem().reason(), e.problem().detail()));
     } catch (TableException e) {
       header.close();
       return Members.of(Member.problem("", Problem.SCHEMA, e.getMessage()));
@@ -124,12 +122,13 @@ final class CsvReader implements SourceReader {
     private Iterator<CSVRecord> records;
 
     Table(Configuration configuration, String path, long from, Character knownSeparator)
-        throws IOException, RawInput.OpeningException {
+        throws IOException {
       this.from = from;
       this.reader =
           new BufferedReader(
               new InputStreamReader(
-                  RawInput.open(configuration, new Path(path), from), StandardCharsets.ISO_8859_1),
+                  RawInput.openListed(configuration, new Path(path), from),
+                  StandardCharsets.ISO_8859_1),
               1 << 16);
       this.separator = knownSeparator == null ? separator() : knownSeparator;
     }
@@ -274,7 +273,9 @@ final class CsvReader implements SourceReader {
 
     private Member.Picture picture(String name) throws IOException {
       try {
-        return Content.picture(configuration, resolve(name), name, maxBytes);
+        return Content.picture(RawInput.open(configuration, resolve(name), 0), name, maxBytes);
+      } catch (RawInput.OpeningException e) {
+        return Member.Picture.broken(name, e.problem());
       } catch (IllegalArgumentException e) {
         return Member.Picture.broken(
             name, new Problem(Problem.MISSING_FILE, "not a path: " + e.getMessage()));

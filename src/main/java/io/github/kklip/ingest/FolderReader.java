@@ -101,7 +101,8 @@ record FolderReader(long maxBytes) implements SourceReader {
         List.of(
             captions.isEmpty()
                 ? Member.Picture.of(name, new byte[0])
-                : Content.picture(configuration, child(folder, name), name, maxBytes));
+                : Content.picture(
+                    RawInput.openListed(configuration, child(folder, name), 0), name, maxBytes));
     return new Member(name, pictures, captions, 0, List.of());
   }
 

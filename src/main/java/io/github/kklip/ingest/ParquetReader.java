@@ -2,8 +2,8 @@ package io.github.kklip.ingest;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.ingest.Member.Caption;
+import io.github.kklip.store.DamagedFileException;
 import io.github.kklip.store.RowGroupReader;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -37,7 +37,7 @@ final class ParquetReader implements SourceReader {
   }
 
   @Override
-  public List<Unit> plan(Configuration configuration, Unit file) {
+  public List<Unit> plan(Configuration configuration, Unit file) throws IOException {
     try (RowGroupReader reader = RowGroupReader.open(configuration, new Path(file.path()))) {
       List<Unit> units = new ArrayList<>();
       columns(reader.schema());
@@ -45,7 +45,7 @@ final class ParquetReader implements SourceReader {
         units.add(new Unit(file.source(), file.path(), group, group, 0, List.of()));
       }
       return units;
-    } catch (IOException | SchemaException e) {
+    } catch (DamagedFileException | SchemaException e) {
       return List.of(Unit.whole(file.source(), file.path()));
     }
   }
@@ -59,11 +59,9 @@ final class ParquetReader implements SourceReader {
       refuseTooLarge(reader, group, columns, path);
       RowGroupReader.Columns cells = reader.read(group, columns.schema);
       return new Rows(group, cells.binaryLists(columns.image), cells.binaryLists(columns.caption));
-    } catch (FileNotFoundException e) {
-      return Members.of(Member.problem("", Problem.MISSING_FILE, String.valueOf(e.getMessage())));
     } catch (SchemaException e) {
       return Members.of(Member.problem("", Problem.SCHEMA, e.getMessage()));
-    } catch (IOException e) {
+    } catch (DamagedFileException e) {
       String key = unit.from() == 0 ? "" : "row group " + unit.from();
       return Members.of(Member.problem(key, Problem.UNREADABLE, e.getMessage()));
     }

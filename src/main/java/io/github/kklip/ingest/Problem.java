@@ -10,7 +10,7 @@ record Problem(String reason, String detail) {
   /** The file or folder of a row is not there. */
   static final String MISSING_FILE = "missing-file";
 
-  /** A source file that could not be opened or is not of its format. */
+  /** A file or member that is not of its format, or a folder where a file should be. */
   static final String UNREADABLE = "unreadable";
 
   /** A source file that ends too early; what came before is kept. */

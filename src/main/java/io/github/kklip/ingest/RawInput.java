@@ -8,8 +8,9 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
-import org.apache.hadoop.security.AccessControlException;
 
 /**
  * A file of a source. A failure of the file system comes as {@link Failure}, so that the decoders
@@ -25,24 +26,63 @@ final class RawInput extends FilterInputStream {
   }
 
   /**
-   * @throws OpeningException when the file is not there or may not be read
+   * Opens a file that a source names, which may name what is not there.
+   *
+   * @throws OpeningException when there is no such file, or a folder in its place
+   * @throws Failure when the file system fails, also when it does not give the file to be read
    */
-  static RawInput open(Configuration configuration, Path path, long from)
-      throws IOException, OpeningException {
+  static RawInput open(Configuration configuration, Path path, long from) throws OpeningException {
     try {
-      FSDataInputStream in = Storage.of(configuration, path).open(path);
-      if (from > 0) {
-        in.seek(from);
+      FileSystem fileSystem = Storage.of(configuration, path);
+      try {
+        return at(fileSystem.open(path), path, from);
+      } catch (FileNotFoundException e) {
+        // A local file without permission is reported so too, in brackets after its name.
+        throw notThere(fileSystem, path, e);
       }
-      return new RawInput(in, path);
-    } catch (FileNotFoundException e) {
-      // A local file without permission is reported so too, in brackets after its name.
-      String reason =
-          Storage.of(configuration, path).exists(path) ? Problem.UNREADABLE : Problem.MISSING_FILE;
-      throw new OpeningException(new Problem(reason, String.valueOf(e.getMessage())));
-    } catch (AccessControlException e) {
-      throw new OpeningException(new Problem(Problem.UNREADABLE, String.valueOf(e.getMessage())));
+    } catch (IOException e) {
+      throw new Failure(path, e);
     }
+  }
+
+  /**
+   * Opens a file that was listed, so that it has to be there.
+   *
+   * @throws Failure when it cannot be opened
+   */
+  static RawInput openListed(Configuration configuration, Path path, long from) {
+    try {
+      return open(configuration, path, from);
+    } catch (OpeningException e) {
+      throw new Failure(path, new FileNotFoundException(e.problem().detail()));
+    }
+  }
+
+  private static RawInput at(FSDataInputStream in, Path path, long from) throws IOException {
+    if (from > 0) {
+      try {
+        in.seek(from);
+      } catch (IOException e) {
+        in.close();
+        throw e;
+      }
+    }
+    return new RawInput(in, path);
+  }
+
+  private static OpeningException notThere(
+      FileSystem fileSystem, Path path, FileNotFoundException cause) throws IOException {
+    String detail = String.valueOf(cause.getMessage());
+    FileStatus status;
+    try {
+      status = fileSystem.getFileStatus(path);
+    } catch (FileNotFoundException e) {
+      return new OpeningException(new Problem(Problem.MISSING_FILE, detail));
+    }
+    if (status.isDirectory()) {
+      return new OpeningException(new Problem(Problem.UNREADABLE, detail));
+    }
+    throw cause;
   }
 
   @Override
@@ -82,7 +122,7 @@ final class RawInput extends FilterInputStream {
     }
   }
 
-  /** A file that is not there or may not be read. */
+  /** A file that is not there, or is a folder. */
   static final class OpeningException extends Exception {
     private static final long serialVersionUID = 1L;
 

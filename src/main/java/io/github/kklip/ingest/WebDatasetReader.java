@@ -9,7 +9,6 @@ import io.github.kklip.ingest.Member.Picture;
 import io.github.kklip.store.Storage;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
-import java.io.FileNotFoundException;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -46,17 +45,13 @@ record WebDatasetReader(String captionField, Settings.Ingest limits) implements 
   public List<Unit> plan(Configuration configuration, Unit file) throws IOException {
     Path path = new Path(file.path());
     long piece = limits.splitBytes();
-    try {
-      if (Storage.of(configuration, path).getFileStatus(path).getLen() < 2 * piece) {
-        return List.of(file);
-      }
-    } catch (FileNotFoundException e) {
+    if (Storage.of(configuration, path).getFileStatus(path).getLen() < 2 * piece) {
       return List.of(file);
     }
     List<Unit> units = new ArrayList<>();
     long from = 0;
     long members = 0;
-    try (RawInput raw = RawInput.open(configuration, path, 0);
+    try (RawInput raw = RawInput.openListed(configuration, path, 0);
         TarReader tar = new TarReader(new BufferedInputStream(raw, HEADERS_BUFFER), 0)) {
       String last = "";
       for (TarReader.Entry entry = tar.next(); entry != null; entry = tar.next()) {
@@ -69,7 +64,7 @@ record WebDatasetReader(String captionField, Settings.Ingest limits) implements 
         last = key;
         members++;
       }
-    } catch (IOException | RawInput.OpeningException e) {
+    } catch (IOException e) {
       // Compressed or damaged: reading the last piece, to the archive's end, tells which.
       LOG.debug("Cannot look further into {}", file.path(), e);
     }
@@ -79,12 +74,7 @@ record WebDatasetReader(String captionField, Settings.Ingest limits) implements 
 
   @Override
   public Members open(Configuration configuration, Unit unit) throws IOException {
-    RawInput raw;
-    try {
-      raw = RawInput.open(configuration, new Path(unit.path()), unit.from());
-    } catch (RawInput.OpeningException e) {
-      return Members.of(Member.problem("", e.problem().reason(), e.problem().detail()));
-    }
+    RawInput raw = RawInput.openListed(configuration, new Path(unit.path()), unit.from());
     try {
       return new Archive(raw, unit);
     } catch (IOException e) {

@@ -1,14 +1,12 @@
 package io.github.kklip.store;
 
 import java.io.Closeable;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.ParquetReadOptions;
 import org.apache.parquet.column.ColumnDescriptor;
@@ -17,9 +15,6 @@ import org.apache.parquet.column.impl.ColumnReadStoreImpl;
 import org.apache.parquet.column.page.PageReadStore;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.metadata.BlockMetaData;
-import org.apache.parquet.hadoop.util.HadoopStreams;
-import org.apache.parquet.io.InputFile;
-import org.apache.parquet.io.SeekableInputStream;
 import org.apache.parquet.io.api.Converter;
 import org.apache.parquet.io.api.GroupConverter;
 import org.apache.parquet.io.api.PrimitiveConverter;
@@ -42,18 +37,18 @@ public final class RowGroupReader implements Closeable {
   /**
    * Opens a file and reads its footer.
    *
-   * @throws IOException when there is no such file, or it is not a whole Parquet file
+   * @throws java.io.FileNotFoundException when there is no such file
+   * @throws DamagedFileException when it is not a whole Parquet file
+   * @throws IOException when the storage fails
    */
   public static RowGroupReader open(Configuration configuration, Path path) throws IOException {
+    ParquetReadOptions options =
+        ParquetReadOptions.builder().usePageChecksumVerification(true).build();
+    StoredParquet file = new StoredParquet(configuration, path);
     try {
-      ParquetReadOptions options =
-          ParquetReadOptions.builder().usePageChecksumVerification(true).build();
-      return new RowGroupReader(
-          path, ParquetFileReader.open(new Input(configuration, path), options));
-    } catch (FileNotFoundException e) {
-      throw e;
+      return new RowGroupReader(path, ParquetFileReader.open(file, options));
     } catch (IOException | RuntimeException e) {
-      throw damaged(path, e);
+      throw failure(path, e);
     }
   }
 
@@ -90,7 +85,8 @@ public final class RowGroupReader implements Closeable {
   /**
    * Reads the columns of {@code requested}, a part of {@link #schema}, of one row group.
    *
-   * @throws IOException when the group is damaged
+   * @throws DamagedFileException when the group is damaged
+   * @throws IOException when the storage fails
    */
   public Columns read(int group, MessageType requested) throws IOException {
     try {
@@ -103,7 +99,7 @@ public final class RowGroupReader implements Closeable {
               pages, Blank.of(requested), requested, file.getFileMetaData().getCreatedBy()),
           Math.toIntExact(pages.getRowCount()));
     } catch (IOException | RuntimeException e) {
-      throw damaged(path, e);
+      throw failure(path, e);
     }
   }
 
@@ -112,8 +108,14 @@ public final class RowGroupReader implements Closeable {
     file.close();
   }
 
-  static IOException damaged(Path path, Exception cause) {
-    return new IOException(
+  /** A failure of the storage as it is, also from within the decoder's; all else is damage. */
+  private static IOException failure(Path path, Exception cause) {
+    for (Throwable e = cause; e != null; e = e.getCause()) {
+      if (e instanceof StoredParquet.StorageFailure failure) {
+        return failure;
+      }
+    }
+    return new DamagedFileException(
         "Cannot read "
             + path
             + " because it is not a whole Parquet file: "
@@ -253,7 +255,7 @@ public final class RowGroupReader implements Closeable {
           values.add(cell.read(reader, isDefined(reader)));
         }
       } catch (RuntimeException e) {
-        throw damaged(path, e);
+        throw failure(path, e);
       }
       return values;
     }
@@ -289,21 +291,5 @@ public final class RowGroupReader implements Closeable {
 
     @Override
     public void end() {}
-  }
-
-  private record Input(Configuration configuration, Path path) implements InputFile {
-    @Override
-    public long getLength() throws IOException {
-      return fileSystem().getFileStatus(path).getLen();
-    }
-
-    @Override
-    public SeekableInputStream newStream() throws IOException {
-      return HadoopStreams.wrap(fileSystem().open(path));
-    }
-
-    private FileSystem fileSystem() throws IOException {
-      return Storage.of(configuration, path);
-    }
   }
 }

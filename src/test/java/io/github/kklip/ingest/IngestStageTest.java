@@ -16,6 +16,7 @@ import io.github.kklip.store.RejectReader;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import java.io.ByteArrayOutputStream;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -32,6 +33,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
@@ -39,7 +42,9 @@ import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSInputStream;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.security.AccessControlException;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -48,6 +53,9 @@ import org.junit.jupiter.api.io.TempDir;
 @ExtendWith(LocalSpark.class)
 class IngestStageTest {
   @TempDir Path folder;
+
+  /** Datasets that were made beside the one called data. */
+  private int others;
 
   @Test
   void aFolderGivesItsImagesWithTextsAndCountsTheRest() throws IOException {
@@ -536,6 +544,147 @@ class IngestStageTest {
 
     FailingStore.failing = false;
     assertThat(ingest(source).pairs()).isEqualTo(1);
+  }
+
+  /** Whichever time the store fails, and however: nothing is rejected for it or taken as read. */
+  @Test
+  void aStoreThatFailsOnceLosesNoRow() throws IOException {
+    LocalSpark.get()
+        .hadoopConfiguration()
+        .setClass("fs.flaky.impl", FlakyStore.class, RawLocalFileSystem.class);
+    try (InputStream golden =
+        IngestStageTest.class.getResourceAsStream("/golden/ingest/img2dataset.parquet")) {
+      file("in/a.parquet", golden.readAllBytes());
+    }
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    file("in/f/a.png", png(1));
+    file("in/f/a.txt", text("one"));
+    file("in/t.csv", text("filepath,title\nf/a.png,one\n"));
+    Map<String, String> formats =
+        Map.of("parquet", "a.parquet", "webdataset", "a.tar", "folder", "f", "csv", "t.csv");
+    for (Map.Entry<String, String> format : formats.entrySet()) {
+      String source =
+          "ingest.sources=[{format = %s, path = \"flaky://b%s\"}]"
+              .formatted(format.getKey(), folder.resolve("in").resolve(format.getValue()));
+      failAtEachOperation(source, () -> new IOException("the store is away"));
+      FlakyStore.reads = false;
+      failAtEachOperation(source, () -> new FileNotFoundException("the store has lost it"));
+      failAtEachOperation(source, () -> new AccessControlException("the store refuses"));
+      FlakyStore.reads = true;
+    }
+  }
+
+  private void failAtEachOperation(String source, Supplier<IOException> failure)
+      throws IOException {
+    FlakyStore.failure = failure;
+    int failed = 0;
+    while (true) {
+      String data = "data-" + others++;
+      FlakyStore.left.set(failed);
+      IngestResult result;
+      try {
+        result = ingestTo(data, source);
+      } catch (Exception e) {
+        assertThat(e)
+            .hasStackTraceContaining("Cannot read flaky://b" + folder.resolve("in"))
+            .hasStackTraceContaining(
+                "because the file system failed: " + failure.get().getMessage());
+        assertThat(folder.resolve(data).resolve("manifest.json")).doesNotExist();
+        assertThat(folder.resolve(data).resolve("sources")).doesNotExist();
+        failed++;
+        continue;
+      }
+      assertThat(FlakyStore.left.get()).as("operations that were left").isNotNegative();
+      assertThat(failed).isPositive();
+      assertThat(result.pairs()).isPositive();
+      assertThat(result.reasons()).doesNotContainKeys("unreadable", "missing-file", "cut-short");
+      return;
+    }
+  }
+
+  /** A store that does some operations, and then none. */
+  public static final class FlakyStore extends RawLocalFileSystem {
+    static final AtomicInteger left = new AtomicInteger();
+    static volatile Supplier<IOException> failure;
+
+    /** Whether reading counts too, or only opening. */
+    static volatile boolean reads = true;
+
+    @Override
+    public URI getUri() {
+      return URI.create("flaky://b");
+    }
+
+    /** The local one asks for permissions, which is not possible under another scheme. */
+    @Override
+    public FileStatus[] listStatus(org.apache.hadoop.fs.Path path) throws IOException {
+      return Arrays.stream(super.listStatus(path))
+          .map(
+              s ->
+                  new FileStatus(
+                      s.getLen(),
+                      s.isDirectory(),
+                      1,
+                      1 << 20,
+                      s.getModificationTime(),
+                      s.getPath()))
+          .toArray(FileStatus[]::new);
+    }
+
+    static void count() throws IOException {
+      if (left.getAndDecrement() <= 0) {
+        throw failure.get();
+      }
+    }
+
+    @Override
+    public FSDataInputStream open(org.apache.hadoop.fs.Path path, int bufferSize)
+        throws IOException {
+      count();
+      return new FSDataInputStream(new Flaky(super.open(path, bufferSize)));
+    }
+  }
+
+  private static final class Flaky extends FSInputStream {
+    private final FSDataInputStream in;
+
+    Flaky(FSDataInputStream in) {
+      this.in = in;
+    }
+
+    @Override
+    public int read() throws IOException {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
+    }
+
+    @Override
+    public int read(byte[] into, int offset, int length) throws IOException {
+      if (FlakyStore.reads) {
+        FlakyStore.count();
+      }
+      return in.read(into, offset, length);
+    }
+
+    @Override
+    public void seek(long to) throws IOException {
+      in.seek(to);
+    }
+
+    @Override
+    public long getPos() throws IOException {
+      return in.getPos();
+    }
+
+    @Override
+    public boolean seekToNewSource(long target) {
+      return false;
+    }
+
+    @Override
+    public void close() throws IOException {
+      in.close();
+    }
   }
 
   /** A store that lists its files and, for a time, fails to give their bytes. */
