@@ -56,7 +56,8 @@ final class SparkSessions {
     conf.setIfMissing("spark.executor.extraClassPath", classPath);
     String logging = System.getProperty("log4j2.configurationFile");
     if (logging != null) {
-      conf.setIfMissing("spark.executor.extraJavaOptions", "-Dlog4j2.configurationFile=" + logging);
+      conf.setIfMissing(
+          "spark.executor.extraJavaOptions", quoted("-Dlog4j2.configurationFile=" + logging));
     }
     conf.setIfMissing("spark.ui.enabled", "false");
     conf.setIfMissing("spark.driver.host", "127.0.0.1");
@@ -68,5 +69,10 @@ final class SparkSessions {
       throw new IllegalStateException(
           "Cannot start executor processes because SPARK_HOME is not set. Start the job by spark-jobs/kklip, which sets it, or give --master local[*].");
     }
+  }
+
+  /** One option as Spark takes it apart: it ends at a space outside of quotes. */
+  static String quoted(String option) {
+    return '"' + option.replace("\\", "\\\\").replace("\"", "\\\"") + '"';
   }
 }
