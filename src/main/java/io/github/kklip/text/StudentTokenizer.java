@@ -48,7 +48,8 @@ public final class StudentTokenizer implements AutoCloseable {
    * @throws TokenizerException when it is missing, unreadable or not in CLIP's form
    */
   public static StudentTokenizer load(Path folder) {
-    return load(folder.toUri().toString(), new Configuration(false));
+    // Not the URI as text, in which spaces are escaped: Hadoop would take the escapes for names.
+    return load(new org.apache.hadoop.fs.Path(folder.toUri()).toString(), new Configuration(false));
   }
 
   /** As {@link #load(Path)}, from any file system that Hadoop knows. */

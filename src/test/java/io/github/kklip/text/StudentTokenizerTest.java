@@ -105,11 +105,20 @@ class StudentTokenizerTest {
   }
 
   @Test
+  void loadsAFolderWithSpacesInItsName() throws IOException {
+    Path spaces = Files.createDirectory(folder.resolve("100% a tokenizer"));
+    Files.copy(folder.resolve("tokenizer.json"), spaces.resolve("tokenizer.json"));
+    try (StudentTokenizer loaded = StudentTokenizer.load(spaces)) {
+      assertThatCode(() -> loaded.checkFits(600, END)).doesNotThrowAnyException();
+    }
+  }
+
+  @Test
   void refusesFoldersThatAreNoClipTokenizer() throws IOException {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> StudentTokenizer.load(empty))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining("there is no tokenizer.json in its folder: " + empty.toUri());
+        .hasMessageContaining("there is no tokenizer.json in its folder: file:" + empty);
 
     ObjectNode json = (ObjectNode) TokenizerGolden.read("text/clip/tokenizer.json");
     json.putNull("post_processor");
