@@ -7,8 +7,8 @@ import io.github.kklip.config.SplitMix64;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
-import io.github.kklip.model.Pass;
 import io.github.kklip.model.Tokens;
+import io.github.kklip.model.TowerPass;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.tensor.ElementType;
@@ -93,8 +93,9 @@ final class TrainWorker implements Worker {
       List<int[]> captions = captions(config.text());
       long start = System.nanoTime();
       model.parameters().zeroGradients();
-      try (Pass text = model.textPass(step, Tokens.of(step, config.text(), captions), recompute);
-          Pass image = model.imagePass(step, pixels, recompute)) {
+      try (TowerPass text =
+              model.textPass(step, Tokens.of(step, config.text(), captions), recompute);
+          TowerPass image = model.imagePass(step, pixels, recompute)) {
         Losses.Result result =
             losses.compute(
                 step,

@@ -1,5 +1,10 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.tcp.Handshake;
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.config.Settings;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -263,7 +268,7 @@ public final class AllReduceBench {
               transport,
               Boolean.toString(encrypted)));
     }
-    group.tell("5a".repeat(Communicator.SECRET_BYTES));
+    group.tell("5a".repeat(Handshake.SECRET_BYTES));
     List<String> ports = new ArrayList<>();
     for (BufferedReader output : group.outputs) {
       ports.add(output.readLine());
@@ -283,15 +288,15 @@ public final class AllReduceBench {
         Arrays.stream(in.readLine().split(" ", -1))
             .map(port -> new Peer("127.0.0.1", Integer.parseInt(port)))
             .toList();
-    Wiring wiring =
-        new Wiring(
+    TransportOptions wiring =
+        new TransportOptions(
             Settings.Transport.valueOf(args[2]),
-            Wiring.SHARED_FOLDER,
+            TransportOptions.SHARED_FOLDER,
             Boolean.parseBoolean(args[3]));
     Map<Integer, ByteBuffer> buffers = new LinkedHashMap<>();
     try (Collective collective =
         Communicator.connect(
-            listener, rank, peers, secret, new Limits(LIMIT, LIMIT, LIMIT), wiring)) {
+            listener, rank, peers, secret, new Timeouts(LIMIT, LIMIT, LIMIT), wiring)) {
       for (String line = in.readLine(); line != null; line = in.readLine()) {
         String[] words = line.split(" ", -1);
         int size = Integer.parseInt(words[0]);

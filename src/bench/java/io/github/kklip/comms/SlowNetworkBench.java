@@ -1,5 +1,10 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.tcp.Handshake;
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.config.Settings;
 import java.io.IOException;
 import java.io.InputStream;
@@ -32,8 +37,8 @@ import java.util.concurrent.locks.LockSupport;
  * for N ranks, S bytes, latency a and bandwidth B of a link: what docs/scale.md predicts with.
  */
 public final class SlowNetworkBench {
-  private static final Limits LIMITS =
-      new Limits(Duration.ofMinutes(1), Duration.ofMinutes(1), Duration.ofMinutes(1));
+  private static final Timeouts LIMITS =
+      new Timeouts(Duration.ofMinutes(1), Duration.ofMinutes(1), Duration.ofMinutes(1));
   private static final int ROUNDS = 5;
 
   private SlowNetworkBench() {}
@@ -95,10 +100,10 @@ public final class SlowNetworkBench {
   }
 
   private static double rank(RingListener listener, int rank, List<Peer> peers, int size) {
-    Wiring wiring = new Wiring(Settings.Transport.TCP, "", false);
+    TransportOptions wiring = new TransportOptions(Settings.Transport.TCP, "", false);
     try (Collective collective =
         Communicator.connect(
-            listener, rank, peers, new byte[Communicator.SECRET_BYTES], LIMITS, wiring)) {
+            listener, rank, peers, new byte[Handshake.SECRET_BYTES], LIMITS, wiring)) {
       ByteBuffer buffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
       double[] seconds = new double[ROUNDS];
       for (int round = 0; round < ROUNDS; round++) {

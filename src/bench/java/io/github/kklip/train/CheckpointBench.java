@@ -4,15 +4,23 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Communicator;
-import io.github.kklip.comms.Limits;
-import io.github.kklip.comms.Peer;
-import io.github.kklip.comms.RingListener;
 import io.github.kklip.comms.SoloCollective;
-import io.github.kklip.comms.Wiring;
+import io.github.kklip.comms.TransportOptions;
+import io.github.kklip.comms.tcp.Handshake;
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.config.Settings;
-import io.github.kklip.store.Json;
+import io.github.kklip.store.publication.Json;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
+import io.github.kklip.train.checkpoint.CheckpointStore;
+import io.github.kklip.train.checkpoint.CheckpointWriter;
+import io.github.kklip.train.checkpoint.TrainState;
+import io.github.kklip.train.data.PairLoader;
+import io.github.kklip.train.data.TrainImages;
+import io.github.kklip.train.plan.SampleOrder;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -77,8 +85,8 @@ public final class CheckpointBench {
 
   /** Two ranks as threads, in shared memory. */
   private static Map<String, Object> sharded(TrainPlan plan, int rounds) throws Exception {
-    byte[] secret = new byte[Communicator.SECRET_BYTES];
-    Limits limits = new Limits(LIMIT, LIMIT, LIMIT);
+    byte[] secret = new byte[Handshake.SECRET_BYTES];
+    Timeouts limits = new Timeouts(LIMIT, LIMIT, LIMIT);
     RingListener[] listeners = new RingListener[2];
     List<Peer> peers = new ArrayList<>();
     for (int rank = 0; rank < 2; rank++) {
@@ -95,7 +103,7 @@ public final class CheckpointBench {
                 () -> {
                   try (Collective collective =
                       Communicator.connect(
-                          listeners[rank], rank, peers, secret, limits, Wiring.AUTO)) {
+                          listeners[rank], rank, peers, secret, limits, TransportOptions.AUTO)) {
                     return pause(plan, collective, rounds);
                   }
                 }));

@@ -1,13 +1,14 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 
 /**
  * What the ranks of a training job do together. All ranks call the same operations in the same
  * order with the same types and counts; operations run one after the other on a thread of the
- * collective, so that the caller goes on computing until it awaits the {@link Pending}.
+ * collective, so that the caller goes on computing until it awaits the {@link Work}.
  *
  * <p>Every operation works in place on the bytes from a buffer's position to its limit, which stay
  * as they are. The elements lie in native byte order; direct buffers are not copied. Until the
@@ -35,26 +36,26 @@ public interface Collective extends AutoCloseable {
   }
 
   /** Replaces every element by its sum over all ranks. */
-  Pending allReduce(ByteBuffer buffer, ElementType type);
+  Work allReduce(ByteBuffer buffer, ElementType type);
 
   /**
    * Sums over all ranks, each rank getting its own part. The buffer holds the parts of all ranks
    * one after the other, part r of {@code counts[r]} elements. Afterwards part {@code rank()} holds
    * the sums and the other parts hold nothing of use.
    */
-  Pending reduceScatter(ByteBuffer buffer, ElementType type, int... counts);
+  Work reduceScatter(ByteBuffer buffer, ElementType type, int... counts);
 
   /**
    * Gathers the parts of all ranks, each rank having filled its own. The layout is that of {@link
    * #reduceScatter}.
    */
-  Pending allGather(ByteBuffer buffer, ElementType type, int... counts);
+  Work allGather(ByteBuffer buffer, ElementType type, int... counts);
 
   /** Replaces the buffer's bytes by those of rank {@code root}. */
-  Pending broadcast(ByteBuffer buffer, int root);
+  Work broadcast(ByteBuffer buffer, int root);
 
   /** Done when every rank has come to this operation. */
-  Pending barrier();
+  Work barrier();
 
   /**
    * Returns while the ranks can work together. To be called before anything is published: a rank
@@ -84,19 +85,5 @@ public interface Collective extends AutoCloseable {
     double[] sums = new double[values.length];
     buffer.asDoubleBuffer().get(sums);
     return sums;
-  }
-
-  /**
-   * The counts of parts as equal as can be: the first {@code elements % parts} have one more.
-   *
-   * @return one count for each part, in order
-   */
-  static int[] evenCounts(int elements, int parts) {
-    int[] counts = new int[parts];
-    Arrays.fill(counts, elements / parts);
-    for (int i = 0; i < elements % parts; i++) {
-      counts[i]++;
-    }
-    return counts;
   }
 }

@@ -1,5 +1,21 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.memory.Sharing;
+import io.github.kklip.comms.nccl.Nccl;
+import io.github.kklip.comms.tcp.Handshake;
+import io.github.kklip.comms.tcp.NeighbourWatch;
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.Rendezvous;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.tcp.TcpRing;
+import io.github.kklip.comms.tcp.Wire;
+import io.github.kklip.comms.transport.Closing;
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Liveness;
+import io.github.kklip.comms.transport.Operation;
+import io.github.kklip.comms.transport.Timeouts;
+import io.github.kklip.comms.transport.Transport;
 import io.github.kklip.config.Settings;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -23,9 +39,6 @@ import org.slf4j.LoggerFactory;
  * share memory, and choose the transport; a thread of its own carries out the operations.
  */
 public final class Communicator implements Collective {
-  /** Length of the job's secret. */
-  public static final int SECRET_BYTES = 32;
-
   private static final Logger LOG = LoggerFactory.getLogger(Communicator.class);
 
   /** How long a closed data connection waits for the watch to say why. */
@@ -40,7 +53,7 @@ public final class Communicator implements Collective {
 
   private final int rank;
   private final List<Peer> peers;
-  private final Limits limits;
+  private final Timeouts limits;
   private final Guard guard = new Guard();
   private final TcpRing ring;
   private final NeighbourWatch watch;
@@ -60,7 +73,7 @@ public final class Communicator implements Collective {
   private Communicator(
       int rank,
       List<Peer> peers,
-      Limits limits,
+      Timeouts limits,
       Wire toNext,
       Wire fromPrevious,
       Wire controlNext,
@@ -83,7 +96,8 @@ public final class Communicator implements Collective {
    * @param listener this rank's open port; it is closed when all are connected, or on failure
    * @param rank this rank
    * @param peers where every rank listens, in order of rank
-   * @param secret {@value #SECRET_BYTES} random bytes that only the ranks of this attempt know
+   * @param secret {@value Handshake#SECRET_BYTES} random bytes that only the ranks of this attempt
+   *     know
    * @throws CollectiveException when a neighbour cannot be reached in time, or the ranks cannot be
    *     connected as {@code wiring} wants
    */
@@ -92,8 +106,8 @@ public final class Communicator implements Collective {
       int rank,
       List<Peer> peers,
       byte[] secret,
-      Limits limits,
-      Wiring wiring) {
+      Timeouts limits,
+      TransportOptions wiring) {
     if (peers.size() == 1) {
       listener.close();
       return new SoloCollective();
@@ -102,8 +116,8 @@ public final class Communicator implements Collective {
     int next = Math.floorMod(rank + 1, peers.size());
     Handshake handshake = new Handshake(secret, peers.size());
     RingListener.Calls calls = listener.accept(handshake, rank, wiring.encrypted());
-    Meeting meeting =
-        new Meeting(handshake, calls, rank, peers, wiring.encrypted(), limits.rendezvous());
+    Rendezvous meeting =
+        new Rendezvous(handshake, calls, rank, peers, wiring.encrypted(), limits.rendezvous());
     Wire data = null;
     Wire control = null;
     Communicator communicator = null;
@@ -145,7 +159,7 @@ public final class Communicator implements Collective {
   }
 
   /** Takes the fastest transport that works; all ranks come to the same. */
-  private void choose(Meeting meeting, Wiring wiring) throws IOException {
+  private void choose(Rendezvous meeting, TransportOptions wiring) throws IOException {
     boolean required = wiring.transport() == Settings.Transport.NCCL;
     if (required && wiring.encrypted()) {
       throw CollectiveException.primary(
@@ -172,7 +186,7 @@ public final class Communicator implements Collective {
   }
 
   /** The fastest transport between the memories of the hosts. */
-  private Transport host(Meeting meeting, Wiring wiring) throws IOException {
+  private Transport host(Rendezvous meeting, TransportOptions wiring) throws IOException {
     Sharing.Result found =
         new Sharing(ring, rank, size(), guard).find(Path.of(wiring.sharedFolder()));
     List<int[]> machines = found.machines();
@@ -200,7 +214,7 @@ public final class Communicator implements Collective {
     return new Hierarchy(machines, ring, found.local(), lane, machines.get(mine).length, place);
   }
 
-  private TcpRing lane(Meeting meeting, List<int[]> machines, int mine, int place)
+  private TcpRing lane(Rendezvous meeting, List<int[]> machines, int mine, int place)
       throws IOException {
     int[] members = machines.stream().mapToInt(m -> m[place]).toArray();
     int next = members[(mine + 1) % members.length];
@@ -236,31 +250,31 @@ public final class Communicator implements Collective {
   }
 
   @Override
-  public Pending allReduce(ByteBuffer buffer, ElementType type) {
+  public Work allReduce(ByteBuffer buffer, ElementType type) {
     return submit(Operation.allReduce(buffer, type, size()));
   }
 
   @Override
-  public Pending reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
+  public Work reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
     return submit(Operation.reduceScatter(buffer, type, size(), counts));
   }
 
   @Override
-  public Pending allGather(ByteBuffer buffer, ElementType type, int... counts) {
+  public Work allGather(ByteBuffer buffer, ElementType type, int... counts) {
     return submit(Operation.allGather(buffer, type, size(), counts));
   }
 
   @Override
-  public Pending broadcast(ByteBuffer buffer, int root) {
+  public Work broadcast(ByteBuffer buffer, int root) {
     return submit(Operation.broadcast(buffer, root, size()));
   }
 
   @Override
-  public Pending barrier() {
+  public Work barrier() {
     return submit(Operation.barrier(size()));
   }
 
-  private Pending submit(Operation operation) {
+  private Work submit(Operation operation) {
     synchronized (queue) {
       if (closed) {
         throw new IllegalStateException(
@@ -376,7 +390,7 @@ public final class Communicator implements Collective {
   }
 
   /** What a rank says when an operation cannot go on. */
-  private final class Guard implements Vigil {
+  private final class Guard implements Liveness {
     @Override
     public void check() {
       if (failure.isDone()) {
@@ -497,7 +511,7 @@ public final class Communicator implements Collective {
   }
 
   /** An operation in the queue. */
-  private final class Queued implements Pending {
+  private final class Queued implements Work {
     private final long number;
     private final Operation operation;
     private final CompletableFuture<Void> end;

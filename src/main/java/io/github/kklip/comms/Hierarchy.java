@@ -1,5 +1,12 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.memory.SharedMemory;
+import io.github.kklip.comms.tcp.TcpRing;
+import io.github.kklip.comms.transport.Closing;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Operation;
+import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.Transport;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
@@ -62,7 +69,7 @@ final class Hierarchy implements Transport {
     ByteBuffer buffer = operation.buffer();
     ElementType type = operation.type();
     int lanes = lanes(machines);
-    int[] even = Collective.evenCounts(buffer.remaining() / type.bytes(), lanes);
+    int[] even = Parts.evenCounts(buffer.remaining() / type.bytes(), lanes);
     int[] counts = Arrays.copyOf(even, ranksHere);
     if (local != null) {
       local.run(number, Operation.reduceScatter(buffer, type, ranksHere, counts));

@@ -1,5 +1,8 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Parts;
 import java.nio.ByteBuffer;
 
 /** The collective of a single rank: every sum is its own, and nothing is sent. */
@@ -22,30 +25,30 @@ public final class SoloCollective implements Collective {
   }
 
   @Override
-  public Pending allReduce(ByteBuffer buffer, ElementType type) {
+  public Work allReduce(ByteBuffer buffer, ElementType type) {
     return done();
   }
 
   @Override
-  public Pending reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
+  public Work reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
     Parts.of(buffer, type, counts, 1);
     return done();
   }
 
   @Override
-  public Pending allGather(ByteBuffer buffer, ElementType type, int... counts) {
+  public Work allGather(ByteBuffer buffer, ElementType type, int... counts) {
     Parts.of(buffer, type, counts, 1);
     return done();
   }
 
   @Override
-  public Pending broadcast(ByteBuffer buffer, int root) {
+  public Work broadcast(ByteBuffer buffer, int root) {
     Parts.checkRoot(root, 1);
     return done();
   }
 
   @Override
-  public Pending barrier() {
+  public Work barrier() {
     return done();
   }
 
@@ -64,9 +67,9 @@ public final class SoloCollective implements Collective {
   @Override
   public void close() {}
 
-  private Pending done() {
+  private Work done() {
     CollectiveException failure = aborted;
-    return new Pending() {
+    return new Work() {
       @Override
       public void await() {
         if (failure != null) {

@@ -1,12 +1,12 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.concept.NearestRows.Member;
+import io.github.kklip.kmeans.NearestRows.Member;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Pair;
-import io.github.kklip.store.PairReader;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.shards.PairReader;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;

@@ -1,11 +1,12 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.safetensors.Safetensors;
+import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.Publication;
-import io.github.kklip.store.Safetensors;
-import io.github.kklip.store.SafetensorsWriter;
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Publication;
+import io.github.kklip.store.publication.Storage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;

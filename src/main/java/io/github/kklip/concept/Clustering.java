@@ -2,6 +2,13 @@ package io.github.kklip.concept;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.Settings.KMeansMetric;
+import io.github.kklip.kmeans.CentreSums;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Lloyd;
+import io.github.kklip.kmeans.NearestRows;
+import io.github.kklip.kmeans.ParallelStart;
+import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.Totals;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -65,7 +72,7 @@ record Clustering(
             settings.iterations(),
             settings.tolerance());
     Centres centres = lloyd.centres();
-    Assignment last = Assignment.of(rows, totals, centres);
+    CentreSums last = CentreSums.of(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
     double inside = last.inertia(centres, totals.sumOfSquares());
     inertia.add(inside);

@@ -1,10 +1,10 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.eval.Chart;
-import io.github.kklip.eval.HtmlPage;
+import io.github.kklip.report.Chart;
+import io.github.kklip.report.HtmlPage;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.Publication;
+import io.github.kklip.store.publication.Publication;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;

@@ -1,9 +1,12 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Distances;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
-import io.github.kklip.store.PairReader;
 import io.github.kklip.store.Shard;
+import io.github.kklip.store.shards.PairReader;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;

@@ -1,10 +1,12 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.store.LabelReader;
-import io.github.kklip.store.LabelWriter;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Distances;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
-import io.github.kklip.store.VectorReader;
+import io.github.kklip.store.shards.LabelReader;
+import io.github.kklip.store.shards.LabelWriter;
+import io.github.kklip.store.shards.VectorReader;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;

@@ -1,5 +1,10 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Distances;
+import io.github.kklip.kmeans.Fold;
+import io.github.kklip.kmeans.Rows;
 import java.io.Serializable;
 
 /**

@@ -1,5 +1,11 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Distances;
+import io.github.kklip.kmeans.Fold;
+import io.github.kklip.kmeans.Grid;
+import io.github.kklip.kmeans.Rows;
 import java.util.Arrays;
 
 /** Mean probability of a row's most probable concept, of its second, and so on. */

@@ -1,5 +1,12 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Distances;
+import io.github.kklip.kmeans.Row;
+import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.Sample;
+import io.github.kklip.kmeans.Totals;
 import java.util.List;
 
 /**

@@ -1,5 +1,10 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Distances;
+import io.github.kklip.kmeans.Fold;
+import io.github.kklip.kmeans.Rows;
 import io.github.kklip.store.Shard;
 import java.util.Iterator;
 import java.util.List;
@@ -11,7 +16,7 @@ import org.apache.spark.resource.ResourceInformation;
 import org.apache.spark.storage.StorageLevel;
 
 /** Rows that the executors of a cluster keep: read once, in memory, on disk where that is full. */
-final class SparkRows implements Rows {
+public final class SparkRows implements Rows {
   /** Parts that the driver merges by itself: to set up a tree takes as long as a small pass. */
   private static final int FEW = 4;
 
@@ -28,16 +33,18 @@ final class SparkRows implements Rows {
   }
 
   /** Parts that spill one by one when memory is short, and as many for each core. */
-  static int partitions(long bytes, int cores) {
+  public static int partitions(long bytes, int cores) {
     long wave = cores * PART_BYTES;
     return (int) (cores * Math.max(1, (bytes + wave - 1) / wave));
   }
 
   /**
+   * Rows that the executors read once and keep.
+   *
    * @param threads native threads of a task; 0: the cores that Spark gives it
    * @param partitions tasks of a pass; the result does not depend on it
    */
-  static SparkRows of(
+  public static SparkRows of(
       JavaSparkContext spark,
       VectorSource source,
       List<Shard> shards,
@@ -47,7 +54,7 @@ final class SparkRows implements Rows {
   }
 
   /** Rows that are kept nowhere: every pass reads the shards. */
-  static SparkRows passing(
+  public static SparkRows passing(
       JavaSparkContext spark,
       VectorSource source,
       List<Shard> shards,
@@ -64,7 +71,7 @@ final class SparkRows implements Rows {
   }
 
   /** Blocks from wherever they come. */
-  static SparkRows of(JavaSparkContext spark, JavaRDD<Block> blocks, int threads) {
+  public static SparkRows of(JavaSparkContext spark, JavaRDD<Block> blocks, int threads) {
     return new SparkRows(
         spark, blocks.setName("k-means rows").persist(StorageLevel.MEMORY_AND_DISK()), threads);
   }

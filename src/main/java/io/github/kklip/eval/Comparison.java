@@ -1,5 +1,6 @@
 package io.github.kklip.eval;
 
+import io.github.kklip.report.HtmlPage;
 import java.io.IOException;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;

@@ -2,6 +2,8 @@ package io.github.kklip.eval;
 
 import io.github.kklip.eval.EvaluationResult.Classification;
 import io.github.kklip.eval.EvaluationResult.Direction;
+import io.github.kklip.report.Chart;
+import io.github.kklip.report.HtmlPage;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -3,7 +3,7 @@ package io.github.kklip.eval;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Storage;
 import java.io.BufferedReader;
 import java.io.FileNotFoundException;
 import java.io.IOException;

@@ -1,8 +1,8 @@
 package io.github.kklip.eval;
 
-import io.github.kklip.store.Storage;
-import io.github.kklip.train.Checkpoint;
-import io.github.kklip.train.CheckpointStore;
+import io.github.kklip.store.publication.Storage;
+import io.github.kklip.train.checkpoint.Checkpoint;
+import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,6 +1,8 @@
 package io.github.kklip.eval;
 
-import io.github.kklip.store.Publication;
+import io.github.kklip.report.Chart;
+import io.github.kklip.report.HtmlPage;
+import io.github.kklip.store.publication.Publication;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;

@@ -4,7 +4,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;

@@ -1,5 +1,6 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
 import java.io.ByteArrayInputStream;

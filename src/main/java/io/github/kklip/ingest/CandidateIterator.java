@@ -1,5 +1,8 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.ingest.sources.Member;
+import io.github.kklip.ingest.sources.Members;
+import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.store.Split;
 import java.io.IOException;
 import java.io.UncheckedIOException;

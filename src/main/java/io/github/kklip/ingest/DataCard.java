@@ -1,17 +1,17 @@
 package io.github.kklip.ingest;
 
-import io.github.kklip.eval.Chart;
-import io.github.kklip.eval.HtmlPage;
 import io.github.kklip.image.Thumbnail;
+import io.github.kklip.report.Chart;
+import io.github.kklip.report.HtmlPage;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Pair;
-import io.github.kklip.store.PairReader;
-import io.github.kklip.store.PortableConfiguration;
-import io.github.kklip.store.Publication;
 import io.github.kklip.store.Reject;
-import io.github.kklip.store.RejectReader;
 import io.github.kklip.store.Shard;
+import io.github.kklip.store.publication.PortableConfiguration;
+import io.github.kklip.store.publication.Publication;
+import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.RejectReader;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.Serializable;

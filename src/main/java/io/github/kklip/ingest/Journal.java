@@ -1,8 +1,10 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.ingest.sources.Problem;
+import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.store.Identity;
-import io.github.kklip.store.Json;
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;

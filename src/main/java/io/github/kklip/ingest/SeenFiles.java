@@ -1,8 +1,8 @@
 package io.github.kklip.ingest;
 
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.Publication;
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Publication;
+import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;

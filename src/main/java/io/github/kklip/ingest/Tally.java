@@ -1,6 +1,7 @@
 package io.github.kklip.ingest;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.Split;
 import java.util.ArrayList;

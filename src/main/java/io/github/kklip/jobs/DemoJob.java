@@ -5,7 +5,7 @@ import io.github.kklip.eval.Comparison;
 import io.github.kklip.eval.Evaluation;
 import io.github.kklip.eval.EvaluationResult;
 import io.github.kklip.eval.History;
-import io.github.kklip.ingest.SyntheticClasses;
+import io.github.kklip.ingest.sources.SyntheticClasses;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.teacher.RandomLlama;
 import java.io.IOException;

@@ -1,7 +1,7 @@
 package io.github.kklip.jobs;
 
-import io.github.kklip.cluster.Checkup;
-import io.github.kklip.cluster.Doctor;
+import io.github.kklip.launch.Checkup;
+import io.github.kklip.launch.Doctor;
 import java.util.LinkedHashMap;
 import java.util.Map;
 

@@ -1,6 +1,6 @@
 package io.github.kklip.jobs;
 
-import io.github.kklip.cluster.EmbedStage;
+import io.github.kklip.embed.EmbedStage;
 import java.util.LinkedHashMap;
 import java.util.Map;
 

@@ -1,6 +1,6 @@
 package io.github.kklip.jobs;
 
-import io.github.kklip.cluster.TrainStage;
+import io.github.kklip.launch.TrainStage;
 import io.github.kklip.train.TrainResult;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -1,12 +1,12 @@
 package io.github.kklip.ml;
 
-import io.github.kklip.cluster.TaskPlace;
 import io.github.kklip.eval.Embedder;
 import io.github.kklip.eval.ModelSource;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
-import io.github.kklip.store.PortableConfiguration;
+import io.github.kklip.store.publication.PortableConfiguration;
+import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.text.StudentTokenizer;
 import java.io.IOException;
 import java.util.ArrayList;

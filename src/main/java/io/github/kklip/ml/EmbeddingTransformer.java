@@ -1,6 +1,6 @@
 package io.github.kklip.ml;
 
-import io.github.kklip.cluster.TaskPlace;
+import io.github.kklip.tasks.TaskPlace;
 import java.io.IOException;
 import java.io.Serializable;
 import java.io.UncheckedIOException;

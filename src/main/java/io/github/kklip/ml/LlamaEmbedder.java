@@ -1,9 +1,9 @@
 package io.github.kklip.ml;
 
-import io.github.kklip.cluster.TaskPlace;
 import io.github.kklip.config.Settings;
-import io.github.kklip.store.LocalCopy;
-import io.github.kklip.store.PortableConfiguration;
+import io.github.kklip.store.publication.LocalCopy;
+import io.github.kklip.store.publication.PortableConfiguration;
+import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.teacher.CaptionEmbedder;
 import io.github.kklip.teacher.SharedEmbedder;
 import io.github.kklip.teacher.TeacherFolder;

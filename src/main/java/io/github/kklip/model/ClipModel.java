@@ -249,13 +249,13 @@ public final class ClipModel implements AutoCloseable {
    * @param recompute keep only what enters each segment, and compute it again in the backward pass:
    *     less memory, a third more work
    */
-  public Pass textPass(NDManager manager, Tokens tokens, boolean recompute) {
-    return new Pass(manager, new TextTower(tokens), recompute);
+  public TowerPass textPass(NDManager manager, Tokens tokens, boolean recompute) {
+    return new TowerPass(manager, new TextTower(tokens), recompute);
   }
 
   /** Embeds images so that a gradient can go back; see {@link #textPass}. */
-  public Pass imagePass(NDManager manager, NDArray pixels, boolean recompute) {
-    return new Pass(manager, new ImageTower(checked(pixels)), recompute);
+  public TowerPass imagePass(NDManager manager, NDArray pixels, boolean recompute) {
+    return new TowerPass(manager, new ImageTower(checked(pixels)), recompute);
   }
 
   private NDArray checked(NDArray pixels) {

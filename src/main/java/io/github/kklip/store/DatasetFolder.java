@@ -1,5 +1,7 @@
 package io.github.kklip.store;
 
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;

@@ -5,7 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.config.Settings;
-import io.github.kklip.store.Safetensors;
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.tensor.TorchModule;

@@ -1,7 +1,7 @@
 package io.github.kklip.teacher;
 
 import io.github.kklip.config.Settings;
-import io.github.kklip.store.LocalCopy;
+import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.time.Duration;

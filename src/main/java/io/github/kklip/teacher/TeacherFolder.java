@@ -1,6 +1,6 @@
 package io.github.kklip.teacher;
 
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

@@ -1,6 +1,6 @@
 package io.github.kklip.text;
 
-import io.github.kklip.store.Storage;
+import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;

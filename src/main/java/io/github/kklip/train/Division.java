@@ -1,6 +1,6 @@
 package io.github.kklip.train;
 
-import io.github.kklip.comms.Collective;
+import io.github.kklip.comms.transport.Parts;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.FlatTensor;
 import java.util.ArrayList;
@@ -23,7 +23,7 @@ record Division(List<List<Stretch>> segments, List<Stretch> tail) {
   /** Elements {@code [from, from + length)} of the flat tensors, and each rank's part of them. */
   record Stretch(long from, int length) {
     int[] counts(int ranks) {
-      return Collective.evenCounts(length, ranks);
+      return Parts.evenCounts(length, ranks);
     }
 
     /** The part of one rank when the work on the stretch is divided. */

@@ -4,7 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.Pending;
+import io.github.kklip.comms.Work;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
@@ -24,9 +24,9 @@ final class FeatureExchange {
   private final int rows;
   private final int total;
   private final ElementType type;
-  private final io.github.kklip.comms.ElementType travelling;
+  private final io.github.kklip.comms.transport.ElementType travelling;
   private final ByteBuffer buffer;
-  private Pending pending;
+  private Work pending;
 
   /**
    * @param rows of each rank
@@ -35,7 +35,7 @@ final class FeatureExchange {
    */
   FeatureExchange(Collective collective, int[] rows, int width, ElementType type) {
     this.type = type;
-    travelling = io.github.kklip.comms.ElementType.valueOf(type.name());
+    travelling = io.github.kklip.comms.transport.ElementType.valueOf(type.name());
     this.collective = collective;
     this.width = width;
     this.rows = rows[collective.rank()];

@@ -5,15 +5,17 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.ElementType;
-import io.github.kklip.comms.Pending;
+import io.github.kklip.comms.Work;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Parts;
 import io.github.kklip.config.Settings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipModel;
-import io.github.kklip.model.Pass;
 import io.github.kklip.model.Tokens;
+import io.github.kklip.model.TowerPass;
 import io.github.kklip.store.Label;
 import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.data.Batch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -69,7 +71,7 @@ final class GradientStep implements AutoCloseable {
         new Losses(
             model, new Losses.Weights(weights.emb(), weights.concept(), weights.contrastive()));
     contrastive = weights.contrastive() > 0;
-    rows = Collective.evenCounts(settings.batch(), collective.size());
+    rows = Parts.evenCounts(settings.batch(), collective.size());
     own = rows[collective.rank()];
     offset = Arrays.stream(rows, 0, collective.rank()).sum();
     micro = settings.microBatch() == 0 ? own : Math.min(own, settings.microBatch());
@@ -111,7 +113,7 @@ final class GradientStep implements AutoCloseable {
    * @return the loss's parts over the global batch by name, and the sums of {@code extra}
    */
   Sums compute(NDManager scope, Batch batch, double... extra) {
-    Pending numbers = contrastive ? gatherImageNumbers(batch) : null;
+    Work numbers = contrastive ? gatherImageNumbers(batch) : null;
     NDArray pixels =
         onDevice(
             scope,
@@ -121,8 +123,8 @@ final class GradientStep implements AutoCloseable {
                 pixelShape(batch.rows()),
                 io.github.kklip.tensor.ElementType.FLOAT32));
     boolean whole = micro >= own;
-    Pass textPass = null;
-    Pass imagePass = null;
+    TowerPass textPass = null;
+    TowerPass imagePass = null;
     if (whole) {
       textPass = model.textPass(scope, tokens(scope, batch, 0, own), recompute);
       text.gather(textPass.features());
@@ -154,7 +156,7 @@ final class GradientStep implements AutoCloseable {
     text.scatter(result.dText());
     image.scatter(result.dImage());
     ByteBuffer shares = shares(result, extra);
-    Pending sharesSummed = collective.allReduce(shares, ElementType.FLOAT64);
+    Work sharesSummed = collective.allReduce(shares, ElementType.FLOAT64);
     sum.segment(model.headsSegment());
 
     NDArray dText = text.scattered(scope);
@@ -210,12 +212,12 @@ final class GradientStep implements AutoCloseable {
   }
 
   /** Embeds every micro-batch again, with a graph, and goes back through it. */
-  private void backInParts(NDManager scope, NDArray gradient, Part<Pass> embed) {
+  private void backInParts(NDManager scope, NDArray gradient, Part<TowerPass> embed) {
     IntConsumer notYet = segment -> {};
     for (int from = 0; from < own; from += micro) {
       int to = Math.min(own, from + micro);
       try (NDManager manager = scope.newSubManager();
-          Pass pass = embed.of(manager, from, to);
+          TowerPass pass = embed.of(manager, from, to);
           NDArray part = Torch.narrow(gradient, from, to - from)) {
         pass.backward(part, to == own ? sum::segment : notYet);
       }
@@ -236,13 +238,13 @@ final class GradientStep implements AutoCloseable {
     return new Shape(count, 3, side, side);
   }
 
-  private Pending gatherImageNumbers(Batch batch) {
+  private Work gatherImageNumbers(Batch batch) {
     imageNumbers.asLongBuffer().put(offset, batch.images());
     int[] counts = Arrays.stream(rows).map(count -> count * Long.BYTES).toArray();
     return collective.allGather(imageNumbers, ElementType.INT8, counts);
   }
 
-  private NDArray imageNumbers(NDManager manager, Pending gathered) {
+  private NDArray imageNumbers(NDManager manager, Work gathered) {
     gathered.await();
     long[] numbers = new long[imageNumbers.capacity() / Long.BYTES];
     imageNumbers.asLongBuffer().get(numbers);

@@ -1,8 +1,8 @@
 package io.github.kklip.train;
 
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.ElementType;
-import io.github.kklip.comms.Pending;
+import io.github.kklip.comms.Work;
+import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipModel;
 import java.util.ArrayList;
@@ -16,7 +16,7 @@ import java.util.List;
 final class GradientSum implements AutoCloseable {
   private record Part(Division.Stretch stretch, HostRange range) {}
 
-  private record Running(HostRange range, Pending pending) {}
+  private record Running(HostRange range, Work pending) {}
 
   private final Collective collective;
   private final ElementType type;
@@ -63,7 +63,7 @@ final class GradientSum implements AutoCloseable {
 
   private void start(List<Part> parts) {
     for (Part part : parts) {
-      Pending pending =
+      Work pending =
           scatter
               ? collective.reduceScatter(
                   part.range.read(), type, part.stretch.counts(collective.size()))

@@ -4,7 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.ElementType;
+import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -3,6 +3,7 @@ package io.github.kklip.train;
 import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
+import io.github.kklip.train.plan.TrainPlan;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;

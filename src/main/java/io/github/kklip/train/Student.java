@@ -5,16 +5,19 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.Pending;
+import io.github.kklip.comms.Work;
 import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.ClipWeights;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
-import io.github.kklip.store.Safetensors;
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.checkpoint.Checkpoint;
+import io.github.kklip.train.checkpoint.CheckpointWriter;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,14 +30,14 @@ import java.util.function.Consumer;
  * The weights that are trained, the same on every rank, and the moments of their optimizer: whole
  * on every rank, or, where the optimizer is sharded, each rank's own parts of all stretches.
  */
-final class Student implements AutoCloseable {
+public final class Student implements AutoCloseable {
   /** Steps beside which the moments of all ranks come to rank 0, or a few less. */
   private static final int COLLECTIONS = 16;
 
   private final ClipModel model;
   private final Collective collective;
   private final boolean sharded;
-  private final io.github.kklip.comms.ElementType travelling;
+  private final io.github.kklip.comms.transport.ElementType travelling;
   private final List<Division.Stretch> stretches;
 
   /** The weights of each stretch. */
@@ -66,7 +69,7 @@ final class Student implements AutoCloseable {
             ? products(train.precision(), manager.getDevice())
             : master;
     model = new ClipModel(manager, plan.shape(), plan.heads(), master, compute);
-    travelling = io.github.kklip.comms.ElementType.valueOf(master.name());
+    travelling = io.github.kklip.comms.transport.ElementType.valueOf(master.name());
     model.parameters().bindGradients();
     stretches = Division.of(model).all();
     weights =
@@ -210,7 +213,7 @@ final class Student implements AutoCloseable {
   void update(double lr, double divisor) {
     optimizer.step(lr, divisor);
     if (sharded) {
-      List<Pending> gathering = new ArrayList<>();
+      List<Work> gathering = new ArrayList<>();
       for (int i = 0; i < stretches.size(); i++) {
         int[] counts = stretches.get(i).counts(collective.size());
         gathering.add(collective.allGather(weights.get(i).read(), travelling, counts));
@@ -230,7 +233,7 @@ final class Student implements AutoCloseable {
    * <p>A rank other than 0 has only its own parts of the moments, where the optimizer is sharded,
    * and gives them to rank 0 stretch by stretch.
    */
-  final class Snapshot implements AutoCloseable {
+  public final class Snapshot implements AutoCloseable {
     private final boolean whole = collective.rank() == 0;
     private final NDManager manager = Torch.manager();
     private final NDArray parameters = whole ? zeros(manager, model.parameters().size()) : null;
@@ -240,24 +243,24 @@ final class Student implements AutoCloseable {
     /** Stretches that rank 0 has asked for, of both moments; the last ones may be on their way. */
     private int asked;
 
-    private final List<Pending> arriving = new ArrayList<>();
+    private final List<Work> arriving = new ArrayList<>();
     private NDManager scope;
 
     private Snapshot() {}
 
-    NDManager manager() {
+    public NDManager manager() {
       return manager;
     }
 
-    NDArray parameters() {
+    public NDArray parameters() {
       return parameters;
     }
 
-    NDArray first() {
+    public NDArray first() {
       return first;
     }
 
-    NDArray second() {
+    public NDArray second() {
       return second;
     }
 
@@ -289,7 +292,7 @@ final class Student implements AutoCloseable {
 
     /** Awaits what is on its way, and asks for the next stretches; false: there is none left. */
     private boolean collect() {
-      arriving.forEach(Pending::await);
+      arriving.forEach(Work::await);
       arriving.clear();
       if (scope != null) {
         scope.close();
@@ -307,7 +310,7 @@ final class Student implements AutoCloseable {
       return true;
     }
 
-    private Pending ask(NDArray moment, int index) {
+    private Work ask(NDArray moment, int index) {
       Division.Stretch stretch = stretches.get(index);
       NDArray there = place(scope, whole ? moment : null, stretch);
       if (!whole) {

@@ -1,5 +1,7 @@
 package io.github.kklip.train;
 
+import io.github.kklip.train.metrics.StepReport;
+
 /** Is told by rank 0 how the run goes. Called on the training thread: must return quickly. */
 public interface TrainProgress {
   /** Tells nobody. */

@@ -1,5 +1,6 @@
 package io.github.kklip.train;
 
+import io.github.kklip.train.metrics.StepReport;
 import java.io.Serializable;
 
 /**

@@ -4,6 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.kklip.comms.memory.Sharing;
+import io.github.kklip.comms.tcp.Handshake;
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.tcp.TcpRing;
+import io.github.kklip.comms.transport.Accumulator;
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.config.Settings;
 import java.io.IOException;
 import java.io.InputStream;
@@ -55,12 +64,13 @@ class CommunicatorTest {
     /** Two ranks on each machine but the last. */
     MACHINES;
 
-    private Wiring wiring(int rank) {
+    private TransportOptions wiring(int rank) {
       return switch (this) {
-        case TCP -> new Wiring(Settings.Transport.TCP, "", false);
-        case ENCRYPTED -> new Wiring(Settings.Transport.TCP, "", true);
-        case SHARED -> new Wiring(Settings.Transport.SHARED_MEMORY, folder.toString(), false);
-        case MACHINES -> new Wiring(Settings.Transport.AUTO, machine(rank / 2), false);
+        case TCP -> new TransportOptions(Settings.Transport.TCP, "", false);
+        case ENCRYPTED -> new TransportOptions(Settings.Transport.TCP, "", true);
+        case SHARED ->
+            new TransportOptions(Settings.Transport.SHARED_MEMORY, folder.toString(), false);
+        case MACHINES -> new TransportOptions(Settings.Transport.AUTO, machine(rank / 2), false);
       };
     }
 
@@ -74,7 +84,7 @@ class CommunicatorTest {
       return Ranks.run(ranks, this::wiring, body);
     }
 
-    private <T> List<Future<T>> outcomes(int ranks, Limits limits, Ranks.Body<T> body)
+    private <T> List<Future<T>> outcomes(int ranks, Timeouts limits, Ranks.Body<T> body)
         throws Exception {
       return Ranks.outcomes(ranks, limits, this::wiring, body);
     }
@@ -161,20 +171,22 @@ class CommunicatorTest {
     assertThat(
             Ranks.run(
                 3,
-                rank -> new Wiring(Settings.Transport.AUTO, Way.machine(rank), false),
+                rank -> new TransportOptions(Settings.Transport.AUTO, Way.machine(rank), false),
                 Collective::transport))
         .containsOnly("tcp");
     assertThat(
             Ranks.run(
                 2,
-                new Wiring(Settings.Transport.AUTO, "/proc/self/nowhere", false),
+                new TransportOptions(Settings.Transport.AUTO, "/proc/self/nowhere", false),
                 Collective::transport))
         .containsOnly("tcp");
     for (Future<String> outcome :
         Ranks.outcomes(
             3,
             Ranks.LIMITS,
-            rank -> new Wiring(Settings.Transport.SHARED_MEMORY, Way.machine(rank / 2), false),
+            rank ->
+                new TransportOptions(
+                    Settings.Transport.SHARED_MEMORY, Way.machine(rank / 2), false),
             Collective::transport)) {
       assertThat(failure(outcome))
           .hasMessageContaining("Cannot use train.transport = shared-memory because")
@@ -188,7 +200,9 @@ class CommunicatorTest {
     List<byte[]> results =
         Ranks.run(
             6,
-            rank -> new Wiring(Settings.Transport.AUTO, Way.machine(machines[rank]), rank >= 0),
+            rank ->
+                new TransportOptions(
+                    Settings.Transport.AUTO, Way.machine(machines[rank]), rank >= 0),
             collective -> {
               assertThat(collective.transport()).isEqualTo("hierarchical [3, 2, 1]");
               ByteBuffer buffer = floats(0, 300_001);
@@ -355,7 +369,7 @@ class CommunicatorTest {
         way.run(
             3,
             collective -> {
-              List<Pending> pending = new ArrayList<>();
+              List<Work> pending = new ArrayList<>();
               List<ByteBuffer> buffers = new ArrayList<>();
               for (int i = 0; i < 200; i++) {
                 ByteBuffer buffer = floats(i, 1 + i * 13 % 997);
@@ -363,7 +377,7 @@ class CommunicatorTest {
                 pending.add(collective.allReduce(buffer, ElementType.FLOAT32));
               }
               pending.add(collective.barrier());
-              for (Pending p : pending) {
+              for (Work p : pending) {
                 p.await();
                 assertThat(p.isDone()).isTrue();
               }
@@ -429,7 +443,7 @@ class CommunicatorTest {
               Ranks.LIMITS,
               collective -> {
                 if (collective.rank() == 0) {
-                  List<Pending> pending = new ArrayList<>();
+                  List<Work> pending = new ArrayList<>();
                   for (int i = 0; i < 20; i++) {
                     pending.add(collective.allReduce(floats(i, 300_000), ElementType.FLOAT32));
                   }
@@ -441,7 +455,7 @@ class CommunicatorTest {
                         .hasMessageContaining("because the thread was interrupted");
                     assertThat(Thread.interrupted()).isTrue();
                   }
-                  assertThat(pending).allMatch(Pending::isDone);
+                  assertThat(pending).allMatch(Work::isDone);
                 }
                 while (true) {
                   collective.allReduce(floats(1, 300_000), ElementType.FLOAT32).await();
@@ -512,8 +526,8 @@ class CommunicatorTest {
   @ParameterizedTest
   @EnumSource(Way.class)
   void aRankThatNeverComesIsNamedWhenTheStepTimeIsOver(Way way) throws Exception {
-    Limits limits =
-        new Limits(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(3));
+    Timeouts limits =
+        new Timeouts(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(3));
     CompletableFuture<Void> othersFailed = new CompletableFuture<>();
     List<Future<Object>> outcomes =
         way.outcomes(
@@ -565,8 +579,8 @@ class CommunicatorTest {
   /** The cable of rank 1 is pulled: nobody says anything, nothing is closed. */
   @Test
   void aRankThatIsCutOffIsNamedOnEveryOther() throws Exception {
-    Limits limits =
-        new Limits(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(60));
+    Timeouts limits =
+        new Timeouts(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(60));
     List<Relay> relays = new ArrayList<>();
     try {
       List<Future<Object>> outcomes =
@@ -640,7 +654,8 @@ class CommunicatorTest {
 
   @Test
   void ncclThatCannotBeUsedIsRefusedOrLeftOut() throws Exception {
-    Wiring required = new Wiring(Settings.Transport.NCCL, folder.toString(), false);
+    TransportOptions required =
+        new TransportOptions(Settings.Transport.NCCL, folder.toString(), false);
     for (Future<String> outcome :
         Ranks.outcomes(2, Ranks.LIMITS, rank -> required, Collective::transport)) {
       assertThat(failure(outcome))
@@ -651,7 +666,7 @@ class CommunicatorTest {
         Ranks.outcomes(
             2,
             Ranks.LIMITS,
-            rank -> new Wiring(Settings.Transport.NCCL, folder.toString(), true),
+            rank -> new TransportOptions(Settings.Transport.NCCL, folder.toString(), true),
             Collective::transport)) {
       assertThat(failure(outcome))
           .hasMessageContaining("Cannot use train.transport = nccl because")
@@ -659,7 +674,7 @@ class CommunicatorTest {
     }
     // GPUs that Spark promises, of which CUDA's libraries know nothing here.
     for (Future<String> outcome :
-        onGpus(new Wiring(Settings.Transport.AUTO, folder.toString(), false))) {
+        onGpus(new TransportOptions(Settings.Transport.AUTO, folder.toString(), false))) {
       assertThat(outcome.get()).isEqualTo("shared-memory");
     }
     for (Future<String> outcome : onGpus(required)) {
@@ -668,7 +683,7 @@ class CommunicatorTest {
   }
 
   /** The transports of two ranks that are told to use GPUs which no machine has. */
-  private static List<Future<String>> onGpus(Wiring wiring) throws Exception {
+  private static List<Future<String>> onGpus(TransportOptions wiring) throws Exception {
     return Ranks.outcomes(
         2, Ranks.LIMITS, rank -> wiring.withGpu(64 + rank), Collective::transport);
   }
@@ -676,7 +691,8 @@ class CommunicatorTest {
   /** They would each be waited for longer than the ranks wait for each other. */
   @Test
   void noNumberOfSilentStrangersKeepsTheRanksApart() throws Exception {
-    Limits limits = new Limits(Duration.ofSeconds(5), Duration.ofSeconds(5), Duration.ofSeconds(5));
+    Timeouts limits =
+        new Timeouts(Duration.ofSeconds(5), Duration.ofSeconds(5), Duration.ofSeconds(5));
     byte[] secret = Ranks.secret();
     List<Socket> strangers = new ArrayList<>();
     try (RingListener a = Ranks.listener();
@@ -687,8 +703,9 @@ class CommunicatorTest {
       List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
-              () -> Communicator.connect(b, 1, peers, secret, limits, Wiring.AUTO).close());
-      Communicator.connect(a, 0, peers, secret, limits, Wiring.AUTO).close();
+              () ->
+                  Communicator.connect(b, 1, peers, secret, limits, TransportOptions.AUTO).close());
+      Communicator.connect(a, 0, peers, secret, limits, TransportOptions.AUTO).close();
       other.get(20, TimeUnit.SECONDS);
     } finally {
       for (Socket stranger : strangers) {
@@ -709,7 +726,8 @@ class CommunicatorTest {
           CompletableFuture.supplyAsync(
               () -> {
                 connecting.complete(Thread.currentThread());
-                return Communicator.connect(a, 0, peers, secret, Ranks.LIMITS, Wiring.AUTO);
+                return Communicator.connect(
+                    a, 0, peers, secret, Ranks.LIMITS, TransportOptions.AUTO);
               });
       Thread thread = connecting.get(20, TimeUnit.SECONDS);
       try (Collective one =
@@ -759,10 +777,11 @@ class CommunicatorTest {
                       .hasMessageContaining("closed the connection"));
       CompletableFuture<Collective> other =
           CompletableFuture.supplyAsync(
-              () -> Communicator.connect(b, 1, peers, secret, Ranks.LIMITS, Wiring.AUTO));
-      try (Collective zero = Communicator.connect(a, 0, peers, secret, Ranks.LIMITS, Wiring.AUTO);
+              () -> Communicator.connect(b, 1, peers, secret, Ranks.LIMITS, TransportOptions.AUTO));
+      try (Collective zero =
+              Communicator.connect(a, 0, peers, secret, Ranks.LIMITS, TransportOptions.AUTO);
           Collective one = other.get(20, TimeUnit.SECONDS)) {
-        Pending there = one.barrier();
+        Work there = one.barrier();
         zero.barrier().await();
         there.await();
         guess.get(20, TimeUnit.SECONDS);
@@ -823,15 +842,18 @@ class CommunicatorTest {
 
   @Test
   void aRankWithAnotherSecretIsRefused() throws Exception {
-    Limits limits = new Limits(Duration.ofSeconds(2), Duration.ofSeconds(5), Duration.ofSeconds(5));
+    Timeouts limits =
+        new Timeouts(Duration.ofSeconds(2), Duration.ofSeconds(5), Duration.ofSeconds(5));
     try (RingListener a = Ranks.listener();
         RingListener b = Ranks.listener()) {
       List<Peer> peers = List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", b.port()));
       CompletableFuture<Collective> other =
           CompletableFuture.supplyAsync(
-              () -> Communicator.connect(b, 1, peers, Ranks.secret(), limits, Wiring.AUTO));
+              () ->
+                  Communicator.connect(b, 1, peers, Ranks.secret(), limits, TransportOptions.AUTO));
       assertThatThrownBy(
-              () -> Communicator.connect(a, 0, peers, Ranks.secret(), limits, Wiring.AUTO))
+              () ->
+                  Communicator.connect(a, 0, peers, Ranks.secret(), limits, TransportOptions.AUTO))
           .isInstanceOf(CollectiveException.class)
           .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + b.port() + ")")
           .hasMessageContaining("secrets differ");
@@ -842,13 +864,15 @@ class CommunicatorTest {
 
   @Test
   void anAbsentRankIsNamedWhenTheRendezvousIsOver() throws Exception {
-    Limits limits = new Limits(Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofSeconds(5));
+    Timeouts limits =
+        new Timeouts(Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofSeconds(5));
     try (RingListener a = Ranks.listener();
         RingListener silent = Ranks.listener()) {
       List<Peer> peers =
           List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", silent.port()));
       assertThatThrownBy(
-              () -> Communicator.connect(a, 0, peers, Ranks.secret(), limits, Wiring.AUTO))
+              () ->
+                  Communicator.connect(a, 0, peers, Ranks.secret(), limits, TransportOptions.AUTO))
           .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + silent.port());
     }
   }

@@ -6,6 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.comms.nccl.Nccl;
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Liveness;
+import io.github.kklip.comms.transport.Operation;
+import io.github.kklip.comms.transport.Transport;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
@@ -27,7 +33,7 @@ class NcclGpuTest {
   private static int gpu;
 
   /** A host transport and a vigil of a rank that is alone. */
-  private static final class Alone implements Transport, Vigil {
+  private static final class Alone implements Transport, Liveness {
     private long operations;
 
     @Override
@@ -125,7 +131,8 @@ class NcclGpuTest {
   @Test
   void twoRanksOnOneDeviceAreAnErrorOnBoth() throws Exception {
     List<Future<String>> outcomes =
-        Ranks.outcomes(2, Ranks.LIMITS, rank -> Wiring.AUTO.withGpu(gpu), Collective::transport);
+        Ranks.outcomes(
+            2, Ranks.LIMITS, rank -> TransportOptions.AUTO.withGpu(gpu), Collective::transport);
     for (Future<String> outcome : outcomes) {
       assertThatThrownBy(outcome::get)
           .hasCauseInstanceOf(CollectiveException.class)

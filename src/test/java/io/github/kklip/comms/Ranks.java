@@ -1,5 +1,10 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.tcp.Handshake;
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.Timeouts;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.security.SecureRandom;
@@ -15,8 +20,8 @@ import java.util.function.IntFunction;
 
 /** Ranks as threads of this JVM, with real sockets between them. */
 public final class Ranks {
-  public static final Limits LIMITS =
-      new Limits(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofSeconds(20));
+  public static final Timeouts LIMITS =
+      new Timeouts(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofSeconds(20));
 
   public interface Body<T> {
     T run(Collective collective) throws Exception;
@@ -25,29 +30,30 @@ public final class Ranks {
   private Ranks() {}
 
   static byte[] secret() {
-    byte[] secret = new byte[Communicator.SECRET_BYTES];
+    byte[] secret = new byte[Handshake.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
     return secret;
   }
 
   /** What every rank returned, in order of rank. */
   public static <T> List<T> run(int ranks, Body<T> body) throws Exception {
-    return run(ranks, Wiring.AUTO, body);
+    return run(ranks, TransportOptions.AUTO, body);
   }
 
-  public static <T> List<T> run(int ranks, Wiring wiring, Body<T> body) throws Exception {
+  public static <T> List<T> run(int ranks, TransportOptions wiring, Body<T> body) throws Exception {
     return run(ranks, rank -> wiring, body);
   }
 
   /** Ranks that may see different folders of shared memory, as on different machines. */
-  public static <T> List<T> run(int ranks, IntFunction<Wiring> wiring, Body<T> body)
+  public static <T> List<T> run(int ranks, IntFunction<TransportOptions> wiring, Body<T> body)
       throws Exception {
     return values(outcomes(ranks, LIMITS, wiring, body));
   }
 
   /** The futures of all ranks, all done. */
   public static <T> List<Future<T>> outcomes(
-      int ranks, Limits limits, IntFunction<Wiring> wiring, Body<T> body) throws Exception {
+      int ranks, Timeouts limits, IntFunction<TransportOptions> wiring, Body<T> body)
+      throws Exception {
     byte[] secret = secret();
     List<RingListener> listeners = new ArrayList<>();
     List<Peer> peers = new ArrayList<>();
@@ -91,7 +97,8 @@ public final class Ranks {
 
   /** The same with a network before every rank, which the body may break. */
   static <T> List<Future<T>> relayed(
-      int ranks, Limits limits, Wiring wiring, List<Relay> relays, Body<T> body) throws Exception {
+      int ranks, Timeouts limits, TransportOptions wiring, List<Relay> relays, Body<T> body)
+      throws Exception {
     byte[] secret = secret();
     List<RingListener> listeners = new ArrayList<>();
     List<Peer> peers = new ArrayList<>();

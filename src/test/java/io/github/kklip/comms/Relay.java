@@ -1,5 +1,6 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.transport.Closing;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;

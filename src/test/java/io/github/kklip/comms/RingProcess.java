@@ -1,5 +1,10 @@
 package io.github.kklip.comms;
 
+import io.github.kklip.comms.tcp.Peer;
+import io.github.kklip.comms.tcp.RingListener;
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.config.Settings;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
@@ -23,13 +28,14 @@ final class RingProcess {
     int rank = Integer.parseInt(args[0]);
     int count = Integer.parseInt(args[1]);
     int rounds = Integer.parseInt(args[2]);
-    Limits limits =
-        new Limits(
+    Timeouts limits =
+        new Timeouts(
             Duration.ofSeconds(20),
             Duration.ofSeconds(Integer.parseInt(args[3])),
             Duration.ofSeconds(Integer.parseInt(args[4])));
-    Wiring wiring =
-        new Wiring(Settings.Transport.valueOf(args[5]), args[6], Boolean.parseBoolean(args[7]));
+    TransportOptions wiring =
+        new TransportOptions(
+            Settings.Transport.valueOf(args[5]), args[6], Boolean.parseBoolean(args[7]));
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     byte[] secret = HexFormat.of().parseHex(in.readLine());

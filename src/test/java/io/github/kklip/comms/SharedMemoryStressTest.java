@@ -2,6 +2,7 @@ package io.github.kklip.comms;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.config.Settings;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -44,7 +45,7 @@ class SharedMemoryStressTest {
       List<Integer> right =
           Ranks.run(
               RANKS,
-              new Wiring(Settings.Transport.SHARED_MEMORY, folder.toString(), false),
+              new TransportOptions(Settings.Transport.SHARED_MEMORY, folder.toString(), false),
               SharedMemoryStressTest::sums);
       assertThat(right).containsOnly(OPERATIONS);
     } finally {

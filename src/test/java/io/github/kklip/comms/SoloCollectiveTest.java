@@ -3,6 +3,9 @@ package io.github.kklip.comms;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.comms.transport.CollectiveException;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Parts;
 import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Test;
 
@@ -48,8 +51,8 @@ class SoloCollectiveTest {
 
   @Test
   void evenCountsDifferByOneAtMost() {
-    assertThat(Collective.evenCounts(7, 3)).containsExactly(3, 2, 2);
-    assertThat(Collective.evenCounts(1, 4)).containsExactly(1, 0, 0, 0);
-    assertThat(Collective.evenCounts(0, 2)).containsExactly(0, 0);
+    assertThat(Parts.evenCounts(7, 3)).containsExactly(3, 2, 2);
+    assertThat(Parts.evenCounts(1, 4)).containsExactly(1, 0, 0, 0);
+    assertThat(Parts.evenCounts(0, 2)).containsExactly(0, 0);
   }
 }

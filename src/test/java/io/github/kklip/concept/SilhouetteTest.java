@@ -3,6 +3,13 @@ package io.github.kklip.concept;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.LocalRows;
+import io.github.kklip.kmeans.ParallelStart;
+import io.github.kklip.kmeans.RandomRows;
+import io.github.kklip.kmeans.Row;
+import io.github.kklip.kmeans.Totals;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;

@@ -4,6 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
 import static org.assertj.core.data.Percentage.withPercentage;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.LocalRows;
+import io.github.kklip.kmeans.ParallelStart;
+import io.github.kklip.kmeans.RandomRows;
+import io.github.kklip.kmeans.Totals;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 

@@ -5,6 +5,10 @@ import static org.assertj.core.data.Percentage.withPercentage;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Lloyd;
+import io.github.kklip.kmeans.LocalRows;
+import io.github.kklip.kmeans.RandomRows;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;

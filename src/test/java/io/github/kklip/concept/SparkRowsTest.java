@@ -2,6 +2,13 @@ package io.github.kklip.concept;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.kklip.kmeans.Block;
+import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.Lloyd;
+import io.github.kklip.kmeans.ParallelStart;
+import io.github.kklip.kmeans.RandomRows;
+import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.Totals;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;

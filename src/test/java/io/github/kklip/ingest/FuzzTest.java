@@ -5,8 +5,14 @@ import static org.assertj.core.api.Assertions.fail;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
-import io.github.kklip.store.Safetensors;
-import io.github.kklip.store.SafetensorsWriter;
+import io.github.kklip.ingest.sources.CsvReader;
+import io.github.kklip.ingest.sources.Members;
+import io.github.kklip.ingest.sources.SourceReader;
+import io.github.kklip.ingest.sources.TarReader;
+import io.github.kklip.ingest.sources.Unit;
+import io.github.kklip.ingest.sources.WebDatasetReader;
+import io.github.kklip.safetensors.Safetensors;
+import io.github.kklip.safetensors.SafetensorsWriter;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

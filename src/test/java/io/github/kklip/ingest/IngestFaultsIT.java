@@ -2,12 +2,14 @@ package io.github.kklip.ingest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.kklip.cluster.LocalCluster;
-import io.github.kklip.cluster.StandaloneCluster;
 import io.github.kklip.config.Settings;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
+import io.github.kklip.ingest.sources.Png;
+import io.github.kklip.ingest.sources.SyntheticWorld;
+import io.github.kklip.launch.LocalCluster;
+import io.github.kklip.launch.StandaloneCluster;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.ingest.sources.SourceFiles;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;

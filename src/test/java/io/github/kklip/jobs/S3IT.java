@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.kklip.cluster.StandaloneCluster;
+import io.github.kklip.launch.StandaloneCluster;
 import io.github.kklip.store.S3Server;
 import io.github.kklip.teacher.RandomLlama;
 import java.awt.Color;

@@ -13,12 +13,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
-import io.github.kklip.model.Pass;
 import io.github.kklip.model.Tokens;
+import io.github.kklip.model.TowerPass;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.optim.Schedule;
-import io.github.kklip.store.Safetensors;
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
@@ -148,8 +148,8 @@ class ClipGoldenTest {
 
     Losses.Result step() {
       model.parameters().zeroGradients();
-      try (Pass text = model.textPass(manager, tokens, false);
-          Pass image = model.imagePass(manager, pixels, false)) {
+      try (TowerPass text = model.textPass(manager, tokens, false);
+          TowerPass image = model.imagePass(manager, pixels, false)) {
         Losses.Result result =
             losses.compute(manager, batch(text.features(), image.features(), 0, rows));
         text.backward(result.dText(), segment -> {});
@@ -281,8 +281,8 @@ class ClipGoldenTest {
   void fourRanksEqualTransformers(String name, ElementType type, double tolerance) {
     Case c = new Case(name, type);
     int[] first = {0, 2, 3, 4, c.rows};
-    List<Pass> text = new ArrayList<>();
-    List<Pass> image = new ArrayList<>();
+    List<TowerPass> text = new ArrayList<>();
+    List<TowerPass> image = new ArrayList<>();
     for (int rank = 0; rank < 4; rank++) {
       List<int[]> captions = c.captions.subList(first[rank], first[rank + 1]);
       text.add(
@@ -314,7 +314,7 @@ class ClipGoldenTest {
     c.assertGradients(tolerance);
   }
 
-  private static NDArray gathered(List<Pass> passes) {
+  private static NDArray gathered(List<TowerPass> passes) {
     NDList features = new NDList();
     passes.forEach(pass -> features.add(pass.features()));
     return NDArrays.concat(features);

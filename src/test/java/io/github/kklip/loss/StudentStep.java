@@ -6,8 +6,8 @@ import ai.djl.ndarray.types.Shape;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
-import io.github.kklip.model.Pass;
 import io.github.kklip.model.Tokens;
+import io.github.kklip.model.TowerPass;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.tensor.ElementType;
@@ -79,8 +79,8 @@ final class StudentStep implements AutoCloseable {
       Torch.normal(teacher, 0, 1, seed);
       model.parameters().zeroGradients();
       Losses.Result result;
-      try (Pass text = model.textPass(step, Tokens.of(step, config.text(), captions), false);
-          Pass image = model.imagePass(step, pixels, false)) {
+      try (TowerPass text = model.textPass(step, Tokens.of(step, config.text(), captions), false);
+          TowerPass image = model.imagePass(step, pixels, false)) {
         result =
             losses.compute(
                 step,

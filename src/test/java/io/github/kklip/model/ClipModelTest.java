@@ -83,10 +83,10 @@ class ClipModelTest {
     Torch.normal(dText, 0, 1, 1);
     Torch.normal(dImage, 0, 1, 2);
     List<Integer> left = new ArrayList<>();
-    try (Pass pass = model.textPass(manager, tokens, false)) {
+    try (TowerPass pass = model.textPass(manager, tokens, false)) {
       pass.backward(dText, left::add);
     }
-    try (Pass pass = model.imagePass(manager, pixels, false)) {
+    try (TowerPass pass = model.imagePass(manager, pixels, false)) {
       pass.backward(dImage, left::add);
     }
     assertThat(left).containsExactly(2, 1, 0, 5, 4, 3);
@@ -132,12 +132,12 @@ class ClipModelTest {
     model.parameters().zeroGradients();
     for (int row = 0; row < 3; row++) {
       NDArray d = Torch.narrow(gradient, row, 1);
-      try (Pass text =
+      try (TowerPass text =
               model.textPass(
                   manager,
                   Tokens.of(manager, TINY.text(), captions().subList(row, row + 1)),
                   false);
-          Pass image = model.imagePass(manager, Torch.narrow(pixels, row, 1), false)) {
+          TowerPass image = model.imagePass(manager, Torch.narrow(pixels, row, 1), false)) {
         text.backward(d, segment -> {});
         image.backward(d, segment -> {});
       }
@@ -151,8 +151,8 @@ class ClipModelTest {
   private double[] gradient(
       ClipModel model, Tokens tokens, NDArray pixels, NDArray gradient, boolean recompute) {
     model.parameters().zeroGradients();
-    try (Pass text = model.textPass(manager, tokens, recompute);
-        Pass image = model.imagePass(manager, pixels, recompute)) {
+    try (TowerPass text = model.textPass(manager, tokens, recompute);
+        TowerPass image = model.imagePass(manager, pixels, recompute)) {
       assertThat(text.features().toDoubleArray())
           .isEqualTo(model.textFeatures(manager, tokens).toDoubleArray());
       text.backward(gradient, segment -> {});
@@ -185,8 +185,8 @@ class ClipModelTest {
               Torch.cast(gradient, ElementType.FLOAT64),
               false);
     }
-    try (Pass text = rough.textPass(manager, tokens, false);
-        Pass image = rough.imagePass(manager, pixels, false)) {
+    try (TowerPass text = rough.textPass(manager, tokens, false);
+        TowerPass image = rough.imagePass(manager, pixels, false)) {
       text.backward(gradient, segment -> {});
       image.backward(gradient, segment -> {});
     }

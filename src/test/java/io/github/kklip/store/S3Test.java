@@ -3,6 +3,11 @@ package io.github.kklip.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.store.publication.Lease;
+import io.github.kklip.store.publication.LeaseHeldException;
+import io.github.kklip.store.publication.Publication;
+import io.github.kklip.store.publication.Storage;
+import io.github.kklip.store.shards.PairWriter;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;

@@ -13,6 +13,10 @@ import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
+import io.github.kklip.train.data.Batch;
+import io.github.kklip.train.data.PairLoader;
+import io.github.kklip.train.data.TrainImages;
+import io.github.kklip.train.plan.TrainPlan;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -252,7 +256,7 @@ class GradientStepTest {
                       new Class<?>[] {Collective.class},
                       (proxy, method, arguments) -> {
                         if (method.getName().equals("allReduce")) {
-                          if (arguments[1] == io.github.kklip.comms.ElementType.FLOAT64) {
+                          if (arguments[1] == io.github.kklip.comms.transport.ElementType.FLOAT64) {
                             losses.incrementAndGet();
                           } else if (losses.get() == 1) {
                             summed.add((ByteBuffer) arguments[0]);

@@ -3,10 +3,11 @@ package io.github.kklip.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
-import io.github.kklip.cluster.BarrierLauncher;
-import io.github.kklip.cluster.LocalCluster;
-import io.github.kklip.cluster.RankBody;
+import io.github.kklip.launch.BarrierLauncher;
+import io.github.kklip.launch.LocalCluster;
+import io.github.kklip.launch.RankBody;
 import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

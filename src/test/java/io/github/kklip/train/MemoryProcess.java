@@ -8,6 +8,7 @@ import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;

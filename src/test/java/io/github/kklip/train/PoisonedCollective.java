@@ -1,8 +1,8 @@
 package io.github.kklip.train;
 
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.ElementType;
-import io.github.kklip.comms.Pending;
+import io.github.kklip.comms.Work;
+import io.github.kklip.comms.transport.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -29,7 +29,7 @@ final class PoisonedCollective implements Collective {
   }
 
   @Override
-  public Pending allReduce(ByteBuffer buffer, ElementType type) {
+  public Work allReduce(ByteBuffer buffer, ElementType type) {
     spoil(buffer, type);
     return real.allReduce(buffer, type);
   }
@@ -50,22 +50,22 @@ final class PoisonedCollective implements Collective {
   }
 
   @Override
-  public Pending reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
+  public Work reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
     return real.reduceScatter(buffer, type, counts);
   }
 
   @Override
-  public Pending allGather(ByteBuffer buffer, ElementType type, int... counts) {
+  public Work allGather(ByteBuffer buffer, ElementType type, int... counts) {
     return real.allGather(buffer, type, counts);
   }
 
   @Override
-  public Pending broadcast(ByteBuffer buffer, int root) {
+  public Work broadcast(ByteBuffer buffer, int root) {
     return real.broadcast(buffer, root);
   }
 
   @Override
-  public Pending barrier() {
+  public Work barrier() {
     return real.barrier();
   }
 

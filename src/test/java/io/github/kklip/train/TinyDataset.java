@@ -8,17 +8,18 @@ import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
-import io.github.kklip.store.Json;
-import io.github.kklip.store.LabelWriter;
 import io.github.kklip.store.Pair;
-import io.github.kklip.store.PairWriter;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.VectorStorage;
-import io.github.kklip.store.VectorWriter;
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.shards.LabelWriter;
+import io.github.kklip.store.shards.PairWriter;
+import io.github.kklip.store.shards.VectorWriter;
 import io.github.kklip.tensor.TestDevice;
+import io.github.kklip.train.plan.TrainPlan;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -35,8 +36,8 @@ import javax.imageio.ImageIO;
 import org.apache.hadoop.conf.Configuration;
 
 /** A dataset of small coloured pictures, two captions each, with embeddings and labels. */
-final class TinyDataset {
-  static final Configuration CONFIGURATION = new Configuration(false);
+public final class TinyDataset {
+  public static final Configuration CONFIGURATION = new Configuration(false);
   static final int DIMENSION = 6;
   static final int CONCEPTS = 5;
   private static final ProcessingSettings MADE =
@@ -90,7 +91,8 @@ final class TinyDataset {
   }
 
   /** With embeddings and labels; the embedding of row {@code notANumber} of shard 0 is NaN. */
-  static TinyDataset whole(Path folder, int notANumber, int... shardRows) throws IOException {
+  public static TinyDataset whole(Path folder, int notANumber, int... shardRows)
+      throws IOException {
     return odd(folder, notANumber, Float.NaN, shardRows);
   }
 
@@ -212,7 +214,8 @@ final class TinyDataset {
 
   private List<String> ids(Shard shard) throws IOException {
     List<String> ids = new ArrayList<>();
-    try (var reader = io.github.kklip.store.PairReader.open(CONFIGURATION, dataset.pairs(shard))) {
+    try (var reader =
+        io.github.kklip.store.shards.PairReader.open(CONFIGURATION, dataset.pairs(shard))) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         reader.readGroup(group).forEach(pair -> ids.add(pair.id()));
       }
@@ -220,16 +223,16 @@ final class TinyDataset {
     return ids;
   }
 
-  DatasetFolder dataset() {
+  public DatasetFolder dataset() {
     return dataset;
   }
 
-  List<Shard> shards() {
+  public List<Shard> shards() {
     return shards;
   }
 
   /** The plan of a run that writes to {@code output}. */
-  TrainPlan plan(Path output, String... assignments) throws IOException {
+  public TrainPlan plan(Path output, String... assignments) throws IOException {
     List<String> all =
         new ArrayList<>(
             List.of(
@@ -246,15 +249,16 @@ final class TinyDataset {
   }
 
   /** Trains on ranks with real sockets between them; what rank 0 returned. */
-  static TrainResult train(TrainPlan plan, int ranks, BooleanSupplier stop) throws Exception {
+  public static TrainResult train(TrainPlan plan, int ranks, BooleanSupplier stop)
+      throws Exception {
     return Ranks.run(ranks, collective -> train(plan, collective, stop)).get(0);
   }
 
-  static TrainResult train(TrainPlan plan, int ranks) throws Exception {
+  public static TrainResult train(TrainPlan plan, int ranks) throws Exception {
     return train(plan, ranks, () -> false);
   }
 
-  static TrainResult train(TrainPlan plan, Collective collective, BooleanSupplier stop)
+  public static TrainResult train(TrainPlan plan, Collective collective, BooleanSupplier stop)
       throws IOException {
     Rank rank = new Rank(collective, TestDevice.get(), 1);
     return Trainer.run(plan, rank, CONFIGURATION, TrainProgress.SILENT, stop);

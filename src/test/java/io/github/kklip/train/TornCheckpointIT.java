@@ -2,6 +2,8 @@ package io.github.kklip.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.kklip.train.checkpoint.Checkpoint;
+import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -7,6 +7,10 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.store.S3Server;
+import io.github.kklip.train.checkpoint.Checkpoint;
+import io.github.kklip.train.checkpoint.CheckpointStore;
+import io.github.kklip.train.metrics.MetricsLog;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

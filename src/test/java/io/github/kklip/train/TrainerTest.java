@@ -8,14 +8,19 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Ranks;
 import io.github.kklip.comms.SoloCollective;
-import io.github.kklip.comms.Wiring;
+import io.github.kklip.comms.TransportOptions;
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.store.Json;
-import io.github.kklip.store.Safetensors;
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.publication.Json;
 import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.checkpoint.Checkpoint;
+import io.github.kklip.train.checkpoint.CheckpointStore;
+import io.github.kklip.train.metrics.MetricsLog;
+import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -377,7 +382,7 @@ class TrainerTest {
         Ranks.outcomes(
             2,
             Ranks.LIMITS,
-            rank -> Wiring.AUTO,
+            rank -> TransportOptions.AUTO,
             real -> {
               PoisonedCollective collective = new PoisonedCollective(real);
               AtomicInteger step = new AtomicInteger();

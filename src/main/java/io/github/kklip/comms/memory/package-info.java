@@ -1,0 +1,2 @@
+/** Ranks of one machine in shared memory. */
+package io.github.kklip.comms.memory;

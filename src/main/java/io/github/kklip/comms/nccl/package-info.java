@@ -1,0 +1,2 @@
+/** GPUs by NCCL. */
+package io.github.kklip.comms.nccl;

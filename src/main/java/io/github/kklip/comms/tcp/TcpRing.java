@@ -1,0 +1,216 @@
+package io.github.kklip.comms.tcp;
+
+import io.github.kklip.comms.transport.Accumulator;
+import io.github.kklip.comms.transport.Closing;
+import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.comms.transport.Liveness;
+import io.github.kklip.comms.transport.Operation;
+import io.github.kklip.comms.transport.Transfer;
+import io.github.kklip.comms.transport.Transport;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Function;
+
+/**
+ * Ranks in a ring over TCP: each has a connection to the next one. One thread sends, receives and
+ * adds at the same time; what comes to be added comes in pieces of {@value #PIECE} bytes. See
+ * {@link Transfer} for the algorithm.
+ *
+ * <p>An operation begins with a header of {@value #HEADER_BYTES} bytes: its number and fingerprint.
+ */
+public final class TcpRing implements Transport {
+  private static final int PIECE = 256 * 1024;
+  private static final int HEADER_BYTES = Long.BYTES + Integer.BYTES;
+
+  private final int[] members;
+  private final int position;
+  private final Wire next;
+  private final Wire previous;
+  private final Liveness vigil;
+  private final Selector selector = Selector.open();
+  private final SelectionKey writable;
+  private final SelectionKey readable;
+  private final ByteBuffer header = ByteBuffer.allocateDirect(HEADER_BYTES);
+  private final ByteBuffer theirHeader = ByteBuffer.allocateDirect(HEADER_BYTES);
+  private final ByteBuffer piece = ByteBuffer.allocateDirect(PIECE);
+  private final Accumulator accumulator = new Accumulator();
+
+  /**
+   * @param members the ranks of the ring, in its order
+   * @param position where this rank stands among them
+   */
+  public TcpRing(int[] members, int position, Wire next, Wire previous, Liveness vigil)
+      throws IOException {
+    this.members = members.clone();
+    this.position = position;
+    this.next = next;
+    this.previous = previous;
+    this.vigil = vigil;
+    this.writable = next.register(selector, 0);
+    this.readable = previous.register(selector, 0);
+  }
+
+  @Override
+  public String name() {
+    return "tcp";
+  }
+
+  @Override
+  public void wake() {
+    selector.wakeup();
+  }
+
+  /** Both streams at once, until all is sent and all has come. */
+  @Override
+  @SuppressWarnings("ThreadPriorityCheck") // Yielding only saves a sleep; nothing relies on it.
+  public void run(long number, Operation operation) throws IOException {
+    Transfer transfer = Transfer.of(operation, position);
+    header.clear().putLong(number).putInt(operation.fingerprint()).flip();
+    theirHeader.clear();
+    piece.clear();
+    Stream<Transfer.Outgoing> outgoing =
+        new Stream<>(transfer.outgoing(), Transfer.Outgoing::slice);
+    Stream<Transfer.Incoming> incoming =
+        new Stream<>(transfer.incoming(), Transfer.Incoming::slice);
+    long moved = System.nanoTime();
+    boolean flushed = true;
+    int tries = 0;
+    while (header.hasRemaining()
+        || theirHeader.hasRemaining()
+        || outgoing.hasRemaining()
+        || incoming.hasRemaining()
+        || !flushed) {
+      vigil.check();
+      int sendable = outgoing.hasRemaining() ? outgoing.current().sendable() : 0;
+      boolean receives = theirHeader.hasRemaining() || incoming.hasRemaining();
+      int sent = 0;
+      try {
+        if (header.hasRemaining()) {
+          sent = next.write(header);
+        } else if (sendable > 0) {
+          sent = send(outgoing.current().slice(), sendable);
+        }
+        flushed = next.flush();
+      } catch (IOException e) {
+        throw vigil.lost(operation, members[neighbour(1)], e);
+      }
+      int received = 0;
+      if (theirHeader.hasRemaining()) {
+        received = previous.read(theirHeader);
+        if (!theirHeader.hasRemaining()) {
+          compareHeaders(number, operation);
+        }
+      } else if (incoming.hasRemaining()) {
+        ByteBuffer target = incoming.current().slice();
+        received =
+            incoming.current().summed()
+                ? receiveSum(target, operation.type())
+                : previous.read(target);
+      }
+      if (received < 0) {
+        throw vigil.lost(operation, members[neighbour(-1)], null);
+      }
+      if (sent > 0 || received > 0) {
+        moved = System.nanoTime();
+        tries = 0;
+      } else if (tries < TRIES) {
+        tries++;
+        Thread.yield();
+      } else if (receives || outgoing.hasRemaining() || !flushed) {
+        boolean sends = !flushed || header.hasRemaining() || sendable > 0;
+        select(operation, moved, sends, receives);
+      }
+    }
+  }
+
+  private int neighbour(int offset) {
+    return Math.floorMod(position + offset, members.length);
+  }
+
+  private int send(ByteBuffer slice, int most) throws IOException {
+    int limit = slice.limit();
+    slice.limit(slice.position() + most);
+    try {
+      return next.write(slice);
+    } finally {
+      slice.limit(limit);
+    }
+  }
+
+  /** Reads what has come and adds its whole elements to the target, whose position moves on. */
+  private int receiveSum(ByteBuffer target, ElementType type) throws IOException {
+    // No more than the target takes: what follows belongs elsewhere.
+    piece.limit(Math.min(PIECE, target.remaining()));
+    int received = previous.read(piece);
+    int whole = piece.position() / type.bytes() * type.bytes();
+    if (whole > 0) {
+      accumulator.add(target.slice(target.position(), whole), piece.slice(0, whole), type);
+      target.position(target.position() + whole);
+      piece.limit(piece.position()).position(whole);
+      piece.compact();
+    }
+    return received;
+  }
+
+  private void select(Operation operation, long moved, boolean sends, boolean receives)
+      throws IOException {
+    writable.interestOps(sends ? SelectionKey.OP_WRITE : 0);
+    readable.interestOps(receives ? SelectionKey.OP_READ : 0);
+    long wait = vigil.patience().minusNanos(System.nanoTime() - moved).toMillis();
+    if (wait <= 0) {
+      int peer = members[neighbour(receives ? -1 : 1)];
+      throw vigil.stuck(operation, peer, receives && vigil.isBehind(peer));
+    }
+    selector.select(Math.max(1, Math.min(wait, Duration.ofMinutes(1).toMillis())));
+    selector.selectedKeys().clear();
+    if (Thread.currentThread().isInterrupted()) {
+      // Only while the ranks connect; no select would wait any more.
+      throw new InterruptedIOException(
+          "Cannot go on because the wait for the other ranks was interrupted.");
+    }
+  }
+
+  private void compareHeaders(long number, Operation operation) {
+    theirHeader.flip();
+    if (theirHeader.getLong() != number || theirHeader.getInt() != operation.fingerprint()) {
+      throw vigil.differs(operation, members[neighbour(-1)]);
+    }
+    theirHeader.position(theirHeader.limit());
+  }
+
+  @Override
+  public void close() {
+    Closing.quietly(selector);
+    Closing.quietly(next);
+    Closing.quietly(previous);
+  }
+
+  /** Slices, one after the other; their positions move on as bytes do. */
+  private static final class Stream<T> {
+    private final List<T> items;
+    private final Function<T, ByteBuffer> slice;
+    private int index;
+
+    Stream(List<T> items, Function<T, ByteBuffer> slice) {
+      this.items = items;
+      this.slice = slice;
+    }
+
+    boolean hasRemaining() {
+      while (index < items.size() && !slice.apply(current()).hasRemaining()) {
+        index++;
+      }
+      return index < items.size();
+    }
+
+    /** To be asked for after {@link #hasRemaining()}. */
+    T current() {
+      return items.get(index);
+    }
+  }
+}

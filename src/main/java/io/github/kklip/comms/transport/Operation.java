@@ -1,0 +1,108 @@
+package io.github.kklip.comms.transport;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * One collective operation as a rank calls it.
+ *
+ * @param parts the buffer in one part for each rank, counted in elements
+ * @param root the rank whose bytes are broadcast
+ */
+public record Operation(
+    Kind kind,
+    ByteBuffer buffer,
+    ElementType type,
+    @SuppressWarnings("ArrayRecordComponent") int[] parts,
+    int root) {
+  public enum Kind {
+    ALL_REDUCE("allReduce"),
+    REDUCE_SCATTER("reduceScatter"),
+    ALL_GATHER("allGather"),
+    BROADCAST("broadcast"),
+    BARRIER("barrier");
+
+    private final String text;
+
+    Kind(String text) {
+      this.text = text;
+    }
+
+    public boolean sums() {
+      return this == ALL_REDUCE || this == REDUCE_SCATTER;
+    }
+  }
+
+  public static Operation allReduce(ByteBuffer buffer, ElementType type, int ranks) {
+    requireSum(type);
+    if (buffer.remaining() % type.bytes() != 0) {
+      throw new IllegalArgumentException(
+          "Cannot reduce a buffer of "
+              + buffer.remaining()
+              + " bytes because that is no whole number of "
+              + type
+              + ".");
+    }
+    return new Operation(
+        Kind.ALL_REDUCE,
+        buffer,
+        type,
+        Parts.evenCounts(buffer.remaining() / type.bytes(), ranks),
+        0);
+  }
+
+  public static Operation reduceScatter(
+      ByteBuffer buffer, ElementType type, int ranks, int... counts) {
+    requireSum(type);
+    Parts.of(buffer, type, counts, ranks);
+    return new Operation(Kind.REDUCE_SCATTER, buffer, type, counts, 0);
+  }
+
+  public static Operation allGather(ByteBuffer buffer, ElementType type, int ranks, int... counts) {
+    Parts.of(buffer, type, counts, ranks);
+    return new Operation(Kind.ALL_GATHER, buffer, type, counts, 0);
+  }
+
+  public static Operation broadcast(ByteBuffer buffer, int root, int ranks) {
+    Parts.checkRoot(root, ranks);
+    int[] counts = new int[ranks];
+    counts[root] = buffer.remaining();
+    return new Operation(Kind.BROADCAST, buffer, ElementType.INT8, counts, root);
+  }
+
+  /** To have a byte of every rank, every rank must have come. */
+  public static Operation barrier(int ranks) {
+    return new Operation(
+        Kind.BARRIER,
+        ByteBuffer.allocateDirect(ranks),
+        ElementType.INT8,
+        Parts.evenCounts(ranks, ranks),
+        0);
+  }
+
+  /** The buffer cut into its parts. */
+  public Parts cut() {
+    return Parts.of(buffer, type, parts, parts.length);
+  }
+
+  /** Equal on all ranks that do the same. */
+  public int fingerprint() {
+    return Objects.hash(kind.text, type.name(), root, Arrays.hashCode(parts));
+  }
+
+  public String description() {
+    return switch (kind) {
+      case ALL_REDUCE -> "allReduce of " + buffer.remaining() + " bytes " + type;
+      case BROADCAST -> "broadcast of " + buffer.remaining() + " bytes from rank " + root;
+      case BARRIER -> "barrier";
+      case REDUCE_SCATTER, ALL_GATHER -> kind.text + " of " + Arrays.toString(parts) + " " + type;
+    };
+  }
+
+  private static void requireSum(ElementType type) {
+    if (type == ElementType.INT8) {
+      throw new IllegalArgumentException("Cannot sum INT8 because bytes are only moved.");
+    }
+  }
+}

@@ -1,0 +1,99 @@
+package io.github.kklip.comms.transport;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+
+/** A buffer cut into one part for each rank. */
+public final class Parts {
+  /** The elements in native order, from position 0 to the limit. */
+  private final ByteBuffer bytes;
+
+  /** The first byte of each part, and the end of the last. */
+  private final int[] starts;
+
+  private Parts(ByteBuffer bytes, int[] starts) {
+    this.bytes = bytes;
+    this.starts = starts;
+  }
+
+  public static Parts of(ByteBuffer buffer, ElementType type, int[] counts, int ranks) {
+    if (counts.length != ranks) {
+      throw new IllegalArgumentException(
+          "Cannot cut a buffer for "
+              + ranks
+              + " ranks because the number of counts is "
+              + counts.length
+              + ".");
+    }
+    int[] starts = new int[ranks + 1];
+    long end = 0;
+    for (int r = 0; r < ranks; r++) {
+      if (counts[r] < 0) {
+        throw new IllegalArgumentException(
+            "Cannot cut a buffer because the count of rank " + r + " is " + counts[r] + ".");
+      }
+      end += (long) counts[r] * type.bytes();
+      starts[r + 1] = (int) Math.min(end, Integer.MAX_VALUE);
+    }
+    if (end != buffer.remaining()) {
+      throw new IllegalArgumentException(
+          "Cannot cut a buffer of "
+              + buffer.remaining()
+              + " bytes because the counts "
+              + Arrays.toString(counts)
+              + " of "
+              + type
+              + " need "
+              + end
+              + " bytes.");
+    }
+    return new Parts(buffer.slice().order(ByteOrder.nativeOrder()), starts);
+  }
+
+  /**
+   * The counts of parts as equal as can be: the first {@code elements % parts} have one more.
+   *
+   * @return one count for each part, in order
+   */
+  public static int[] evenCounts(int elements, int parts) {
+    int[] counts = new int[parts];
+    Arrays.fill(counts, elements / parts);
+    for (int i = 0; i < elements % parts; i++) {
+      counts[i]++;
+    }
+    return counts;
+  }
+
+  public static void checkRoot(int root, int ranks) {
+    if (root < 0 || root >= ranks) {
+      throw new IllegalArgumentException(
+          "Cannot broadcast from rank " + root + " because there are " + ranks + " ranks.");
+    }
+  }
+
+  /** Part {@code r}, where r may be any whole number: parts go round as the ranks do. */
+  public ByteBuffer part(int r) {
+    int index = Math.floorMod(r, starts.length - 1);
+    return bytes.slice(starts[index], starts[index + 1] - starts[index]);
+  }
+
+  /**
+   * At most {@code size} bytes of a part, from its byte {@code start}; nothing when it is shorter.
+   */
+  ByteBuffer chunk(int r, long start, int size) {
+    ByteBuffer part = part(r);
+    int from = (int) Math.min(start, part.limit());
+    return part.slice(from, Math.min(size, part.limit() - from));
+  }
+
+  int number() {
+    return starts.length - 1;
+  }
+
+  /** Bytes of the longest part. */
+  public int longest() {
+    return IntStream.range(1, starts.length).map(r -> starts[r] - starts[r - 1]).max().orElse(0);
+  }
+}

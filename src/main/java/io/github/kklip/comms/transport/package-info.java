@@ -1,0 +1,2 @@
+/** What all transports share: operations, their parts, sums, timeouts, liveness. */
+package io.github.kklip.comms.transport;

@@ -1,0 +1,291 @@
+package io.github.kklip.embed;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.Lease;
+import io.github.kklip.store.publication.LocalCopy;
+import io.github.kklip.store.publication.PortableConfiguration;
+import io.github.kklip.store.publication.Publication;
+import io.github.kklip.store.publication.Storage;
+import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.tasks.ShardTasks;
+import io.github.kklip.teacher.CaptionEmbedder;
+import io.github.kklip.teacher.LlamaConfig;
+import io.github.kklip.teacher.SharedEmbedder;
+import io.github.kklip.teacher.TeacherFolder;
+import io.github.kklip.tensor.Torch;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The stage between pairs and concepts: one task for each shard embeds its captions with the
+ * teacher. Shards that are there stay, so that an interrupted stage goes on with what is missing.
+ *
+ * <p>The manifest's mean is over the training rows as they are stored: each shard's sum in row
+ * order, then the sums in shard order, all in float64, so it does not depend on the cluster or on
+ * interruptions. Once it is there it stays, also when shards are added: what was trained with it
+ * keeps its meaning.
+ */
+public final class EmbedStage {
+  private static final Logger LOG = LoggerFactory.getLogger(EmbedStage.class);
+
+  /**
+   * What the stage did.
+   *
+   * @param captions rows that have embeddings now
+   * @param embedded rows that were embedded by this run
+   * @param seconds that it took to embed them
+   * @param executors that embedded them
+   */
+  public record Result(
+      long captions, long embedded, double seconds, int executors, int dimension, String output) {
+    public double captionsPerSecond() {
+      return embedded == 0 ? 0 : embedded / seconds;
+    }
+
+    public double captionsPerSecondOfAnExecutor() {
+      return executors == 0 ? 0 : captionsPerSecond() / executors;
+    }
+  }
+
+  /**
+   * One shard done.
+   *
+   * @param embedded rows that were not there before
+   * @param sum of the stored embeddings; null unless asked for
+   * @param executor that did it
+   */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
+  private record ShardDone(long embedded, double[] sum, String executor) implements Serializable {}
+
+  private EmbedStage() {}
+
+  /**
+   * Embeds what is missing.
+   *
+   * @throws io.github.kklip.config.SettingsException when embeddings of this name were made with
+   *     other settings, or the teacher does not fit into memory
+   * @throws IOException when the dataset or the teacher is missing or damaged
+   */
+  public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
+    Configuration configuration = spark.hadoopConfiguration();
+    Settings.Teacher teacher = settings.teacher();
+    Settings.required(teacher.path(), "teacher.path");
+    DatasetFolder dataset =
+        new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
+    DatasetManifest pairs = dataset.requireManifest();
+    if (pairs.rows(Split.TRAIN) == 0) {
+      throw new IOException(
+          "Cannot embed the captions of "
+              + dataset.root()
+              + " because it has no training pairs. Look at its rejects, and at"
+              + " ingest.validation-fraction.");
+    }
+    LlamaConfig config = check(configuration, teacher);
+    String identity = TeacherFolder.identity(configuration, teacher.path());
+    ProcessingSettings processing = CaptionEmbedder.processing(teacher, identity);
+    Path output = dataset.teacher(teacher.name());
+    try (Lease lease = Lease.acquire(configuration, output, "embed", settings.leaseExpiry())) {
+      Publication.sweep(configuration, output);
+      Optional<TeacherManifest> existing = dataset.readTeacherManifest(teacher.name());
+      if (existing.isPresent()) {
+        processing.requireSame(existing.get().settings(), "the embeddings " + output);
+      }
+      boolean frozen = existing.isPresent() && existing.get().meanRows() > 0;
+      Set<Shard> whole = frozen ? present(dataset, existing.get(), teacher.name()) : Set.of();
+      List<Shard> todo = pairs.shards().stream().filter(s -> !whole.contains(s)).toList();
+      LOG.info(
+          "Embedding {} of {} shards with {} on {}",
+          todo.size(),
+          pairs.shards().size(),
+          teacher.path(),
+          spark.master());
+      long start = System.nanoTime();
+      List<ShardDone> done = embed(spark, settings, dataset, todo, processing, identity, !frozen);
+      double seconds = (System.nanoTime() - start) / 1e9;
+      lease.check();
+      TeacherManifest manifest =
+          frozen
+              ? manifest(processing, config, teacher, pairs, existing.get())
+              : withMean(processing, config, teacher, pairs, todo, done);
+      if (!existing.equals(Optional.of(manifest))) {
+        Json.write(configuration, dataset.teacherManifest(teacher.name()), manifest);
+      }
+      Result result =
+          new Result(
+              pairs.totals().pairs(),
+              done.stream().mapToLong(ShardDone::embedded).sum(),
+              seconds,
+              (int)
+                  done.stream()
+                      .filter(shard -> shard.embedded > 0)
+                      .map(ShardDone::executor)
+                      .distinct()
+                      .count(),
+              config.hidden(),
+              output.toString());
+      LOG.info(
+          "Embedded {} captions ({} were there) at {} captions/s",
+          result.embedded(),
+          result.captions() - result.embedded(),
+          Math.round(result.captionsPerSecond()));
+      return result;
+    }
+  }
+
+  /** Refuses a teacher that cannot be used before any task starts. */
+  private static LlamaConfig check(Configuration configuration, Settings.Teacher teacher)
+      throws IOException {
+    try (LocalCopy small = LocalCopy.of(configuration, teacher.path(), TeacherFolder::isSmall)) {
+      return CaptionEmbedder.check(small.path(), teacher);
+    }
+  }
+
+  /** The shards of the manifest whose files are there. */
+  private static Set<Shard> present(DatasetFolder dataset, TeacherManifest manifest, String name)
+      throws IOException {
+    Path folder = dataset.teacher(name);
+    Set<String> files = new HashSet<>();
+    for (FileStatus status : Storage.of(dataset.configuration(), folder).listStatus(folder)) {
+      files.add(status.getPath().getName());
+    }
+    Set<Shard> present = new HashSet<>(manifest.shards());
+    present.removeIf(shard -> !files.contains(shard.fileName()));
+    return present;
+  }
+
+  private static List<ShardDone> embed(
+      JavaSparkContext spark,
+      Settings settings,
+      DatasetFolder dataset,
+      List<Shard> shards,
+      ProcessingSettings processing,
+      String identity,
+      boolean sums) {
+    String root = dataset.root().toString();
+    PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
+    Settings.Teacher teacher = settings.teacher();
+    return ShardTasks.run(
+        spark,
+        "the embedding of captions",
+        settings.threads(),
+        shards,
+        (shard, place) -> {
+          DatasetFolder folder = new DatasetFolder(root, configuration.get());
+          boolean there = isWhole(folder, teacher.name(), shard, processing);
+          if (!there) {
+            Torch.start(place.threads());
+            try (SharedEmbedder shared =
+                SharedEmbedder.acquire(configuration.get(), teacher, identity, place.device())) {
+              shared.embedder().embed(folder, teacher.name(), shard, processing);
+            }
+          }
+          boolean needed = sums && shard.split() == Split.TRAIN;
+          return new ShardDone(
+              there ? 0 : shard.rows(),
+              needed ? sum(folder, teacher.name(), shard, processing) : null,
+              SparkEnv.get().executorId());
+        });
+  }
+
+  /** A file that no manifest names may be of an earlier, interrupted run with other settings. */
+  private static boolean isWhole(
+      DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
+      throws IOException {
+    Path path = dataset.teacher(name, shard);
+    if (!Storage.of(dataset.configuration(), path).exists(path)) {
+      return false;
+    }
+    try (VectorReader reader =
+        VectorReader.open(dataset.configuration(), path, shard, processing)) {
+      return reader.rows() == shard.rows();
+    } catch (IOException e) {
+      LOG.warn("Embedding {} again: {}", path, e.getMessage());
+      return false;
+    }
+  }
+
+  private static double[] sum(
+      DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
+      throws IOException {
+    try (VectorReader reader =
+        VectorReader.open(
+            dataset.configuration(), dataset.teacher(name, shard), shard, processing)) {
+      double[] sum = new double[reader.dimension()];
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        for (Vector vector : reader.readGroup(group)) {
+          for (int j = 0; j < sum.length; j++) {
+            sum[j] += vector.values()[j];
+          }
+        }
+      }
+      return sum;
+    }
+  }
+
+  private static TeacherManifest withMean(
+      ProcessingSettings processing,
+      LlamaConfig config,
+      Settings.Teacher teacher,
+      DatasetManifest pairs,
+      List<Shard> shards,
+      List<ShardDone> done) {
+    double[] mean = new double[config.hidden()];
+    long rows = 0;
+    for (int i = 0; i < shards.size(); i++) {
+      if (shards.get(i).split() == Split.TRAIN) {
+        rows += shards.get(i).rows();
+        for (int j = 0; j < mean.length; j++) {
+          mean[j] += done.get(i).sum()[j];
+        }
+      }
+    }
+    for (int j = 0; j < mean.length; j++) {
+      mean[j] /= rows;
+    }
+    return new TeacherManifest(
+        TeacherManifest.FORMAT,
+        processing,
+        config.hidden(),
+        CaptionEmbedder.storage(teacher),
+        pairs.shards(),
+        rows,
+        Arrays.stream(mean).boxed().toList());
+  }
+
+  /** With the shards of now and the mean of before. */
+  private static TeacherManifest manifest(
+      ProcessingSettings processing,
+      LlamaConfig config,
+      Settings.Teacher teacher,
+      DatasetManifest pairs,
+      TeacherManifest before) {
+    return new TeacherManifest(
+        TeacherManifest.FORMAT,
+        processing,
+        config.hidden(),
+        CaptionEmbedder.storage(teacher),
+        pairs.shards(),
+        before.meanRows(),
+        before.mean());
+  }
+}

@@ -1,0 +1,2 @@
+/** The distributed stage that embeds every caption with the teacher. */
+package io.github.kklip.embed;

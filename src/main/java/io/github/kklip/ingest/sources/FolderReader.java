@@ -1,0 +1,113 @@
+package io.github.kklip.ingest.sources;
+
+import io.github.kklip.ingest.sources.Member.Caption;
+import io.github.kklip.store.publication.Storage;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+
+/** Folders, at any depth, of images with a text file of the same name each. */
+record FolderReader(long maxBytes) implements SourceReader {
+  private static final int IMAGES_PER_UNIT = 64;
+  private static final int MAX_UNITS = 20_000;
+
+  @Override
+  public List<Unit> plan(Configuration configuration, Unit file) throws IOException {
+    Path folder = new Path(file.path());
+    FileSystem fileSystem = Storage.of(configuration, folder);
+    if (fileSystem.getFileStatus(folder).isFile()) {
+      Path parent = folder.getParent();
+      return List.of(
+          new Unit(file.source(), parent.toString(), 0, 0, 0, List.of(folder.getName())));
+    }
+    List<String> names = new ArrayList<>();
+    for (FileStatus status : Storage.files(configuration, folder)) {
+      String name = folder.toUri().relativize(status.getPath().toUri()).getPath();
+      if (!status.getPath().getName().startsWith(".")) {
+        names.add(name);
+      }
+    }
+    names.sort(null);
+    return chunks(file, withoutCaptions(names));
+  }
+
+  /** The texts of images are read with them; all else stands for itself. */
+  private static List<String> withoutCaptions(List<String> names) {
+    Set<String> stems = new HashSet<>();
+    for (String name : names) {
+      if (Content.isImage(name)) {
+        stems.add(stem(name));
+      }
+    }
+    return names.stream().filter(n -> !(n.endsWith(".txt") && stems.contains(stem(n)))).toList();
+  }
+
+  private static List<Unit> chunks(Unit file, List<String> names) {
+    int size = Math.max(IMAGES_PER_UNIT, names.size() / MAX_UNITS + 1);
+    List<Unit> units = new ArrayList<>();
+    for (int from = 0; from < names.size(); from += size) {
+      List<String> chunk = List.copyOf(names.subList(from, Math.min(from + size, names.size())));
+      units.add(new Unit(file.source(), file.path(), units.size(), 0, 0, chunk));
+    }
+    return units;
+  }
+
+  private static String stem(String name) {
+    return name.substring(0, name.lastIndexOf('.'));
+  }
+
+  @Override
+  public Members open(Configuration configuration, Unit unit) {
+    return new Members() {
+      private int position;
+
+      @Override
+      public Member next() throws IOException {
+        return position < unit.names().size()
+            ? member(configuration, new Path(unit.path()), unit.names().get(position++))
+            : null;
+      }
+
+      @Override
+      public void close() {}
+    };
+  }
+
+  private Member member(Configuration configuration, Path folder, String name) throws IOException {
+    if (!Content.isImage(name)) {
+      return Member.ignored(name, 1);
+    }
+    List<Caption> captions = new ArrayList<>();
+    Path text = child(folder, stem(name) + ".txt");
+    try (RawInput in = RawInput.open(configuration, text, 0)) {
+      byte[] bytes = Content.read(in, maxBytes);
+      captions.add(
+          bytes == null
+              ? Caption.broken("", Content.tooLarge(maxBytes))
+              : Content.caption("", bytes));
+    } catch (RawInput.OpeningException e) {
+      if (!e.problem().reason().equals(Problem.MISSING_FILE)) {
+        captions.add(Caption.broken("", e.problem()));
+      }
+    }
+    // A picture without a caption is a reject already: no need to read it.
+    List<Member.Picture> pictures =
+        List.of(
+            captions.isEmpty()
+                ? Member.Picture.of(name, new byte[0])
+                : Content.picture(
+                    RawInput.openListed(configuration, child(folder, name), 0), name, maxBytes));
+    return new Member(name, pictures, captions, 0, List.of());
+  }
+
+  /** Names of people's files may hold what a path would take for a scheme. */
+  private static Path child(Path folder, String name) {
+    return new Path(folder, new Path(null, null, name));
+  }
+}

@@ -1,0 +1,41 @@
+package io.github.kklip.ingest.sources;
+
+/**
+ * Why something cannot become a pair: reason and detail of a reject.
+ *
+ * @param reason one of the constants of this class or of {@link
+ *     io.github.kklip.image.ImageRejectedException}
+ */
+public record Problem(String reason, String detail) {
+  /** The file or folder of a row is not there. */
+  static final String MISSING_FILE = "missing-file";
+
+  /** A file or member that is not of its format, or a folder where a file should be. */
+  static final String UNREADABLE = "unreadable";
+
+  /** A source file that ends too early; what came before is kept. */
+  static final String CUT_SHORT = "cut-short";
+
+  /** A source file without the columns that are needed. */
+  static final String SCHEMA = "schema";
+
+  public static final String NO_CAPTION = "no-caption";
+  static final String NO_IMAGE = "no-image";
+  static final String MEMBER_TOO_LARGE = "member-too-large";
+  static final String CAPTION_ENCODING = "caption-encoding";
+  public static final String CAPTION_TOO_SHORT = "caption-too-short";
+  public static final String CAPTION_TOO_LONG = "caption-too-long";
+  static final String JSON_MALFORMED = "json-malformed";
+  static final String CSV_MALFORMED = "csv-malformed";
+  public static final String IMAGE_TOO_SMALL = "image-too-small";
+  public static final String IMAGE_TOO_LARGE = "image-too-large";
+  public static final String ASPECT_RATIO = "aspect-ratio";
+  public static final String DUPLICATE = "duplicate";
+  public static final String NEAR_DUPLICATE = "near-duplicate";
+
+  /** Left out by a source's weight under 1. */
+  public static final String SAMPLED_OUT = "sampled-out";
+
+  /** The decoder ended the process: the image is not decoded again. */
+  public static final String DECODER_CRASH = "decoder-crash";
+}

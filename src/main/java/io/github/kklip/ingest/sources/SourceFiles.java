@@ -1,0 +1,223 @@
+package io.github.kklip.ingest.sources;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.publication.Storage;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Predicate;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The files that the path of a source stands for: a file, all files of a folder with the format's
+ * endings, or a Hadoop glob, in which {@code {000..123}} stands for a range of numbers.
+ */
+public final class SourceFiles {
+  private static final Pattern RANGE = Pattern.compile("\\{(\\d+)\\.\\.(\\d+)\\}");
+  private static final int MAX_RANGE = 1_000_000;
+
+  private SourceFiles() {}
+
+  /**
+   * One file of a source, whole.
+   *
+   * @param fingerprint changes when the file changes or is read in another way; empty for what
+   *     refers to other files, which may change by themselves
+   */
+  public record SourceFile(Unit unit, String fingerprint) {}
+
+  /**
+   * The files in the order of their names, each as a whole unit.
+   *
+   * @throws SettingsException when there is nothing at the path
+   */
+  public static List<SourceFile> of(Configuration configuration, int index, Settings.Source source)
+      throws IOException {
+    if (source.format() == Settings.SourceFormat.SYNTHETIC) {
+      return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
+    }
+    FileStatus[] found = found(configuration, index, source);
+    List<FileStatus> files = new ArrayList<>();
+    for (FileStatus status : found) {
+      if (status.isFile() || source.format() == Settings.SourceFormat.FOLDER) {
+        files.add(status);
+      } else {
+        files.addAll(inFolder(configuration, status.getPath(), source.format()));
+      }
+    }
+    if (files.isEmpty()) {
+      throw refused(
+          index, source, "the folder holds no file that ends in " + endings(source.format()));
+    }
+    return files.stream()
+        .map(
+            file ->
+                new SourceFile(
+                    Unit.whole(index, file.getPath().toString()), fingerprint(source, file)))
+        .sorted(Comparator.comparing(file -> file.unit().path()))
+        .toList();
+  }
+
+  private static String fingerprint(Settings.Source source, FileStatus file) {
+    return switch (source.format()) {
+      case WEBDATASET, PARQUET ->
+          Identity.ofSettings(
+              new TreeMap<>(
+                  Map.of(
+                      "path", file.getPath().toString(),
+                      "length", Long.toString(file.getLen()),
+                      "modified", Long.toString(file.getModificationTime()),
+                      "image-column", source.imageColumn(),
+                      "caption-column", source.captionColumn(),
+                      "weight", Double.toString(source.weight()))));
+      case CSV, FOLDER, SYNTHETIC -> "";
+    };
+  }
+
+  private static FileStatus[] found(Configuration configuration, int index, Settings.Source source)
+      throws IOException {
+    try {
+      Path path = Storage.path(source.path(), configuration);
+      // A name with brackets in it is a name first.
+      return new FileStatus[] {Storage.of(configuration, path).getFileStatus(path)};
+    } catch (FileNotFoundException | IllegalArgumentException e) {
+      int name = source.path().lastIndexOf('/') + 1;
+      String folder = ranges(source.path().substring(0, name));
+      String last = source.path().substring(name);
+      Path pattern = Storage.path(folder + RANGE.matcher(last).replaceAll("*"), configuration);
+      FileStatus[] found = Storage.of(configuration, pattern).globStatus(pattern);
+      Predicate<String> inRanges = inRanges(last);
+      found =
+          Arrays.stream(found == null ? new FileStatus[0] : found)
+              .filter(status -> inRanges.test(status.getPath().getName()))
+              .toArray(FileStatus[]::new);
+      if (found.length == 0) {
+        throw refused(index, source, "there is no such file or folder");
+      }
+      return found;
+    }
+  }
+
+  public static SettingsException refused(int index, Settings.Source source, String why) {
+    return new SettingsException(
+        "Cannot ingest "
+            + source.path()
+            + " because "
+            + why
+            + ". Check kklip.ingest.sources["
+            + index
+            + "], a "
+            + source.format().name().toLowerCase(Locale.ROOT)
+            + " source.");
+  }
+
+  private static List<FileStatus> inFolder(
+      Configuration configuration, Path folder, Settings.SourceFormat format) throws IOException {
+    List<FileStatus> files = new ArrayList<>();
+    for (FileStatus status : Storage.files(configuration, folder)) {
+      String name = status.getPath().getName().toLowerCase(Locale.ROOT);
+      boolean hidden = name.startsWith(".") || name.startsWith("_");
+      if (!hidden && endings(format).stream().anyMatch(name::endsWith)) {
+        files.add(status);
+      }
+    }
+    return files;
+  }
+
+  private static List<String> endings(Settings.SourceFormat format) {
+    return switch (format) {
+      case WEBDATASET -> List.of(".tar", ".tar.gz", ".tgz");
+      case CSV -> List.of(".csv", ".tsv");
+      case PARQUET -> List.of(".parquet");
+      case FOLDER, SYNTHETIC -> List.of();
+    };
+  }
+
+  /**
+   * Whether the numbers in a name are within the ranges of the pattern. A range of ten thousand
+   * shards is one listing and a look at each name; as ten thousand alternatives it takes a minute.
+   */
+  private static Predicate<String> inRanges(String pattern) {
+    StringBuilder regex = new StringBuilder();
+    List<long[]> bounds = new ArrayList<>();
+    Matcher range = RANGE.matcher(pattern);
+    int from = 0;
+    while (range.find()) {
+      regex.append(literal(pattern.substring(from, range.start())));
+      long[] bound = bounds(pattern, range.toMatchResult());
+      bounds.add(bound);
+      regex.append("(\\d{").append(range.group(1).length()).append(",})");
+      from = range.end();
+    }
+    if (bounds.isEmpty()) {
+      return name -> true;
+    }
+    Pattern names = Pattern.compile(regex + literal(pattern.substring(from)));
+    return name -> {
+      Matcher matcher = names.matcher(name);
+      if (!matcher.matches()) {
+        return false;
+      }
+      for (int i = 0; i < bounds.size(); i++) {
+        String number = matcher.group(i + 1);
+        boolean padded = number.length() == bounds.get(i)[2] || number.charAt(0) != '0';
+        if (!padded
+            || number.length() > 18
+            || Long.parseLong(number) < bounds.get(i)[0]
+            || Long.parseLong(number) > bounds.get(i)[1]) {
+          return false;
+        }
+      }
+      return true;
+    };
+  }
+
+  /** What Hadoop's glob has looked at already matches anything. */
+  private static String literal(String piece) {
+    return piece.matches(".*[*?\\[\\]{}\\\\].*") ? ".*" : Pattern.quote(piece);
+  }
+
+  /** First and last number, and the digits of the first. */
+  private static long[] bounds(String pattern, MatchResult range) {
+    long from = Long.parseLong(range.group(1));
+    long to = Long.parseLong(range.group(2));
+    if (to < from || to - from >= MAX_RANGE) {
+      throw new SettingsException(
+          "Cannot use the path "
+              + pattern
+              + " because "
+              + range.group()
+              + " is no range of at most "
+              + MAX_RANGE
+              + " numbers, smallest first.");
+    }
+    return new long[] {from, to, range.group(1).length()};
+  }
+
+  /** WebDataset's {@code {000..002}} as the {@code {000,001,002}} that Hadoop knows. */
+  public static String ranges(String pattern) {
+    return RANGE
+        .matcher(pattern)
+        .replaceAll(
+            range -> {
+              long[] bounds = bounds(pattern, range);
+              String[] numbers = new String[(int) (bounds[1] - bounds[0]) + 1];
+              String format = "%0" + bounds[2] + "d";
+              Arrays.setAll(numbers, i -> String.format(Locale.ROOT, format, bounds[0] + i));
+              return "{" + String.join(",", numbers) + "}";
+            });
+  }
+}

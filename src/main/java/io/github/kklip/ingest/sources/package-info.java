@@ -1,0 +1,2 @@
+/** Readers of the formats in which people have captions and images. */
+package io.github.kklip.ingest.sources;

@@ -1,0 +1,107 @@
+package io.github.kklip.kmeans;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Lloyd's algorithm: assign each row to its nearest centre, move each centre to its rows' mean. */
+public final class Lloyd {
+  private static final Logger log = LoggerFactory.getLogger(Lloyd.class);
+
+  private Lloyd() {}
+
+  /** One iteration, however it is computed. */
+  public interface Engine {
+    Step step(Centres centres);
+  }
+
+  /**
+   * The outcome of one iteration.
+   *
+   * @param inertia sum of squared distances of the rows to the centres before the move
+   * @param centres the centres after it
+   */
+  public record Step(double inertia, Centres centres) {}
+
+  /**
+   * The outcome of all iterations.
+   *
+   * @param inertia of the centres before each iteration
+   * @param converged whether the last move was within the tolerance
+   */
+  public record Result(Centres centres, List<Double> inertia, boolean converged, double seconds) {
+    int iterations() {
+      return inertia.size();
+    }
+
+    public double secondsPerIteration() {
+      return seconds / iterations();
+    }
+  }
+
+  /** Iterates until no centre moves further than {@code tolerance}, {@code iterations} at most. */
+  public static Result run(Engine engine, Centres start, int iterations, double tolerance) {
+    Centres centres = start;
+    List<Double> inertia = new ArrayList<>();
+    long begun = System.nanoTime();
+    boolean converged = false;
+    while (!converged && inertia.size() < iterations) {
+      long iteration = System.nanoTime();
+      Step step = engine.step(centres);
+      double move = step.centres.largestMove(centres);
+      centres = step.centres;
+      inertia.add(step.inertia);
+      converged = move <= tolerance;
+      log.info(
+          "k-means iteration {}: inertia {}, largest move {}, {} ms",
+          inertia.size(),
+          step.inertia,
+          move,
+          (System.nanoTime() - iteration) / 1_000_000);
+    }
+    return new Result(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
+  }
+
+  /** Assignment by matrix products; centres without rows go to the rows farthest from theirs. */
+  public static Engine gemm(Rows rows, Totals totals) {
+    AtomicReference<HamerlyPass> last = new AtomicReference<>();
+    return centres -> {
+      HamerlyPass pass = HamerlyPass.after(last.get(), totals, centres);
+      CentreSums assignment = rows.fold(centres, pass);
+      last.set(pass);
+      Centres moved = assignment.means(centres);
+      reseed(rows, centres, assignment.sizes(), moved);
+      return new Step(assignment.inertia(centres, totals.sumOfSquares()), moved);
+    };
+  }
+
+  /** The same with centres of unit length: on rows of unit length, k-means by cosine. */
+  public static Engine spherical(Engine engine) {
+    return centres -> {
+      Step step = engine.step(centres);
+      return new Step(step.inertia, step.centres.unitLength());
+    };
+  }
+
+  /** Puts centres without rows onto the rows that are farthest from theirs. */
+  static void reseed(Rows rows, Centres centres, long[] sizes, Centres moved) {
+    List<Integer> empty = new ArrayList<>();
+    for (int c = 0; c < sizes.length; c++) {
+      if (sizes[c] == 0) {
+        empty.add(c);
+      }
+    }
+    if (empty.isEmpty()) {
+      return;
+    }
+    List<float[]> far = Farthest.distinct(rows, centres, empty.size());
+    int d = centres.dimension();
+    for (int i = 0; i < far.size(); i++) {
+      System.arraycopy(far.get(i), 0, moved.values(), empty.get(i) * d, d);
+    }
+    log.info(
+        "{} centres had no rows; {} of them go to the farthest rows", empty.size(), far.size());
+  }
+}

@@ -1,0 +1,217 @@
+package io.github.kklip.launch;
+
+import io.github.kklip.comms.Collective;
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.publication.Lease;
+import io.github.kklip.store.publication.PortableConfiguration;
+import io.github.kklip.store.publication.Storage;
+import io.github.kklip.tasks.TaskPlace;
+import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.MemoryEstimate;
+import io.github.kklip.train.Rank;
+import io.github.kklip.train.TrainProgress;
+import io.github.kklip.train.TrainResult;
+import io.github.kklip.train.Trainer;
+import io.github.kklip.train.checkpoint.CheckpointStore;
+import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.TrainPlan;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Trains the student on the ranks of a cluster: one run of {@code train}. */
+public final class TrainStage {
+  private static final Logger LOG = LoggerFactory.getLogger(TrainStage.class);
+
+  private static final long LEAST_HEAP_MB = 512;
+
+  /** Of Spark's own network buffers. */
+  private static final long SPARKS_DIRECT_MB = 64;
+
+  private TrainStage() {}
+
+  /**
+   * Trains, going on from the newest checkpoint in {@code train.output}, until all steps are done
+   * or {@code stop} is completed.
+   *
+   * @param stop completed: the ranks finish their step, write a checkpoint and end
+   * @throws SettingsException when settings, data and cluster do not fit
+   * @throws IllegalStateException when the ranks failed more often than {@code train.restarts}
+   *     allows
+   * @throws io.github.kklip.store.publication.LeaseHeldException when another job trains into that
+   *     folder
+   */
+  public static TrainResult run(
+      JavaSparkContext spark, Settings settings, CompletableFuture<Void> stop) throws IOException {
+    Configuration configuration = spark.hadoopConfiguration();
+    TrainPlan plan = TrainPlan.of(settings, configuration);
+    checkMemory(spark.getConf(), MemoryEstimate.of(plan));
+    String output = settings.train().output();
+    Path folder = Storage.path(output, configuration);
+    try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
+        StopFile stopFile = new StopFile(folder, new PortableConfiguration(configuration))) {
+      var unused = stop.thenRun(stopFile::write);
+      TrainResult result =
+          new BarrierLauncher(spark, settings)
+              .run(
+                  "kklip train " + folder.getName(),
+                  line -> LOG.info("{}", line),
+                  () -> newestStep(output, configuration),
+                  body(plan, stopFile))
+              .get(0);
+      lease.check();
+      return result;
+    }
+  }
+
+  /**
+   * Refuses what the JVM would refuse in the midst of a run, and what the cluster manager would
+   * kill: only YARN and Kubernetes bound an executor's native memory.
+   */
+  static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
+    LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);
+    long needed = (estimate.total() + MemoryEstimate.IDLE) >> 20;
+    String master = conf.get("spark.master", "");
+    long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
+    long direct = (estimate.direct() >> 20) + SPARKS_DIRECT_MB;
+    boolean remote = !master.startsWith("local") || master.startsWith("local-cluster");
+    boolean set =
+        conf.get("spark.executor.extraJavaOptions", "").contains("-XX:MaxDirectMemorySize");
+    if (remote && !set && heap < direct) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memory = "
+              + heap
+              + " MiB because a JVM has no more direct memory than heap, and a rank and Spark take about "
+              + direct
+              + " MiB of it. Set spark.executor.memory to that, or train.prefetch lower, or"
+              + " -XX:MaxDirectMemorySize in spark.executor.extraJavaOptions.");
+    }
+    boolean bounded = master.startsWith("yarn") || master.startsWith("k8s");
+    boolean gpu =
+        conf.contains("spark.task.resource.gpu.amount")
+            || conf.contains("spark.executor.resource.gpu.amount");
+    if (!bounded || gpu) {
+      return;
+    }
+    double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);
+    long overhead =
+        conf.contains("spark.executor.memoryOverhead")
+            ? conf.getSizeAsMb("spark.executor.memoryOverhead")
+            : Math.max(384, (long) (factor * heap));
+    if (overhead < needed) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memoryOverhead = "
+              + overhead
+              + " MiB because a rank takes about "
+              + needed
+              + " MiB outside of the heap: libtorch "
+              + (MemoryEstimate.IDLE >> 20)
+              + ", training "
+              + estimate
+              + ". Set spark.executor.memoryOverhead to that, or train.micro-batch lower.");
+    }
+    if (heap < LEAST_HEAP_MB) {
+      throw new SettingsException(
+          "Cannot train with spark.executor.memory = "
+              + heap
+              + " MiB because Spark and the loader need at least "
+              + LEAST_HEAP_MB
+              + " MiB of heap. Set it to that or more.");
+    }
+  }
+
+  /** Apart, so that it takes along only what travels. */
+  private static RankBody<TrainResult> body(TrainPlan plan, StopFile stopFile) {
+    return (scope, collective) -> train(plan, stopFile, scope, collective);
+  }
+
+  private static TrainResult train(
+      TrainPlan plan, StopFile stopFile, RankScope scope, Collective collective)
+      throws IOException {
+    TaskPlace place = scope.place();
+    Torch.start(place.threads());
+    Rank rank = new Rank(collective, Torch.device(place.device()), place.threads());
+    // Rank 0 looks for the file and tells the others within the step's own reduction.
+    try (StopFile.Poll poll = stopFile.poll(scope.rank() == 0)) {
+      return Trainer.run(
+          plan,
+          rank,
+          stopFile.configuration(),
+          new Progress(plan.settings().train().batch(), scope.progress()),
+          poll::isAsked);
+    }
+  }
+
+  private static long newestStep(String output, Configuration configuration) {
+    try {
+      return CheckpointStore.newestStep(output, configuration);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Makes lines of what rank 0 tells. */
+  static final class Progress implements TrainProgress {
+    private final int batch;
+    private final RankProgress rank;
+
+    Progress(int batch, RankProgress rank) {
+      this.batch = batch;
+      this.rank = rank;
+    }
+
+    @Override
+    public void started(long firstStep, long steps, double expectedContrastiveLoss) {
+      say(String.format(Locale.ROOT, "training begins at step %d of %d", firstStep, steps));
+    }
+
+    @Override
+    public void step(StepReport report) {
+      String parts =
+          report.losses().entrySet().stream().map(Progress::part).collect(Collectors.joining(", "));
+      rank.at(report.step(), report.epoch());
+      long left = Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
+      say(
+          String.format(
+              Locale.ROOT,
+              "step %d of %d, epoch %.2f, loss %.4f (%s), logit scale %.3f, %.1f pairs/s, "
+                  + "waiting for data %.1f %%, %d:%02d:%02d to go%s",
+              report.step(),
+              report.steps(),
+              report.epoch(),
+              report.loss(),
+              parts,
+              report.logitScale(),
+              report.samplesPerSecond(),
+              100 * report.dataWait(),
+              left / 3600,
+              left / 60 % 60,
+              left % 60,
+              report.skipped() > 0 ? ", " + report.skipped() + " steps skipped" : ""));
+    }
+
+    @Override
+    public void checkpoint(long step, String location) {
+      say("checkpoint of step " + step + ": " + location);
+    }
+
+    private static String part(Map.Entry<String, Double> part) {
+      return String.format(Locale.ROOT, "%s %.4f", part.getKey(), part.getValue());
+    }
+
+    private void say(String line) {
+      LOG.info("{}", line);
+      rank.line(line);
+    }
+  }
+}

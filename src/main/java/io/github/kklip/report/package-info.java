@@ -1,0 +1,2 @@
+/** Pages: one self-contained HTML page, plots as inline SVG. */
+package io.github.kklip.report;

@@ -1,0 +1,262 @@
+package io.github.kklip.safetensors;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.Torch;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * The tensors of one safetensors file, or of a Hugging Face folder with one ({@code
+ * model.safetensors}) or many ({@code model.safetensors.index.json}). Headers are read and checked
+ * when it is opened; tensors are mapped into memory when they are asked for, and never copied to
+ * the heap.
+ */
+public final class Safetensors {
+  static final String SINGLE = "model.safetensors";
+  static final String INDEX = "model.safetensors.index.json";
+
+  private record Located(Path file, SafetensorsEntry entry) {}
+
+  private final Path source;
+  private final Map<String, Located> tensors;
+  private final Map<String, String> metadata;
+
+  private Safetensors(Path source, Map<String, Located> tensors, Map<String, String> metadata) {
+    this.source = source;
+    this.tensors = Collections.unmodifiableMap(tensors);
+    this.metadata = Collections.unmodifiableMap(metadata);
+  }
+
+  /**
+   * Opens a file or a model folder.
+   *
+   * @param path a local safetensors file, or a folder that has {@code model.safetensors} or {@code
+   *     model.safetensors.index.json}
+   * @throws IOException when something is missing, cut short or invalid; the message says what
+   */
+  public static Safetensors open(Path path) throws IOException {
+    if (!Files.isDirectory(path)) {
+      if (!Files.isRegularFile(path)) {
+        throw new IOException(
+            "Cannot read the safetensors file " + path + " because there is no such file.");
+      }
+      return ofFile(path);
+    }
+    Path index = path.resolve(INDEX);
+    if (Files.exists(index)) {
+      return ofIndex(index);
+    }
+    if (Files.exists(path.resolve(SINGLE))) {
+      return ofFile(path.resolve(SINGLE));
+    }
+    throw new IOException(
+        "Cannot read the model folder "
+            + path
+            + " because it has neither "
+            + SINGLE
+            + " nor "
+            + INDEX
+            + ". Convert the weights to safetensors first.");
+  }
+
+  private static Safetensors ofFile(Path file) throws IOException {
+    SafetensorsHeader header = SafetensorsHeader.read(file);
+    Map<String, Located> tensors = new LinkedHashMap<>();
+    header.entries().forEach((name, entry) -> tensors.put(name, new Located(file, entry)));
+    return new Safetensors(file, tensors, header.metadata());
+  }
+
+  private static Safetensors ofIndex(Path index) throws IOException {
+    JsonNode weightMap;
+    try {
+      weightMap = new ObjectMapper().readTree(index.toFile()).path("weight_map");
+    } catch (JsonProcessingException e) {
+      throw new IOException(
+          "Cannot read " + index + " because it is not JSON: " + e.getOriginalMessage() + ".", e);
+    }
+    if (!weightMap.isObject() || weightMap.isEmpty()) {
+      throw new IOException(
+          "Cannot read " + index + " because it has no weight_map of tensors to files.");
+    }
+    Map<Path, SafetensorsHeader> headers = new TreeMap<>();
+    Map<String, Located> tensors = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> field : weightMap.properties()) {
+      String fileName = field.getValue().asText();
+      if (!fileName.matches("[^/\\\\]+\\.safetensors")) {
+        throw new IOException(
+            "Cannot read "
+                + index
+                + " because tensor '"
+                + field.getKey()
+                + "' is not in a .safetensors file of the same folder: "
+                + fileName
+                + ".");
+      }
+      Path file = index.resolveSibling(fileName);
+      if (!headers.containsKey(file)) {
+        if (!Files.isRegularFile(file)) {
+          throw new IOException(
+              "Cannot read the model folder "
+                  + index.getParent()
+                  + " because "
+                  + INDEX
+                  + " names a file that is not there: "
+                  + fileName
+                  + ".");
+        }
+        headers.put(file, SafetensorsHeader.read(file));
+      }
+      SafetensorsEntry entry = headers.get(file).entries().get(field.getKey());
+      if (entry == null) {
+        throw new IOException(
+            "Cannot read the model folder "
+                + index.getParent()
+                + " because "
+                + fileName
+                + " lacks the tensor '"
+                + field.getKey()
+                + "' that "
+                + INDEX
+                + " places there.");
+      }
+      tensors.put(field.getKey(), new Located(file, entry));
+    }
+    return new Safetensors(index.getParent(), tensors, Map.of());
+  }
+
+  /** The names of all tensors. */
+  public Set<String> names() {
+    return tensors.keySet();
+  }
+
+  /** The header's metadata; empty for a folder of many files. */
+  public Map<String, String> metadata() {
+    return metadata;
+  }
+
+  /** Bytes of all tensors. */
+  public long size() {
+    return tensors.values().stream().mapToLong(located -> located.entry.size()).sum();
+  }
+
+  /**
+   * Type, shape and place of a tensor.
+   *
+   * @throws IOException when there is no tensor of that name
+   */
+  public SafetensorsEntry entry(String name) throws IOException {
+    return located(name).entry;
+  }
+
+  /**
+   * A tensor's bytes, mapped read-only, little-endian.
+   *
+   * @throws IOException when there is no tensor of that name, or it has 2 GiB or more
+   */
+  public ByteBuffer bytes(String name) throws IOException {
+    Located located = located(name);
+    if (located.entry.size() > Integer.MAX_VALUE) {
+      throw new IOException(
+          "Cannot map tensor '"
+              + name
+              + "' of "
+              + source
+              + " as one buffer because it has "
+              + located.entry.size()
+              + " bytes, over 2 GiB.");
+    }
+    try (FileChannel channel = FileChannel.open(located.file, StandardOpenOption.READ)) {
+      return channel
+          .map(FileChannel.MapMode.READ_ONLY, located.entry.begin(), located.entry.size())
+          .order(ByteOrder.LITTLE_ENDIAN);
+    }
+  }
+
+  /**
+   * Arrays over the mapped files: no element is read before it is used, and none is copied.
+   *
+   * @param manager owner of the arrays, which stay on the CPU
+   * @param shapes the wanted tensors with the shapes that they must have
+   * @return the arrays by name, in the types of the file
+   * @throws IOException when a tensor is missing or has another shape
+   */
+  public Map<String, NDArray> arrays(NDManager manager, Map<String, Shape> shapes)
+      throws IOException {
+    for (Map.Entry<String, Shape> wanted : shapes.entrySet()) {
+      SafetensorsEntry entry = entry(wanted.getKey());
+      if (!entry.shape().equals(Arrays.stream(wanted.getValue().getShape()).boxed().toList())) {
+        throw new IOException(
+            "Cannot use tensor '"
+                + wanted.getKey()
+                + "' of "
+                + source
+                + " because its shape is "
+                + entry.shape()
+                + " and the model needs "
+                + Arrays.toString(wanted.getValue().getShape())
+                + ". The weights belong to another configuration.");
+      }
+    }
+    Map<Path, Map<ElementType, NDArray>> files = new HashMap<>();
+    Map<String, NDArray> arrays = new LinkedHashMap<>();
+    try (NDManager scope = manager.newSubManager()) {
+      for (Map.Entry<String, Shape> wanted : shapes.entrySet()) {
+        Located located = located(wanted.getKey());
+        SafetensorsEntry entry = located.entry;
+        ElementType type = entry.type();
+        NDArray array;
+        if (entry.begin() % type.bytes() == 0) {
+          long elements = Files.size(located.file) / type.bytes();
+          NDArray file =
+              files
+                  .computeIfAbsent(located.file, f -> new EnumMap<>(ElementType.class))
+                  .computeIfAbsent(type, t -> Torch.fromFile(scope, located.file, elements, t));
+          array = Torch.view(manager, file, entry.begin() / type.bytes(), wanted.getValue());
+        } else {
+          // Old files may be out of alignment: their tensors are copied, off the heap.
+          array = Torch.zeros(manager, wanted.getValue(), type);
+          Torch.write(array, bytes(wanted.getKey()), type);
+        }
+        arrays.put(wanted.getKey(), array);
+      }
+    }
+    return arrays;
+  }
+
+  private Located located(String name) throws IOException {
+    Located located = tensors.get(name);
+    if (located == null) {
+      throw new IOException(
+          "Cannot find the tensor '"
+              + name
+              + "' in "
+              + source
+              + ". It has "
+              + tensors.size()
+              + " tensors, among them "
+              + new TreeSet<>(tensors.keySet()).stream().limit(5).toList()
+              + ".");
+    }
+    return located;
+  }
+}

@@ -1,0 +1,104 @@
+package io.github.kklip.store.publication;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * Records as JSON: fields in the order of the record, maps by key, line feeds on every platform, so
+ * that equal values are equal bytes. Reading is strict: an unknown, missing or null field is an
+ * error.
+ */
+public final class Json {
+  private static final ObjectMapper MAPPER =
+      new ObjectMapper()
+          .configure(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS, true)
+          .configure(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES, true)
+          .configure(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES, true)
+          .configure(DeserializationFeature.FAIL_ON_TRAILING_TOKENS, true);
+
+  private static final ObjectWriter PRETTY =
+      MAPPER.writer(
+          new DefaultPrettyPrinter()
+              .withObjectIndenter(new DefaultIndenter("  ", "\n"))
+              .withSeparators(
+                  Separators.createDefaultInstance()
+                      .withObjectFieldValueSpacing(Separators.Spacing.AFTER)));
+
+  private Json() {}
+
+  /** One line. */
+  public static String line(Object value) {
+    try {
+      return MAPPER.writeValueAsString(value);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException("Cannot write " + value.getClass() + " as JSON", e);
+    }
+  }
+
+  /** Several lines, for files that people read too. */
+  public static byte[] pretty(Object value) {
+    try {
+      return (PRETTY.writeValueAsString(value) + "\n").getBytes(StandardCharsets.UTF_8);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException("Cannot write " + value.getClass() + " as JSON", e);
+    }
+  }
+
+  /** The value of a text that {@link #line} or {@link #pretty} made. */
+  public static <T> T parse(String text, Class<T> type) {
+    try {
+      return MAPPER.readValue(text, type);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(
+          "Cannot read " + type.getSimpleName() + " because of " + e.getOriginalMessage() + ".", e);
+    }
+  }
+
+  /** Writes a file whole or not at all. */
+  public static void write(Configuration configuration, Path path, Object value)
+      throws IOException {
+    try (Publication publication = Publication.of(configuration, path)) {
+      try (OutputStream out = publication.create()) {
+        out.write(pretty(value));
+      }
+      publication.commit();
+    }
+  }
+
+  /** Reads a file; empty when there is none. */
+  public static <T> Optional<T> readIfPresent(Configuration configuration, Path path, Class<T> type)
+      throws IOException {
+    byte[] bytes;
+    try (InputStream in = Storage.of(configuration, path).open(path)) {
+      bytes = in.readAllBytes();
+    } catch (FileNotFoundException e) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(MAPPER.readValue(bytes, type));
+    } catch (IOException e) {
+      String why = e instanceof JsonProcessingException j ? j.getOriginalMessage() : e.getMessage();
+      throw new IOException(
+          "Cannot read "
+              + path
+              + " because of "
+              + why
+              + ". It is damaged or was written by another version.",
+          e);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+package io.github.kklip.store.publication;
+
+import io.github.kklip.config.SettingsException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+
+/** The file system under a path, and what kind it is. */
+public final class Storage {
+  /** Schemes whose rename is a copy, and whose files appear whole when their upload completes. */
+  private static final Set<String> OBJECT_STORES =
+      Set.of("s3a", "s3", "s3n", "gs", "oss", "cosn", "obs", "wasb", "wasbs");
+
+  /** {@code scheme://name:password@}; a container name before the host has no colon. */
+  private static final Pattern PASSWORD = Pattern.compile("^([^/:]+://)[^/@]*:[^/]*@");
+
+  private Storage() {}
+
+  /**
+   * The file system of a path. The local one comes without Hadoop's checksum files: Parquet pages
+   * and checkpoints carry their own checksums, and a file replaced by another program would look
+   * damaged.
+   */
+  public static FileSystem of(Configuration configuration, Path path) throws IOException {
+    FileSystem fileSystem = path.getFileSystem(configuration);
+    return fileSystem instanceof LocalFileSystem local ? local.getRawFileSystem() : fileSystem;
+  }
+
+  /**
+   * The absolute form of a path that a person wrote.
+   *
+   * @throws SettingsException when it holds a password: paths go into logs and manifests
+   */
+  public static Path path(String text, Configuration configuration) {
+    Matcher password = PASSWORD.matcher(text);
+    if (password.find()) {
+      throw new SettingsException(
+          "Cannot use the path "
+              + password.replaceFirst("$1")
+              + " because a password stands before its host. Give credentials by the settings of"
+              + " the file system, such as spark.hadoop.fs.s3a.secret.key, or by the"
+              + " environment.");
+    }
+    try {
+      Path path = new Path(text);
+      return path.getFileSystem(configuration).makeQualified(path);
+    } catch (IOException | IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "Cannot use the path " + text + " because of " + e.getMessage() + ".", e);
+    }
+  }
+
+  /** All files of a folder at any depth. */
+  public static List<FileStatus> files(Configuration configuration, Path folder)
+      throws IOException {
+    FileSystem fileSystem = of(configuration, folder);
+    List<FileStatus> files = new ArrayList<>();
+    if (isLocal(configuration, folder)) {
+      // Hadoop's own walk starts a process for each local file, to ask for its permissions.
+      for (FileStatus status : fileSystem.listStatus(folder)) {
+        if (status.isDirectory()) {
+          files.addAll(files(configuration, status.getPath()));
+        } else {
+          files.add(status);
+        }
+      }
+      return files;
+    }
+    // In one listing where there are no real folders.
+    RemoteIterator<LocatedFileStatus> listed = fileSystem.listFiles(folder, true);
+    while (listed.hasNext()) {
+      files.add(listed.next());
+    }
+    return files;
+  }
+
+  static boolean isLocal(Configuration configuration, Path path) throws IOException {
+    return scheme(configuration, path).equals("file");
+  }
+
+  static boolean isObjectStore(Configuration configuration, Path path) throws IOException {
+    return OBJECT_STORES.contains(scheme(configuration, path));
+  }
+
+  private static String scheme(Configuration configuration, Path path) throws IOException {
+    return path.getFileSystem(configuration).getUri().getScheme().toLowerCase(Locale.ROOT);
+  }
+}

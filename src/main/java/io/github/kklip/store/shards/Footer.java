@@ -1,0 +1,51 @@
+package io.github.kklip.store.shards;
+
+import io.github.kklip.store.Shard;
+import java.io.IOException;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * What the footer of a derived file says of its origin.
+ *
+ * @param settingsDigest of the settings that it was made with
+ * @param identity of the pair shard whose rows it follows
+ */
+record Footer(String settingsDigest, String identity) {
+  static final String IDENTITY = "kklip.identity";
+  static final String SETTINGS = "kklip.settings";
+
+  /** The entries for a footer, with further ones. */
+  Map<String, String> with(Map<String, String> more) {
+    Map<String, String> metadata = new TreeMap<>(more);
+    metadata.put(IDENTITY, identity);
+    metadata.put(SETTINGS, settingsDigest);
+    return metadata;
+  }
+
+  /** Refuses a file that was made with other settings or from other pairs. */
+  void require(RowGroupReader reader, Path path, Shard shard) throws IOException {
+    Map<String, String> metadata = reader.metadata();
+    String why = null;
+    if (!settingsDigest.equals(metadata.get(SETTINGS))) {
+      why =
+          "it was made with other settings: their digest is "
+              + metadata.get(SETTINGS)
+              + ", not "
+              + settingsDigest;
+    } else if (!identity.equals(metadata.get(IDENTITY))) {
+      why =
+          "it belongs to other pairs: their identity is "
+              + metadata.get(IDENTITY)
+              + ", not "
+              + identity;
+    } else if (reader.rows() != shard.rows()) {
+      why = "it has " + reader.rows() + " rows, and the shard has " + shard.rows();
+    }
+    if (why != null) {
+      throw new IOException(
+          "Cannot use " + path + " because " + why + ". Remove it and run the stage again.");
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** Spark tasks: one for each shard, and where a task computes. */
+package io.github.kklip.tasks;

@@ -1,0 +1,197 @@
+package io.github.kklip.train.checkpoint;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.kklip.comms.Collective;
+import io.github.kklip.model.ClipModel;
+import io.github.kklip.safetensors.SafetensorsWriter;
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.tensor.ElementType;
+import io.github.kklip.tensor.Torch;
+import io.github.kklip.train.Student;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Predicate;
+
+/**
+ * Writes checkpoints on a thread of its own: the step waits only while the flat tensors are copied.
+ * One at a time; a failure shows at the next call.
+ */
+public final class CheckpointWriter implements AutoCloseable {
+  /** Prefixes of the moments' names in {@link Checkpoint#OPTIMIZER}. */
+  public static final String FIRST_MOMENT = "first_moment.";
+
+  public static final String SECOND_MOMENT = "second_moment.";
+
+  private final Collective collective;
+  private final CheckpointStore store;
+  private final ClipModel model;
+  private final Map<String, byte[]> tokenizer;
+  private final int keep;
+  private final Duration timeout;
+  private final ExecutorService thread =
+      Executors.newSingleThreadExecutor(
+          task -> {
+            Thread worker = new Thread(task, "kklip-checkpoint");
+            worker.setDaemon(true);
+            return worker;
+          });
+  private Future<Written> running;
+  private long deadline;
+
+  /** A checkpoint that is whole. */
+  public record Written(long step, String location) {}
+
+  /**
+   * @param collective must be whole whenever something is written
+   * @param tokenizer the tokenizer's files by name, written into every checkpoint
+   * @param keep checkpoints that are kept
+   * @param timeout the longest time that one may take
+   */
+  public CheckpointWriter(
+      Collective collective,
+      CheckpointStore store,
+      ClipModel model,
+      Map<String, byte[]> tokenizer,
+      int keep,
+      Duration timeout) {
+    this.collective = collective;
+    this.store = store;
+    this.model = model;
+    this.tokenizer = tokenizer;
+    this.keep = keep;
+    this.timeout = timeout;
+  }
+
+  /**
+   * Starts to write; closes the snapshot when it is written.
+   *
+   * @param before must be done before the checkpoint is whole
+   */
+  public void start(TrainState state, Student.Snapshot snapshot, Future<Void> before) {
+    await();
+    deadline = System.nanoTime() + timeout.toNanos();
+    running =
+        thread.submit(
+            () -> {
+              try (snapshot) {
+                Torch.start(1);
+                before.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+                return write(state, snapshot);
+              }
+            });
+  }
+
+  private Written write(TrainState state, Student.Snapshot snapshot) throws IOException {
+    try (NDManager views = snapshot.manager().newSubManager()) {
+      return write(state, snapshot, views);
+    }
+  }
+
+  private Written write(TrainState state, Student.Snapshot snapshot, NDManager manager)
+      throws IOException {
+    SafetensorsWriter weights =
+        tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
+    SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
+    SafetensorsWriter moments = tensors(manager, snapshot.first(), FIRST_MOMENT, name -> true);
+    add(moments, manager, snapshot.second(), SECOND_MOMENT, name -> true);
+    Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
+    byte[] config = model.config().json().getBytes(StandardCharsets.UTF_8);
+    files.put(Checkpoint.CONFIG, out -> out.write(config));
+    tokenizer.forEach((name, bytes) -> files.put(name, out -> out.write(bytes)));
+    files.put(Checkpoint.MODEL, weights::writeTo);
+    files.put(Checkpoint.HEADS, heads::writeTo);
+    files.put(Checkpoint.OPTIMIZER, moments::writeTo);
+    files.put(Checkpoint.STATE, out -> out.write(Json.pretty(state)));
+    // A rank that was stopped and continued writes nothing more.
+    return new Written(state.step(), store.write(state.step(), files, keep, collective::check));
+  }
+
+  private SafetensorsWriter tensors(
+      NDManager manager, NDArray flat, String prefix, Predicate<String> wanted) {
+    // transformers refuses files without this entry.
+    SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
+    add(writer, manager, flat, prefix, wanted);
+    return writer;
+  }
+
+  /** Adds the wanted tensors of {@code flat}, which stand in the order of the parameters. */
+  private void add(
+      SafetensorsWriter writer,
+      NDManager manager,
+      NDArray flat,
+      String prefix,
+      Predicate<String> wanted) {
+    long offset = 0;
+    for (Map.Entry<String, NDArray> entry : model.parameters().tensors().entrySet()) {
+      Shape shape = entry.getValue().getShape();
+      if (wanted.test(entry.getKey())) {
+        writer.add(
+            prefix + entry.getKey(), Torch.view(manager, flat, offset, shape), ElementType.FLOAT32);
+      }
+      offset += shape.size();
+    }
+  }
+
+  /** Whether a checkpoint is being written, so that {@link #start} would have to wait for it. */
+  public boolean isBusy() {
+    return running != null && !running.isDone();
+  }
+
+  /**
+   * What was written since the last call, without a wait; a failure also when it takes too long.
+   */
+  public Optional<Written> poll() {
+    return isBusy() && System.nanoTime() < deadline ? Optional.empty() : await();
+  }
+
+  /**
+   * Waits for the checkpoint that is being written.
+   *
+   * @return what was written; empty when none was started since the last call
+   */
+  public Optional<Written> await() {
+    if (running == null) {
+      return Optional.empty();
+    }
+    Future<Written> writing = running;
+    running = null;
+    try {
+      long left = Math.max(0, deadline - System.nanoTime());
+      return Optional.of(writing.get(left, TimeUnit.NANOSECONDS));
+    } catch (ExecutionException e) {
+      Throwable cause =
+          e.getCause() instanceof ExecutionException ? e.getCause().getCause() : e.getCause();
+      throw failure(cause.toString(), cause);
+    } catch (TimeoutException e) {
+      throw failure("it was not written after " + timeout, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw failure("the thread was interrupted", e);
+    }
+  }
+
+  private static IllegalStateException failure(String why, Throwable cause) {
+    return new IllegalStateException(
+        "Cannot write the checkpoint because of this: "
+            + why
+            + ". Check train.output and its space.",
+        cause);
+  }
+
+  @Override
+  public void close() {
+    thread.shutdown();
+  }
+}

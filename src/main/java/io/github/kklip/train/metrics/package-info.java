@@ -1,0 +1,2 @@
+/** Where a run reports its figures: JSON lines, TensorBoard, MLflow. */
+package io.github.kklip.train.metrics;

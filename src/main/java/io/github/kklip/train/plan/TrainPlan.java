@@ -1,0 +1,316 @@
+package io.github.kklip.train.plan;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.model.ClipConfig;
+import io.github.kklip.model.ClipModel;
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Postprocessing;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.publication.Storage;
+import io.github.kklip.text.StudentTokenizer;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * What a run is to do, checked once and then shipped to every rank, so that all ranks see the same
+ * manifests.
+ *
+ * @param dataset the dataset's folder
+ * @param shards the training shards
+ * @param tokenizer the folder of the student's tokenizer
+ * @param student the student's {@code config.json}
+ * @param teacher the teacher's embeddings; null when their loss has weight 0
+ * @param concepts the concept labels; null when their loss has weight 0
+ * @param identity what makes the weights what they are: a run goes on only from a checkpoint with
+ *     the same
+ * @param tracking the MLflow server of the driver's environment
+ */
+public record TrainPlan(
+    Settings settings,
+    String dataset,
+    List<Shard> shards,
+    String tokenizer,
+    String student,
+    Teacher teacher,
+    Concepts concepts,
+    SortedMap<String, String> identity,
+    Tracking tracking)
+    implements Serializable {
+
+  /** Embeddings to read. */
+  public record Teacher(
+      String name, ProcessingSettings settings, int dimension, Postprocessing postprocessing)
+      implements Serializable {}
+
+  /** Labels to read. */
+  public record Concepts(String name, ProcessingSettings settings, int k) implements Serializable {}
+
+  /**
+   * Reads the manifests and lists the folders: all that the losses need must be there.
+   *
+   * @throws SettingsException when the pairs, or the data of a loss that has weight, are missing or
+   *     incomplete
+   */
+  public static TrainPlan of(Settings settings, Configuration configuration) throws IOException {
+    Settings.required(settings.train().output(), "train.output");
+    String dataset = Settings.required(settings.dataset(), "dataset");
+    DatasetFolder folder = new DatasetFolder(dataset, configuration);
+    DatasetManifest manifest = folder.requireManifest();
+    List<Shard> shards = manifest.shards(Split.TRAIN);
+    checkFiles("pairs", folder.pairs(), shards, configuration);
+    Settings.LossWeights loss = settings.train().loss();
+    Teacher teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
+    Concepts concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
+    String tokenizer =
+        settings.student().tokenizer().isEmpty()
+            ? folder.tokenizer().toString()
+            : settings.student().tokenizer();
+    String student;
+    String words;
+    try (StudentTokenizer loaded = StudentTokenizer.load(tokenizer, configuration)) {
+      ClipConfig shape = shape(settings.student(), loaded);
+      loaded.checkFits(shape.text().vocabulary(), shape.text().endId());
+      student = shape.json();
+      words = loaded.vocabSize() + " words";
+    }
+    TrainPlan plan =
+        new TrainPlan(
+            settings,
+            dataset,
+            shards,
+            tokenizer,
+            student,
+            teacher,
+            concepts,
+            identity(settings, manifest, student, words, teacher, concepts),
+            Tracking.of(System.getenv()));
+    plan.order(shards);
+    return plan;
+  }
+
+  private static ClipConfig shape(Settings.Student student, StudentTokenizer tokenizer) {
+    if (!student.init().isEmpty()) {
+      return ClipConfig.read(student.init());
+    }
+    ClipConfig shape = ClipConfig.read(student.config());
+    return ClipConfig.BUILT_IN.contains(student.config())
+        ? shape.withVocabulary(tokenizer.vocabSize())
+        : shape;
+  }
+
+  private static Teacher teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
+      throws IOException {
+    String name = settings.teacher().name();
+    TeacherManifest manifest =
+        folder
+            .readTeacherManifest(name)
+            .orElseThrow(() -> missing("emb", "embeddings", name, folder, "embed"));
+    checkWhole("embeddings", folder.teacher(name), manifest.shards(), shards, "embed");
+    checkFiles("embeddings", folder.teacher(name), shards, folder.configuration());
+    return new Teacher(
+        name,
+        manifest.settings(),
+        manifest.dimension(),
+        Postprocessing.of(settings.teacher().postprocess(), manifest));
+  }
+
+  private static Concepts concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
+      throws IOException {
+    String name = settings.concepts().name();
+    ConceptManifest manifest =
+        folder
+            .readConceptManifest(name)
+            .orElseThrow(() -> missing("concept", "labels", name, folder, "cluster"));
+    checkWhole("labels", folder.concepts(name), manifest.shards(), shards, "cluster");
+    checkFiles("labels", folder.concepts(name), shards, folder.configuration());
+    return new Concepts(name, manifest.settings(), manifest.k());
+  }
+
+  private static SettingsException missing(
+      String loss, String what, String name, DatasetFolder folder, String job) {
+    return new SettingsException(
+        "Cannot train with the loss "
+            + loss
+            + " because the dataset "
+            + folder.root()
+            + " has no "
+            + what
+            + " called "
+            + name
+            + ". Run `"
+            + job
+            + "`, or set train.loss."
+            + loss
+            + " = 0.");
+  }
+
+  private static void checkWhole(
+      String what, Path where, List<Shard> there, List<Shard> wanted, String job) {
+    Set<Shard> missing = new HashSet<>(wanted);
+    there.forEach(missing::remove);
+    if (!missing.isEmpty()) {
+      throw new SettingsException(
+          "Cannot train because the "
+              + what
+              + " in "
+              + where
+              + " lack "
+              + missing.size()
+              + " of "
+              + wanted.size()
+              + " training shards. Run `"
+              + job
+              + "` again, which does what is missing.");
+    }
+  }
+
+  private static void checkFiles(
+      String what, Path where, List<Shard> shards, Configuration configuration) throws IOException {
+    Set<String> names = new HashSet<>();
+    try {
+      for (FileStatus file : Storage.of(configuration, where).listStatus(where)) {
+        names.add(file.getPath().getName());
+      }
+    } catch (FileNotFoundException e) {
+      // All are missing.
+    }
+    List<String> missing =
+        shards.stream().map(Shard::fileName).filter(name -> !names.contains(name)).toList();
+    if (!missing.isEmpty()) {
+      throw new SettingsException(
+          "Cannot train because "
+              + missing.size()
+              + " of "
+              + shards.size()
+              + " files that the manifest names are not in the folder of "
+              + what
+              + " "
+              + where
+              + ": "
+              + missing.stream().limit(3).collect(Collectors.joining(", "))
+              + (missing.size() > 3 ? ", ..." : "")
+              + ". Bring them back, or make the "
+              + what
+              + " anew in an empty folder.");
+    }
+  }
+
+  private static SortedMap<String, String> identity(
+      Settings settings,
+      DatasetManifest manifest,
+      String student,
+      String words,
+      Teacher teacher,
+      Concepts concepts) {
+    Settings.Train train = settings.train();
+    SortedMap<String, String> identity = new TreeMap<>();
+    identity.put("seed", Long.toString(settings.seed()));
+    identity.put("dataset", manifest.settings().digest());
+    identity.put("student", describe(student));
+    identity.put("student.init", settings.student().init());
+    identity.put("tokenizer", words);
+    identity.put("train.batch", Integer.toString(train.batch()));
+    identity.put("train.epochs", Integer.toString(train.epochs()));
+    identity.put("train.steps", Integer.toString(train.steps()));
+    identity.put("train.precision", train.precision().name().toLowerCase(Locale.ROOT));
+    identity.put("train.lr", Double.toString(train.lr()));
+    identity.put("train.warmup-steps", Integer.toString(train.warmupSteps()));
+    identity.put("train.weight-decay", Double.toString(train.weightDecay()));
+    identity.put("train.beta1", Double.toString(train.beta1()));
+    identity.put("train.beta2", Double.toString(train.beta2()));
+    identity.put("train.eps", Double.toString(train.eps()));
+    identity.put("train.clip-norm", Double.toString(train.clipNorm()));
+    identity.put("train.loss.emb", Double.toString(train.loss().emb()));
+    identity.put("train.loss.concept", Double.toString(train.loss().concept()));
+    identity.put("train.loss.contrastive", Double.toString(train.loss().contrastive()));
+    identity.put("train.augment-min-scale", Double.toString(train.augmentMinScale()));
+    if (teacher != null) {
+      identity.put("teacher", teacher.name() + " " + teacher.settings().digest());
+      identity.put(
+          "teacher.postprocess", teacher.postprocessing().kind().name().toLowerCase(Locale.ROOT));
+    }
+    if (concepts != null) {
+      identity.put("concepts", concepts.name() + " " + concepts.settings().digest());
+      identity.put("train.shared-classifier", Boolean.toString(train.sharedClassifier()));
+    }
+    return identity;
+  }
+
+  /** Sizes for a person, and a digest for what they leave out. */
+  private static String describe(String student) {
+    ClipConfig shape = ClipConfig.parse(student, "the plan of the run");
+    ClipConfig.Text text = shape.text();
+    ClipConfig.Vision vision = shape.vision();
+    return String.format(
+        Locale.ROOT,
+        "text %d x %d, images of %d in patches of %d, %d x %d, projection %d, digest %.8s",
+        text.layers(),
+        text.width(),
+        vision.image(),
+        vision.patch(),
+        vision.layers(),
+        vision.width(),
+        shape.projection(),
+        Identity.ofSettings(new TreeMap<>(Map.of("json", student))));
+  }
+
+  /** The same run, told to another server. */
+  public TrainPlan with(Tracking other) {
+    return new TrainPlan(
+        settings, dataset, shards, tokenizer, student, teacher, concepts, identity, other);
+  }
+
+  /** The order of samples over these shards. */
+  public SampleOrder order(List<Shard> over) {
+    return new SampleOrder(
+        settings.seed(), over.stream().map(Shard::rows).toList(), settings.train().batch());
+  }
+
+  /** Steps of the whole run over these shards. */
+  public long steps(SampleOrder order) {
+    return settings.train().steps() > 0
+        ? settings.train().steps()
+        : settings.train().epochs() * order.stepsPerEpoch();
+  }
+
+  /** Steps of the whole run, unless a checkpoint names other shards. */
+  public long steps() {
+    return steps(order(shards));
+  }
+
+  /** Pairs that every epoch leaves out because they fill no batch. */
+  public long remainder() {
+    return order(shards).remainder();
+  }
+
+  public ClipConfig shape() {
+    return ClipConfig.parse(student, "the plan of the run");
+  }
+
+  /** The heads that the losses train. */
+  public ClipModel.Heads heads() {
+    return new ClipModel.Heads(
+        teacher == null ? 0 : teacher.dimension(),
+        concepts == null ? 0 : concepts.k(),
+        settings.train().sharedClassifier());
+  }
+}

@@ -1,0 +1,240 @@
+package io.github.kklip.embed;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.offset;
+
+import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.shards.PairWriter;
+import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.teacher.RandomLlama;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class EmbedStageTest {
+  private static final Configuration CONFIGURATION = new Configuration();
+  private static final int HIDDEN = 32;
+  private static JavaSparkContext spark;
+
+  @TempDir Path folder;
+  private DatasetFolder dataset;
+
+  @BeforeAll
+  static void start() {
+    spark =
+        new JavaSparkContext(
+            new SparkConf()
+                .setMaster("local[2]")
+                .setAppName("embed")
+                .set("spark.ui.enabled", "false")
+                .set("spark.driver.bindAddress", "127.0.0.1")
+                .set("spark.driver.host", "127.0.0.1"));
+  }
+
+  @AfterAll
+  static void stop() {
+    spark.stop();
+  }
+
+  @BeforeEach
+  void prepare() throws IOException {
+    dataset = new DatasetFolder(folder.resolve("dataset").toString(), CONFIGURATION);
+    RandomLlama.write(
+        folder.resolve("llama"), 5, List.of("red", "green", "square", "circle"), HIDDEN, 2);
+    generations(1);
+  }
+
+  @Test
+  void embedsEveryCaptionInOrder() throws IOException {
+    EmbedStage.Result result = EmbedStage.run(spark, settings());
+    assertThat(result.captions()).isEqualTo(45);
+    assertThat(result.embedded()).isEqualTo(45);
+    assertThat(result.captionsPerSecond()).isPositive();
+    assertThat(result.executors()).isBetween(1, 2);
+    assertThat(result.captionsPerSecondOfAnExecutor() * result.executors())
+        .isCloseTo(result.captionsPerSecond(), offset(1e-6));
+    assertThat(result.dimension()).isEqualTo(HIDDEN);
+    TeacherManifest manifest = dataset.readTeacherManifest("llama").orElseThrow();
+    assertThat(manifest.shards()).isEqualTo(shards(1));
+    assertThat(manifest.meanRows()).isEqualTo(40);
+    double[] sum = new double[HIDDEN];
+    for (Shard shard : shards(1)) {
+      List<Vector> vectors = read(shard, manifest);
+      assertThat(vectors).extracting(Vector::id).isEqualTo(ids(shard));
+      if (shard.split() == Split.TRAIN) {
+        for (Vector vector : vectors) {
+          for (int j = 0; j < HIDDEN; j++) {
+            sum[j] += vector.values()[j];
+          }
+        }
+      }
+    }
+    for (int j = 0; j < HIDDEN; j++) {
+      assertThat(manifest.mean().get(j)).isCloseTo(sum[j] / 40, offset(1e-12));
+    }
+  }
+
+  @Test
+  void goesOnWithWhatIsMissing() throws IOException {
+    EmbedStage.run(spark, settings());
+    byte[] before = manifestBytes();
+    Shard lost = shards(1).get(1);
+    Path file = Path.of(dataset.teacher("llama", lost).toUri());
+    byte[] whole = Files.readAllBytes(file);
+    Files.delete(file);
+    assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(lost.rows());
+    assertThat(Files.readAllBytes(file)).isEqualTo(whole);
+    assertThat(manifestBytes()).isEqualTo(before);
+    assertThat(EmbedStage.run(spark, settings()).embedded()).isZero();
+
+    // Interrupted before the manifest, with a file cut short.
+    Files.delete(Path.of(dataset.teacherManifest("llama").toUri()));
+    Files.write(file, java.util.Arrays.copyOf(whole, whole.length / 2));
+    assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(lost.rows());
+    assertThat(Files.readAllBytes(file)).isEqualTo(whole);
+    assertThat(manifestBytes()).isEqualTo(before);
+  }
+
+  @Test
+  void newShardsLeaveTheMean() throws IOException {
+    EmbedStage.run(spark, settings());
+    TeacherManifest before = dataset.readTeacherManifest("llama").orElseThrow();
+    generations(2);
+    assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(45);
+    TeacherManifest after = dataset.readTeacherManifest("llama").orElseThrow();
+    assertThat(after.shards()).isEqualTo(shards(2));
+    assertThat(after.mean()).isEqualTo(before.mean());
+    assertThat(after.meanRows()).isEqualTo(40);
+  }
+
+  @Test
+  void refusesOtherSettings() throws IOException {
+    EmbedStage.run(spark, settings());
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.pooling=last")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("teacher.pooling was MEAN and is now LAST");
+    RandomLlama.write(folder.resolve("llama"), 6, List.of("red"), HIDDEN, 2);
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings()))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("teacher.path (identity of its files) was ");
+    // Another name is another set of embeddings.
+    assertThat(EmbedStage.run(spark, settings("teacher.name=other", "teacher.storage=float16")))
+        .extracting(EmbedStage.Result::embedded)
+        .isEqualTo(45L);
+  }
+
+  @Test
+  void saysWhatIsWrongBeforeAnyTask() {
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.path=" + folder)))
+        .hasMessageContaining("because it has no config.json");
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.path=" + folder + "/x")))
+        .hasMessageContaining("because there is no such folder");
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.layer=3")))
+        .hasMessageContaining("Cannot give hidden state 3");
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.path=")))
+        .hasMessageContaining("Cannot go on without kklip.teacher.path");
+  }
+
+  private Settings settings(String... assignments) {
+    List<String> all =
+        new ArrayList<>(
+            List.of("dataset=" + folder + "/dataset", "teacher.path=" + folder + "/llama"));
+    all.addAll(List.of(assignments));
+    return Settings.load(List.of(), all);
+  }
+
+  private byte[] manifestBytes() throws IOException {
+    return Files.readAllBytes(Path.of(dataset.teacherManifest("llama").toUri()));
+  }
+
+  private List<Vector> read(Shard shard, TeacherManifest manifest) throws IOException {
+    List<Vector> vectors = new ArrayList<>();
+    try (VectorReader reader =
+        VectorReader.open(
+            CONFIGURATION, dataset.teacher("llama", shard), shard, manifest.settings())) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        vectors.addAll(reader.readGroup(group));
+      }
+    }
+    return vectors;
+  }
+
+  /** A dataset of so many generations, each of 20 + 20 training and 5 validation rows. */
+  private void generations(int count) throws IOException {
+    List<DatasetManifest.Generation> generations = new ArrayList<>();
+    for (int g = 0; g < count; g++) {
+      List<Shard> shards =
+          List.of(
+              shard(Split.TRAIN, 2 * g, 20),
+              shard(Split.TRAIN, 2 * g + 1, 20),
+              shard(Split.VALIDATION, g, 5));
+      generations.add(
+          new DatasetManifest.Generation(
+              45, 45, 0, 0, new TreeMap<>(), List.of(), shards, List.of()));
+    }
+    Json.write(
+        CONFIGURATION,
+        dataset.manifest(),
+        new DatasetManifest(
+            DatasetManifest.FORMAT,
+            new ProcessingSettings(new TreeMap<>(Map.of("seed", "0"))),
+            generations));
+  }
+
+  private List<Shard> shards(int generations) throws IOException {
+    List<Shard> shards = dataset.requireManifest().shards();
+    assertThat(shards).hasSize(3 * generations);
+    return shards;
+  }
+
+  private Shard shard(Split split, int index, int rows) throws IOException {
+    Shard unnamed = new Shard(split, index, rows, "");
+    try (PairWriter writer = new PairWriter(CONFIGURATION, dataset.pairs(unnamed), 8)) {
+      for (int row = 0; row < rows; row++) {
+        writer.write(pair(split, index, row));
+      }
+      return new Shard(split, index, rows, writer.commit());
+    }
+  }
+
+  private static List<String> ids(Shard shard) {
+    List<String> ids = new ArrayList<>();
+    for (int row = 0; row < shard.rows(); row++) {
+      ids.add(pair(shard.split(), shard.index(), row).id());
+    }
+    return ids;
+  }
+
+  /** Every third caption of a shard is the same. */
+  private static Pair pair(Split split, int index, int row) {
+    byte[] image = (split + "-" + index + "-" + row).getBytes(StandardCharsets.UTF_8);
+    String imageId = Identity.ofImage(image);
+    String caption = row % 3 == 0 ? "red square" : "green circle " + "red ".repeat(row) + index;
+    return new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 1, 1, "test");
+  }
+}

@@ -1,0 +1,283 @@
+package io.github.kklip.train.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.train.metrics.StepReport;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class CheckpointStoreTest {
+  @TempDir Path output;
+  private CheckpointStore store;
+
+  @BeforeEach
+  void open() throws IOException {
+    store = new CheckpointStore(output.toString(), new Configuration(false));
+  }
+
+  private static TrainState state(long step) {
+    return new TrainState(
+        TrainState.FORMAT,
+        step,
+        step - 1,
+        1,
+        1,
+        false,
+        new StepReport(
+            step, 20, 0.5, 1.25, new TreeMap<>(Map.of("emb", 1.25)), 2.6, 1e-3, 3, 1, 99.5, 0.01),
+        new TreeMap<>(Map.of("seed", "7", "train.lr", "0.001")),
+        new TreeMap<>(Map.of("ranks", "2")),
+        List.of(new Shard(Split.TRAIN, 0, 2048, "ab"), new Shard(Split.TRAIN, 4, 17, "cd")));
+  }
+
+  private String write(long step, int keep) throws IOException {
+    return write(step, keep, () -> {});
+  }
+
+  private String write(long step, int keep, Runnable guard) throws IOException {
+    Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
+    files.put(
+        Checkpoint.MODEL, out -> out.write(("weights " + step).getBytes(StandardCharsets.UTF_8)));
+    files.put(Checkpoint.OPTIMIZER, out -> out.write(new byte[100]));
+    byte[] json = Json.pretty(state(step));
+    files.put(Checkpoint.STATE, out -> out.write(json));
+    return store.write(step, files, keep, guard);
+  }
+
+  private static Path local(String location) {
+    return Path.of(URI.create(location));
+  }
+
+  private long newestStep() throws IOException {
+    try (Checkpoint checkpoint = store.newest(true).orElseThrow()) {
+      return checkpoint.state().step();
+    }
+  }
+
+  @Test
+  void theNewestIsFoundWithItsStateAndFiles() throws IOException {
+    assertThat(store.newest(true)).isEmpty();
+    write(5, 3);
+    write(1_000_000_000_000L, 3);
+    write(10, 3);
+    try (Checkpoint checkpoint = store.newest(true).orElseThrow()) {
+      assertThat(checkpoint.state()).isEqualTo(state(1_000_000_000_000L));
+      assertThat(checkpoint.folder().resolve(Checkpoint.MODEL)).hasContent("weights 1000000000000");
+    }
+    try (Stream<Path> files = Files.walk(output)) {
+      assertThat(files.filter(f -> f.getFileName().toString().endsWith(".crc"))).isEmpty();
+    }
+  }
+
+  @Test
+  void theOldestGoAndTornOnesBelowThemToo() throws IOException {
+    Path torn = local(write(1, 2));
+    Files.delete(torn.resolve(CheckpointStore.MARKER));
+    write(2, 2);
+    write(3, 2);
+    write(4, 2);
+    try (Stream<Path> left = Files.list(output.resolve("checkpoints"))) {
+      assertThat(left.map(p -> p.getFileName().toString().substring(0, 14)).sorted())
+          .containsExactly("step-000000003", "step-000000004");
+    }
+  }
+
+  @Test
+  void aTornCheckpointIsSkippedForTheOlderOne() throws IOException {
+    write(1, 9);
+    Path noMarker = local(write(2, 9));
+    Files.delete(noMarker.resolve(CheckpointStore.MARKER));
+    Path cut = local(write(3, 9));
+    Files.write(cut.resolve(Checkpoint.OPTIMIZER), new byte[99]);
+    Path flipped = local(write(4, 9));
+    Files.writeString(flipped.resolve(Checkpoint.MODEL), "weightz 4");
+    Path missing = local(write(5, 9));
+    Files.delete(missing.resolve(Checkpoint.STATE));
+    Path noJson = local(write(6, 9));
+    Files.writeString(noJson.resolve(CheckpointStore.MARKER), "{");
+    assertThat(newestStep()).isEqualTo(1);
+
+    assertThatThrownBy(() -> CheckpointStore.newest(flipped.toString(), new Configuration(false)))
+        .hasMessage(
+            "Cannot use the checkpoint file:"
+                + flipped
+                + " because the hash of model.safetensors differs.");
+  }
+
+  /** A file system that is not this machine's, so that checkpoints are fetched. */
+  public static final class Elsewhere extends RawLocalFileSystem {
+    @Override
+    public URI getUri() {
+      return URI.create("elsewhere://b");
+    }
+  }
+
+  @Test
+  void aMarkerThatNamesOtherFilesIsTornAndNoneOfThemIsWritten() throws IOException {
+    Configuration configuration = new Configuration(false);
+    configuration.setClass("fs.elsewhere.impl", Elsewhere.class, RawLocalFileSystem.class);
+    Path folder = local(write(1, 9));
+    Path marker = folder.resolve(CheckpointStore.MARKER);
+    String good = Files.readString(marker);
+    Path outside = Files.writeString(output.resolve("outside"), "a stranger's");
+    String sibling = "kklip-test-" + UUID.randomUUID();
+    Files.writeString(folder.resolveSibling(sibling), "up");
+    Files.writeString(folder.resolve("notes.txt"), "beside");
+    for (String name : List.of(outside.toString(), "../" + sibling, "notes.txt", ".", "")) {
+      Files.writeString(
+          marker,
+          good.replaceFirst(
+              "\\{\\s*\"model",
+              Matcher.quoteReplacement(
+                  "{\"" + name + "\":{\"bytes\":2,\"sha256\":\"00\"},\"model")));
+      for (String scheme : List.of("file:", "elsewhere://b")) {
+        assertThatThrownBy(() -> CheckpointStore.newest(scheme + folder, configuration))
+            .hasMessage(
+                "Cannot use the checkpoint "
+                    + scheme
+                    + folder
+                    + " because checkpoint.json lists "
+                    + name
+                    + ", which no checkpoint has.");
+      }
+    }
+    assertThat(outside).hasContent("a stranger's");
+    assertThat(Path.of(System.getProperty("java.io.tmpdir"), sibling)).doesNotExist();
+
+    Files.writeString(marker, good);
+    try (Checkpoint fetched = CheckpointStore.newest("elsewhere://b" + folder, configuration)) {
+      assertThat(fetched.folder()).isNotEqualTo(folder);
+      assertThat(fetched.state()).isEqualTo(state(1));
+    }
+  }
+
+  @Test
+  void aMarkerThatDoesNotSayWhatThereMustBeIsTorn() throws IOException {
+    Path folder = local(write(1, 9));
+    Path marker = folder.resolve(CheckpointStore.MARKER);
+    String good = Files.readString(marker);
+    String model = "\"bytes\": " + Files.size(folder.resolve(Checkpoint.MODEL));
+    assertThat(good).contains(model);
+    Map<String, String> reasons =
+        Map.of(
+            "null",
+            "checkpoint.json lists no files",
+            "{\"files\": null}",
+            "checkpoint.json lists no files",
+            "{\"files\": {}}",
+            "checkpoint.json does not list model.safetensors",
+            "{\"files\": {\"model.safetensors\": null}}",
+            "checkpoint.json gives no size and hash of model.safetensors",
+            good.replace(model, "\"bytes\": -1"),
+            "checkpoint.json gives no size and hash of model.safetensors",
+            good.replace(model, "\"bytes\": 3"),
+            "model.safetensors has more than the 3 bytes that are listed",
+            good.replace(model, "\"bytes\": 300"),
+            "model.safetensors has 9 bytes instead of 300",
+            good.replace("\"state.json\"", "\"config.json\""),
+            "checkpoint.json does not list state.json");
+    for (Map.Entry<String, String> reason : reasons.entrySet()) {
+      Files.writeString(marker, reason.getKey());
+      assertThatThrownBy(() -> CheckpointStore.newest(folder.toString(), new Configuration(false)))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              "Cannot use the checkpoint file:" + folder + " because " + reason.getValue() + ".");
+    }
+  }
+
+  @Test
+  void readersOfTheModelNeedNoOptimizer() throws IOException {
+    Path folder = local(write(3, 9));
+    Files.delete(folder.resolve(Checkpoint.OPTIMIZER));
+    Configuration configuration = new Configuration(false);
+    assertThat(store.newest(true)).isEmpty();
+    try (Checkpoint byRun = CheckpointStore.newest(output.toString(), configuration);
+        Checkpoint itself = CheckpointStore.newest(folder.toString(), configuration)) {
+      assertThat(byRun.folder()).isEqualTo(itself.folder()).isEqualTo(folder);
+    }
+    assertThatThrownBy(
+            () -> CheckpointStore.newest(output.resolve("nothing").toString(), configuration))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            "Cannot find a whole checkpoint in "
+                + output.resolve("nothing")
+                + ". Give the train.output of a run that has written one.");
+  }
+
+  @Test
+  void aWriteThatFailsLeavesNoCheckpoint() throws IOException {
+    write(1, 1);
+    assertThatThrownBy(
+            () ->
+                store.write(
+                    2,
+                    Map.of(
+                        Checkpoint.MODEL,
+                        out -> {
+                          out.write(1);
+                          throw new IOException("disk full");
+                        }),
+                    1,
+                    () -> {}))
+        .hasMessage("disk full");
+    assertThat(newestStep()).isEqualTo(1);
+  }
+
+  /** Whichever piece it was at when it was stopped: it makes no checkpoint and removes none. */
+  @Test
+  void whatMayNotWriteAnyMoreMakesNoCheckpointAndRemovesNone() throws IOException {
+    Path first = local(write(1, 9));
+    AtomicInteger asked = new AtomicInteger();
+    Checkpoint.delete(local(write(2, 9, asked::incrementAndGet)));
+    assertThat(asked.get()).isGreaterThan(10);
+    for (int allowed = 0; allowed < asked.get(); allowed++) {
+      AtomicInteger left = new AtomicInteger(allowed);
+      assertThatThrownBy(
+              () ->
+                  write(
+                      2,
+                      1,
+                      () -> {
+                        if (left.getAndDecrement() == 0) {
+                          throw new IllegalStateException("others have gone on");
+                        }
+                      }))
+          .hasMessage("others have gone on");
+      assertThat(first.resolve(CheckpointStore.MARKER)).exists();
+      // The last time only the removal was left to do.
+      assertThat(newestStep()).isEqualTo(allowed < asked.get() - 1 ? 1 : 2);
+    }
+  }
+
+  @Test
+  void otherSettingsAreRefusedByName() {
+    TrainState state = state(1);
+    state.checkIdentity(Map.of("seed", "7", "train.lr", "0.001"), "here");
+    assertThatThrownBy(
+            () -> state.checkIdentity(Map.of("train.lr", "0.1", "student.config", "tiny"), "here"))
+        .hasMessage(
+            "Cannot go on from the checkpoint here because it was made with other settings: seed was"
+                + " 7 and is not set; student.config was not set and is tiny; train.lr was 0.001 and"
+                + " is 0.1. Use the same settings, or another train.output.");
+  }
+}
