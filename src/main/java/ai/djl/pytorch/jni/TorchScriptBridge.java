@@ -1,5 +1,7 @@
 package ai.djl.pytorch.jni;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
@@ -91,9 +93,9 @@ public final class TorchScriptBridge {
           list.stream().mapToLong(element -> handle((NDArray) element)).toArray());
     }
     throw new IllegalArgumentException(
-        "Cannot pass an argument to TorchScript, because its type has no counterpart there: "
-            + (argument == null ? "null" : argument.getClass().getName())
-            + ". Pass arrays, numbers, booleans, strings or lists of arrays.");
+        message(
+            "Cannot pass an argument to TorchScript, because its type has no counterpart there: %s. Pass arrays, numbers, booleans, strings or lists of arrays.",
+            argument == null ? "null" : argument.getClass().getName()));
   }
 
   private static long handle(NDArray array) {

@@ -1,5 +1,7 @@
 package io.github.kklip.comms;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.memory.Sharing;
 import io.github.kklip.comms.nccl.Nccl;
 import io.github.kklip.comms.tcp.Handshake;
@@ -176,8 +178,7 @@ public final class Communicator implements Collective {
     }
     if (wiring.encrypted()) {
       LOG.info(
-          "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow"
-              + " it.",
+          "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow it.",
           rank);
       return;
     }
@@ -278,7 +279,7 @@ public final class Communicator implements Collective {
     synchronized (queue) {
       if (closed) {
         throw new IllegalStateException(
-            "Cannot start " + operation.description() + " because the collective is closed.");
+            message("Cannot start %s because the collective is closed.", operation.description()));
       }
       long number = last == null ? 1 : last.number + 1;
       last = new Queued(number, operation, new CompletableFuture<>());

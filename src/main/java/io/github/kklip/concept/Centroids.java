@@ -1,5 +1,7 @@
 package io.github.kklip.concept;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.safetensors.SafetensorsWriter;
@@ -63,11 +65,9 @@ final class Centroids {
       String digest = sha256(Files.readAllBytes(local));
       if (!digest.equals(manifest.centroids())) {
         throw new IOException(
-            "Cannot use "
-                + path
-                + " because it is not the file of its manifest: its SHA-256 is "
-                + digest
-                + ". Remove the folder and cluster again.");
+            message(
+                "Cannot use %s because it is not the file of its manifest: its SHA-256 is %s. Remove the folder and cluster again.",
+                path, digest));
       }
       float[] values = new float[manifest.k() * manifest.dimension()];
       Safetensors.open(local)

@@ -1,5 +1,7 @@
 package io.github.kklip.concept;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.Settings.KMeansMetric;
 import io.github.kklip.kmeans.CentreSums;
@@ -37,7 +39,7 @@ record Clustering(
     PerplexityHistogram perplexities,
     Silhouette silhouette,
     double secondsPerIteration) {
-  private static final Logger log = LoggerFactory.getLogger(Clustering.class);
+  private static final Logger LOG = LoggerFactory.getLogger(Clustering.class);
 
   /** Rows looked up for each concept's captions; some captions are the same. */
   private static final int MEMBERS = 24;
@@ -51,11 +53,9 @@ record Clustering(
     Totals totals = Totals.of(rows);
     if (totals.rows() < settings.k()) {
       throw new IllegalArgumentException(
-          "Cannot make "
-              + settings.k()
-              + " concepts of "
-              + totals.rows()
-              + " training rows. Set concepts.k to at most that.");
+          message(
+              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
+              settings.k(), totals.rows()));
     }
     boolean cosine = settings.metric() == KMeansMetric.COSINE;
     Centres start =
@@ -84,7 +84,7 @@ record Clustering(
     double[] ranked = RankedMass.of(rows, totals.rows(), centres, found.temperature());
     int topK = settings.fixedTopK().orElseGet(() -> TopK.reaching(settings.topMass(), ranked));
     double topMass = Arrays.stream(ranked, 0, topK).sum();
-    log.info(
+    LOG.info(
         "Soft labels: temperature {}, perplexity {}, the {} largest of {} hold {} of the mass",
         found.temperature(),
         found.perplexity(),

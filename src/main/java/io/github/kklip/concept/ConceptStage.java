@@ -1,5 +1,7 @@
 package io.github.kklip.concept;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -41,7 +43,7 @@ import org.slf4j.LoggerFactory;
  * centroids that exist, and a folder made with other settings is refused.
  */
 public final class ConceptStage {
-  private static final Logger log = LoggerFactory.getLogger(ConceptStage.class);
+  private static final Logger LOG = LoggerFactory.getLogger(ConceptStage.class);
 
   private final JavaSparkContext spark;
   private final Settings settings;
@@ -64,11 +66,9 @@ public final class ConceptStage {
             .orElseThrow(
                 () ->
                     new IOException(
-                        "Cannot cluster "
-                            + folder.root()
-                            + " because it has no embeddings called "
-                            + teacherName
-                            + ". Make them first, with the job embed."));
+                        message(
+                            "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
+                            folder.root(), teacherName)));
     this.source =
         VectorSource.of(
             folder,
@@ -128,7 +128,7 @@ public final class ConceptStage {
         manifest = withShards(manifest, dataset.shards());
         Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
       }
-      log.info("Concepts in {}: {} shards labelled now", output, missing.size());
+      LOG.info("Concepts in {}: {} shards labelled now", output, missing.size());
       return result(manifest, secondsPerIteration, missing.size());
     }
   }
@@ -168,19 +168,13 @@ public final class ConceptStage {
             .toList();
     if (!missing.isEmpty()) {
       throw new SettingsException(
-          "Cannot cluster "
-              + folder.root()
-              + " because "
-              + missing.size()
-              + " of its shards have no embeddings called "
-              + settings.teacher().name()
-              + ", the first being "
-              + missing.get(0)
-              + ". Run the job embed again.");
+          message(
+              "Cannot cluster %s because %s of its shards have no embeddings called %s, the first being %s. Run the job embed again.",
+              folder.root(), missing.size(), settings.teacher().name(), missing.get(0)));
     }
     if (dataset.shards(Split.TRAIN).isEmpty()) {
       throw new SettingsException(
-          "Cannot cluster " + folder.root() + " because it has no training pairs.");
+          message("Cannot cluster %s because it has no training pairs.", folder.root()));
     }
   }
 
@@ -273,7 +267,7 @@ public final class ConceptStage {
     FileSystem files = Storage.of(folder.configuration(), folder.concepts(name));
     for (FileStatus file : files.listStatus(folder.concepts(name))) {
       if (file.getPath().getName().endsWith(".parquet")) {
-        log.info("Removing {}: there is no manifest to it", file.getPath());
+        LOG.info("Removing {}: there is no manifest to it", file.getPath());
         files.delete(file.getPath(), false);
       }
     }

@@ -1,5 +1,7 @@
 package io.github.kklip.concept;
 
+import static io.github.kklip.config.Message.message;
+
 import java.util.function.UnaryOperator;
 
 /**
@@ -64,12 +66,9 @@ final class Temperature {
       high = Math.log(tries[above]);
     }
     throw new IllegalArgumentException(
-        "Cannot find the temperature of perplexity "
-            + target
-            + " because the perplexity jumps over it, to "
-            + nearest.perplexity
-            + ": many embeddings are equally far from several centres."
-            + " Set concepts.target-perplexity to that value, or concepts.temperature to a number.");
+        message(
+            "Cannot find the temperature of perplexity %s because the perplexity jumps over it, to %s: many embeddings are equally far from several centres. Set concepts.target-perplexity to that value, or concepts.temperature to a number.",
+            target, nearest.perplexity));
   }
 
   private static void refuseUnreachable(double target, double[] reached) {

@@ -1,5 +1,7 @@
 package io.github.kklip.config;
 
+import static io.github.kklip.config.Message.message;
+
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
 import java.nio.file.Path;
@@ -134,14 +136,15 @@ final class Section {
     throw invalid(
         key,
         value,
-        "one of "
-            + String.join(
-                ", ", Arrays.stream(type.getEnumConstants()).map(Settings::keyword).toList()));
+        message(
+            "one of %s",
+            String.join(
+                ", ", Arrays.stream(type.getEnumConstants()).map(Settings::keyword).toList())));
   }
 
   SettingsException invalid(String key, Object value, String allowed) {
     return new SettingsException(
-        "Cannot use " + name(key) + " = " + value + ": it must be " + allowed + ".");
+        message("Cannot use %s = %s: it must be %s.", name(key), value, allowed));
   }
 
   void check(String key, Object value, boolean valid, String allowed) {
@@ -162,15 +165,12 @@ final class Section {
     try {
       return reader.apply(key);
     } catch (ConfigException.Missing e) {
-      throw new SettingsException("Cannot go on without " + name(key) + ": it has no value.", e);
+      throw new SettingsException(
+          message("Cannot go on without %s: it has no value.", name(key)), e);
     } catch (ConfigException e) {
       throw new SettingsException(
-          "Cannot read "
-              + name(key)
-              + " = "
-              + config.getValue(key).render()
-              + ": "
-              + e.getMessage(),
+          message(
+              "Cannot read %s = %s: %s", name(key), config.getValue(key).render(), e.getMessage()),
           e);
     }
   }

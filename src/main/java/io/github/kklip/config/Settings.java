@@ -1,5 +1,7 @@
 package io.github.kklip.config;
 
+import static io.github.kklip.config.Message.message;
+
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigException;
 import com.typesafe.config.ConfigFactory;
@@ -481,7 +483,8 @@ public record Settings(
     for (Path file : files) {
       if (!Files.isReadable(file)) {
         throw new SettingsException(
-            "Cannot read the configuration file " + file + ": there is no such readable file.");
+            message(
+                "Cannot read the configuration file %s: there is no such readable file.", file));
       }
       config =
           parse(file.toString(), () -> ConfigFactory.parseFile(file.toFile(), strict()))
@@ -490,7 +493,8 @@ public record Settings(
     for (String assignment : assignments) {
       int equals = assignment.indexOf('=');
       if (equals <= 0) {
-        throw new SettingsException("Cannot use --set " + assignment + ": it must be KEY=VALUE.");
+        throw new SettingsException(
+            message("Cannot use --set %s: it must be KEY=VALUE.", assignment));
       }
       config = parse("--set " + assignment, () -> assign(assignment, equals)).withFallback(config);
     }
@@ -528,11 +532,9 @@ public record Settings(
   public static String required(String value, String key) {
     if (value.isEmpty()) {
       throw new SettingsException(
-          "Cannot go on without kklip."
-              + key
-              + ": it is empty. Set it, for example by --set "
-              + key
-              + "=...");
+          message(
+              "Cannot go on without kklip.%s: it is empty. Set it, for example by --set %s=...",
+              key, key));
     }
     return value;
   }
@@ -560,7 +562,7 @@ public record Settings(
     for (String key : user.root().keySet()) {
       if (!key.equals("kklip") || user.root().get(key).valueType() != ConfigValueType.OBJECT) {
         throw new SettingsException(
-            "Cannot use the setting " + key + ": every key stands inside kklip { }.");
+            message("Cannot use the setting %s: every key stands inside kklip { }.", key));
       }
     }
   }
@@ -596,7 +598,7 @@ public record Settings(
     try {
       return parser.get();
     } catch (ConfigException e) {
-      throw new SettingsException("Cannot read " + what + ": " + e.getMessage(), e);
+      throw new SettingsException(message("Cannot read %s: %s", what, e.getMessage()), e);
     }
   }
 }

@@ -1,5 +1,7 @@
 package io.github.kklip.config;
 
+import static io.github.kklip.config.Message.message;
+
 /**
  * The SplitMix64 generator. Unlike those of the JDK its numbers, those below a bound included, are
  * the same on every version of Java: orders and initial weights outlive an upgrade.
@@ -24,7 +26,7 @@ public final class SplitMix64 {
   public int nextInt(int bound) {
     if (bound <= 0) {
       throw new IllegalArgumentException(
-          "Cannot draw a number below " + bound + ": the bound must be over 0.");
+          message("Cannot draw a number below %s: the bound must be over 0.", bound));
     }
     long bits;
     long value;

@@ -1,5 +1,7 @@
 package io.github.kklip.embed;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
@@ -95,10 +97,9 @@ public final class EmbedStage {
     DatasetManifest pairs = dataset.requireManifest();
     if (pairs.rows(Split.TRAIN) == 0) {
       throw new IOException(
-          "Cannot embed the captions of "
-              + dataset.root()
-              + " because it has no training pairs. Look at its rejects, and at"
-              + " ingest.validation-fraction.");
+          message(
+              "Cannot embed the captions of %s because it has no training pairs. Look at its rejects, and at ingest.validation-fraction.",
+              dataset.root()));
     }
     LlamaConfig config = check(configuration, teacher);
     String identity = TeacherFolder.identity(configuration, teacher.path());

@@ -1,5 +1,7 @@
 package io.github.kklip.eval;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.report.HtmlPage;
 import java.io.IOException;
 import java.util.Map;
@@ -69,17 +71,9 @@ public final class Comparison {
               || result.images() != first.images()
               || result.captions() != first.captions()) {
             throw new IllegalArgumentException(
-                "Cannot compare "
-                    + name
-                    + " because it was evaluated on other data: "
-                    + result.images()
-                    + " images of "
-                    + result.dataset()
-                    + " instead of "
-                    + first.images()
-                    + " of "
-                    + first.dataset()
-                    + ". Evaluate all models on one dataset.");
+                message(
+                    "Cannot compare %s because it was evaluated on other data: %s images of %s instead of %s of %s. Evaluate all models on one dataset.",
+                    name, result.images(), result.dataset(), first.images(), first.dataset()));
           }
         });
   }

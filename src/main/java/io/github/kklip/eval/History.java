@@ -1,5 +1,7 @@
 package io.github.kklip.eval;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -57,7 +59,7 @@ public record History(double[] steps, Map<String, double[]> losses) {
         nodes.add(JSON.readTree(line));
       } catch (JsonProcessingException e) {
         throw new IllegalArgumentException(
-            "Cannot read metrics because a line is not JSON: " + line, e);
+            message("Cannot read metrics because a line is not JSON: %s", line), e);
       }
     }
     double[] steps = nodes.stream().mapToDouble(node -> node.path("step").asDouble()).toArray();

@@ -1,5 +1,7 @@
 package io.github.kklip.eval;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
@@ -29,10 +31,9 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     FileSystem files = Storage.of(configuration, path);
     if (!files.exists(path)) {
       throw new IOException(
-          "Cannot evaluate "
-              + path
-              + " because there is no such folder. Set evaluate.model to a run's folder or to a"
-              + " Hugging Face CLIP folder.");
+          message(
+              "Cannot evaluate %s because there is no such folder. Set evaluate.model to a run's folder or to a Hugging Face CLIP folder.",
+              path));
     }
     if (!files.exists(new Path(path, "config.json"))) {
       Checkpoint checkpoint = CheckpointStore.newest(model, configuration);

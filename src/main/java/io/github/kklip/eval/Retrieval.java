@@ -76,8 +76,7 @@ final class Retrieval {
       float cosine = cosines[from + answer];
       if (Float.isNaN(cosine)) {
         throw new IllegalStateException(
-            "Cannot rank the answers because the model's embeddings are not finite. Its weights are"
-                + " damaged or its training diverged.");
+            "Cannot rank the answers because the model's embeddings are not finite. Its weights are damaged or its training diverged.");
       }
       if (truth.isHit(query, answer)) {
         best = Math.max(best, cosine);

@@ -1,5 +1,7 @@
 package io.github.kklip.eval;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
@@ -79,10 +81,9 @@ record ValidationSplit(
         });
     if (imageIds.isEmpty()) {
       throw new IOException(
-          "Cannot evaluate on "
-              + folder.root()
-              + " because its validation split is empty. Ingest with a larger"
-              + " ingest.validation-fraction.");
+          message(
+              "Cannot evaluate on %s because its validation split is empty. Ingest with a larger ingest.validation-fraction.",
+              folder.root()));
     }
     parts.add(embedder.images(waiting));
     return new ValidationSplit(
@@ -137,11 +138,9 @@ record ValidationSplit(
       return ImageDecoder.decode(pair.image());
     } catch (ImageRejectedException e) {
       throw new IOException(
-          "Cannot evaluate because the image of the pair "
-              + pair.id()
-              + " no longer decodes: "
-              + e.getMessage()
-              + " Ingest the dataset again with this version.",
+          message(
+              "Cannot evaluate because the image of the pair %s no longer decodes: %s Ingest the dataset again with this version.",
+              pair.id(), e.getMessage()),
           e);
     }
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.eval;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
@@ -57,11 +59,9 @@ final class ZeroShot {
     }
     if (ranks.isEmpty()) {
       throw new IOException(
-          "Cannot classify "
-              + settings.path()
-              + " because none of its "
-              + rejected
-              + " files is a readable image.");
+          message(
+              "Cannot classify %s because none of its %s files is a readable image.",
+              settings.path(), rejected));
     }
     return figures(
         ranks.stream().mapToInt(Integer::intValue).toArray(), categories.size(), rejected);
@@ -129,11 +129,9 @@ final class ZeroShot {
     FileSystem files = Storage.of(configuration, root);
     if (!files.exists(root)) {
       throw new IOException(
-          "Cannot classify "
-              + settings.name()
-              + " because there is no such folder: "
-              + root
-              + ". Set the path of evaluate.zero-shot to a folder of class folders.");
+          message(
+              "Cannot classify %s because there is no such folder: %s. Set the path of evaluate.zero-shot to a folder of class folders.",
+              settings.name(), root));
     }
     List<Category> categories = new ArrayList<>();
     for (FileStatus folder : sorted(files.listStatus(root))) {
@@ -149,13 +147,9 @@ final class ZeroShot {
     }
     if (categories.size() < 2) {
       throw new IOException(
-          "Cannot classify "
-              + settings.name()
-              + " because "
-              + root
-              + " has "
-              + categories.size()
-              + " folders. It needs one folder of images for each class, two at least.");
+          message(
+              "Cannot classify %s because %s has %s folders. It needs one folder of images for each class, two at least.",
+              settings.name(), root, categories.size()));
     }
     return categories;
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.export;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -243,7 +245,7 @@ public final class HuggingFaceExport {
               .put("output", "softmax(input W_c): probabilities of the concepts");
       default ->
           throw new IllegalStateException(
-              "Cannot export the head " + head.name() + " because its meaning is not known.");
+              message("Cannot export the head %s because its meaning is not known.", head.name()));
     }
     return json;
   }
@@ -263,11 +265,9 @@ public final class HuggingFaceExport {
       boolean ours = files.containsKey(name) || name.equals(HEADS) || name.equals(HEADS_MEANING);
       if (!ours && !name.startsWith(".")) {
         throw new IOException(
-            "Cannot export to "
-                + target
-                + " because the folder holds something else: "
-                + name
-                + ". Set export.path to a new folder.");
+            message(
+                "Cannot export to %s because the folder holds something else: %s. Set export.path to a new folder.",
+                target, name));
       }
     }
   }

@@ -1,5 +1,6 @@
 package io.github.kklip.image;
 
+import static io.github.kklip.config.Message.message;
 import static io.github.kklip.image.ImageRejectedException.TOO_LARGE;
 import static io.github.kklip.image.ImageRejectedException.TRUNCATED;
 import static io.github.kklip.image.ImageRejectedException.UNDECODABLE;
@@ -229,7 +230,7 @@ public final class ImageDecoder {
     void refuseTruncated() throws ImageRejectedException {
       for (String warning : warnings) {
         if (MISSING_DATA.stream().anyMatch(warning::contains)) {
-          throw new ImageRejectedException(TRUNCATED, "the decoder warned: " + warning);
+          throw new ImageRejectedException(TRUNCATED, message("the decoder warned: %s", warning));
         }
       }
     }
@@ -263,10 +264,9 @@ public final class ImageDecoder {
                   false);
       if (!found.hasNext()) {
         throw new IllegalStateException(
-            "Cannot decode images because this Java runtime lacks a part of module java.desktop: "
-                + JDK_PLUGINS
-                + name
-                + ". Use a full JDK or JRE, not a reduced one.");
+            message(
+                "Cannot decode images because this Java runtime lacks a part of module java.desktop: %s%s. Use a full JDK or JRE, not a reduced one.",
+                JDK_PLUGINS, name));
       }
       return found.next();
     }

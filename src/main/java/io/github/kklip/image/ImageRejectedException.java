@@ -1,5 +1,7 @@
 package io.github.kklip.image;
 
+import static io.github.kklip.config.Message.message;
+
 /**
  * The bytes are not an image that training can use. Checked, since it is an expected outcome that
  * the caller counts: its reason and detail are the columns of the same names in the rejects.
@@ -27,7 +29,7 @@ public final class ImageRejectedException extends Exception {
   }
 
   ImageRejectedException(String reason, String detail, Throwable cause) {
-    super("Cannot decode an image (" + reason + ") because " + detail + ".", cause);
+    super(message("Cannot decode an image (%s) because %s.", reason, detail), cause);
     this.reason = reason;
     this.detail = detail;
   }

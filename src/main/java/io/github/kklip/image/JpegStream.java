@@ -1,5 +1,6 @@
 package io.github.kklip.image;
 
+import static io.github.kklip.config.Message.message;
 import static io.github.kklip.image.ImageRejectedException.TRUNCATED;
 import static io.github.kklip.image.ImageRejectedException.UNDECODABLE;
 import static io.github.kklip.image.ImageRejectedException.UNSUPPORTED;
@@ -147,7 +148,8 @@ record JpegStream(
       case 4 -> adobeTransform > 0 ? Colours.YCCK : Colours.CMYK;
       default ->
           throw new ImageRejectedException(
-              UNSUPPORTED, "a JPEG of " + componentIds.length + " components has no known colours");
+              UNSUPPORTED,
+              message("a JPEG of %s components has no known colours", componentIds.length));
     };
   }
 
@@ -160,7 +162,8 @@ record JpegStream(
     for (int i = from; i + 1 < bytes.length; i++) {
       if (bytes[i] == (byte) 0xff && (bytes[i + 1] & 0xff) == SOS && ++scans > MAX_SCANS) {
         throw new ImageRejectedException(
-            UNSUPPORTED, "a progressive JPEG of more than " + MAX_SCANS + " scans is only work");
+            UNSUPPORTED,
+            message("a progressive JPEG of more than %s scans is only work", MAX_SCANS));
       }
     }
   }

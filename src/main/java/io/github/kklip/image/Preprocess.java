@@ -1,5 +1,7 @@
 package io.github.kklip.image;
 
+import static io.github.kklip.config.Message.message;
+
 import java.nio.FloatBuffer;
 import java.util.List;
 
@@ -29,7 +31,7 @@ public final class Preprocess {
   public Preprocess(int size) {
     if (size < 1) {
       throw new IllegalArgumentException(
-          "Cannot make images of " + size + " pixels. Give a side of at least 1.");
+          message("Cannot make images of %s pixels. Give a side of at least 1.", size));
     }
     this.size = size;
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.image;
 
+import static io.github.kklip.config.Message.message;
+
 import com.luciad.imageio.webp.WebPImageWriterSpi;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
@@ -72,11 +74,9 @@ public final class Resample {
       return file(image, new WebPImageWriterSpi().createWriterInstance(null), "Lossy", quality);
     } catch (IOException | LinkageError e) {
       throw new IllegalStateException(
-          "Cannot write WebP because its native library does not load on this "
-              + System.getProperty("os.arch")
-              + " machine ("
-              + e
-              + "). Use ingest.reencode-format = jpeg.",
+          message(
+              "Cannot write WebP because its native library does not load on this %s machine (%s). Use ingest.reencode-format = jpeg.",
+              System.getProperty("os.arch"), e),
           e);
     }
   }

@@ -1,5 +1,6 @@
 package io.github.kklip.image;
 
+import static io.github.kklip.config.Message.message;
 import static io.github.kklip.image.ImageRejectedException.TRUNCATED;
 
 import java.nio.ByteBuffer;
@@ -101,7 +102,7 @@ record TiffDirectory(ByteBuffer file, boolean big, long entries, int first) {
 
   private static int checked(long position) {
     if (position < 0 || position > Integer.MAX_VALUE) {
-      throw new IndexOutOfBoundsException("Cannot read a TIFF file at byte " + position + ".");
+      throw new IndexOutOfBoundsException(message("Cannot read a TIFF file at byte %s.", position));
     }
     return (int) position;
   }

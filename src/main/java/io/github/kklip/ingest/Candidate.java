@@ -1,5 +1,7 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
@@ -89,7 +91,8 @@ sealed interface Candidate {
                 in.readLong());
         case 1 -> new Rejected(new Reject(text(in), text(in), text(in), text(in)));
         case 2 -> new Ignored(in.readLong());
-        default -> throw new IllegalStateException("Cannot read a candidate of kind " + kind);
+        default ->
+            throw new IllegalStateException(message("Cannot read a candidate of kind %s", kind));
       };
     } catch (IOException e) {
       throw new UncheckedIOException(e);

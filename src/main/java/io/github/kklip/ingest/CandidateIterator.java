@@ -1,5 +1,7 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.ingest.sources.Member;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.Unit;
@@ -61,7 +63,7 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
       try {
         member = members.next();
       } catch (IOException e) {
-        throw new UncheckedIOException("Cannot read " + unit.path(), e);
+        throw new UncheckedIOException(message("Cannot read %s", unit.path()), e);
       }
       if (member == null) {
         ended = true;
@@ -81,7 +83,7 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
     try {
       screening.finish();
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot keep what was found in " + unit.path(), e);
+      throw new UncheckedIOException(message("Cannot keep what was found in %s", unit.path()), e);
     }
   }
 

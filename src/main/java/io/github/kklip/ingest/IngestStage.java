@@ -1,5 +1,7 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -106,8 +108,7 @@ public final class IngestStage {
     List<Settings.Source> sources = settings.ingest().sources();
     if (sources.isEmpty()) {
       throw new SettingsException(
-          "Cannot ingest anything because kklip.ingest.sources is empty. Set it to a list of {"
-              + " format = ..., path = ... }.");
+          "Cannot ingest anything because kklip.ingest.sources is empty. Set it to a list of { format = ..., path = ... }.");
     }
     List<SourceFile> files = new ArrayList<>();
     for (int i = 0; i < sources.size(); i++) {
@@ -247,19 +248,12 @@ public final class IngestStage {
       return;
     }
     throw new SettingsException(
-        "Cannot ingest into "
-            + folder.root()
-            + " because "
-            + (manifest.isEmpty()
-                ? "it has no manifest.json but"
-                : "its manifest.json does not name")
-            + " files ("
-            + unnamed.size()
-            + ", the first is "
-            + unnamed.get(0)
-            + ") that no unfinished run left and this run would remove. Nothing was changed. Put back"
-            + " the manifest.json that names them, or set dataset to another folder, or move them"
-            + " away.");
+        message(
+            "Cannot ingest into %s because %s files (%s, the first is %s) that no unfinished run left and this run would remove. Nothing was changed. Put back the manifest.json that names them, or set dataset to another folder, or move them away.",
+            folder.root(),
+            manifest.isEmpty() ? "it has no manifest.json but" : "its manifest.json does not name",
+            unnamed.size(),
+            unnamed.get(0)));
   }
 
   private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {

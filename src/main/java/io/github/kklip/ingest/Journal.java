@@ -1,5 +1,7 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.store.Identity;
@@ -81,7 +83,8 @@ final class Journal {
       try {
         fileSystem().create(new Path(suspects, imageId), true).close();
       } catch (IOException e) {
-        throw new UncheckedIOException("Cannot note the image " + imageId + " in " + suspects, e);
+        throw new UncheckedIOException(
+            message("Cannot note the image %s in %s", imageId, suspects), e);
       }
     }
   }
@@ -92,7 +95,8 @@ final class Journal {
       try {
         fileSystem().delete(new Path(suspects, imageId), false);
       } catch (IOException e) {
-        throw new UncheckedIOException("Cannot clear the image " + imageId + " in " + suspects, e);
+        throw new UncheckedIOException(
+            message("Cannot clear the image %s in %s", imageId, suspects), e);
       }
     }
     changed = true;

@@ -1,5 +1,7 @@
 package io.github.kklip.jobs;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.SettingsException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,7 +25,7 @@ record Arguments(
   static Arguments parse(List<String> words) {
     if (words.isEmpty() || words.get(0).startsWith("-")) {
       throw new SettingsException(
-          "Cannot start without a job. Give one of " + String.join(", ", Jobs.names()) + ".");
+          message("Cannot start without a job. Give one of %s.", String.join(", ", Jobs.names())));
     }
     List<Path> files = new ArrayList<>();
     List<String> assignments = new ArrayList<>();
@@ -34,12 +36,12 @@ record Arguments(
       String option = words.get(i);
       if (!List.of("--conf", "--set", "--master", "--spark", "--result").contains(option)) {
         throw new SettingsException(
-            "Cannot use the argument "
-                + option
-                + ": the options are --conf FILE, --set KEY=VALUE, --master URL, --spark KEY=VALUE and --result FILE.");
+            message(
+                "Cannot use the argument %s: the options are --conf FILE, --set KEY=VALUE, --master URL, --spark KEY=VALUE and --result FILE.",
+                option));
       }
       if (i + 1 == words.size()) {
-        throw new SettingsException("Cannot use " + option + ": its value is missing.");
+        throw new SettingsException(message("Cannot use %s: its value is missing.", option));
       }
       String value = words.get(i + 1);
       switch (option) {
@@ -50,7 +52,8 @@ record Arguments(
         default -> {
           int equals = value.indexOf('=');
           if (equals <= 0) {
-            throw new SettingsException("Cannot use --spark " + value + ": it must be KEY=VALUE.");
+            throw new SettingsException(
+                message("Cannot use --spark %s: it must be KEY=VALUE.", value));
           }
           spark.put(value.substring(0, equals), value.substring(equals + 1));
         }

@@ -1,5 +1,7 @@
 package io.github.kklip.jobs;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.SettingsException;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -33,11 +35,9 @@ final class Jobs {
     Supplier<Job> maker = BY_NAME.get(name);
     if (maker == null) {
       throw new SettingsException(
-          "Cannot run the job "
-              + name
-              + ": there is none of that name. The jobs are "
-              + String.join(", ", names())
-              + ".");
+          message(
+              "Cannot run the job %s: there is none of that name. The jobs are %s.",
+              name, String.join(", ", names())));
     }
     return maker.get();
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.jobs;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
@@ -40,7 +42,7 @@ public final class Main {
       // Databricks' driver outlives the job and takes an exit for a crash.
       if (status != 0) {
         throw new IllegalStateException(
-            "The job ended with status " + status + "; see the RESULT line.");
+            message("The job ended with status %s; see the RESULT line.", status));
       }
       return;
     }

@@ -1,5 +1,7 @@
 package io.github.kklip.jobs;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.launch.TrainStage;
 import io.github.kklip.train.TrainResult;
 import java.util.LinkedHashMap;
@@ -15,9 +17,9 @@ final class TrainJob implements Job {
             .follow(stop -> TrainStage.run(context.javaSpark(), context.settings(), stop));
     if (!result.complete()) {
       throw new StoppedException(
-          "Stopped as asked, with all that was learned in the checkpoint "
-              + result.checkpoint()
-              + ". Start the same command to go on.");
+          message(
+              "Stopped as asked, with all that was learned in the checkpoint %s. Start the same command to go on.",
+              result.checkpoint()));
     }
     Map<String, Object> fields = new LinkedHashMap<>();
     fields.put("steps", result.last().step());

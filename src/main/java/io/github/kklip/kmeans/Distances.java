@@ -184,8 +184,7 @@ public final class Distances implements AutoCloseable {
     for (int i = 0; i < count; i++) {
       if (!Float.isFinite(best[i])) {
         throw new IllegalArgumentException(
-            "Cannot find the nearest centre of an embedding because its distances are not finite"
-                + " in float32. Embeddings must be of a length below 1e18.");
+            "Cannot find the nearest centre of an embedding because its distances are not finite in float32. Embeddings must be of a length below 1e18.");
       }
     }
     return best;

@@ -1,5 +1,7 @@
 package io.github.kklip.kmeans;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Serializable;
 
 /**
@@ -21,7 +23,7 @@ public record Grid(double shift) implements Serializable {
   public static Grid of(long count, double bound) {
     if (!(bound >= 0) || Double.isInfinite(bound)) {
       throw new IllegalArgumentException(
-          "Cannot sum values because their bound is not a finite number: " + bound + ".");
+          message("Cannot sum values because their bound is not a finite number: %s.", bound));
     }
     double largest = Math.max(count * bound, Double.MIN_NORMAL * 0x1p60);
     // 2^51 q is the power of two over the largest sum.

@@ -8,7 +8,7 @@ import org.slf4j.LoggerFactory;
 
 /** Lloyd's algorithm: assign each row to its nearest centre, move each centre to its rows' mean. */
 public final class Lloyd {
-  private static final Logger log = LoggerFactory.getLogger(Lloyd.class);
+  private static final Logger LOG = LoggerFactory.getLogger(Lloyd.class);
 
   private Lloyd() {}
 
@@ -54,7 +54,7 @@ public final class Lloyd {
       centres = step.centres;
       inertia.add(step.inertia);
       converged = move <= tolerance;
-      log.info(
+      LOG.info(
           "k-means iteration {}: inertia {}, largest move {}, {} ms",
           inertia.size(),
           step.inertia,
@@ -101,7 +101,7 @@ public final class Lloyd {
     for (int i = 0; i < far.size(); i++) {
       System.arraycopy(far.get(i), 0, moved.values(), empty.get(i) * d, d);
     }
-    log.info(
+    LOG.info(
         "{} centres had no rows; {} of them go to the farthest rows", empty.size(), far.size());
   }
 }

@@ -1,5 +1,7 @@
 package io.github.kklip.kmeans;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.SplitMix64;
 import java.util.ArrayList;
@@ -18,7 +20,7 @@ import org.slf4j.LoggerFactory;
  * same for every partitioning.
  */
 public final class ParallelStart {
-  private static final Logger log = LoggerFactory.getLogger(ParallelStart.class);
+  private static final Logger LOG = LoggerFactory.getLogger(ParallelStart.class);
 
   private static final int SAMPLE = 16;
 
@@ -42,7 +44,7 @@ public final class ParallelStart {
     fillUp(rows, k, distinct);
     Centres all = Centres.of(distinct);
     long[] weights = rows.fold(all, new Count(all.k()));
-    log.info("k-means start: {} of {} candidates", k, all.k());
+    LOG.info("k-means start: {} of {} candidates", k, all.k());
     return plusPlus(all, weights, k, Seeds.derive(seed, "k-means++"));
   }
 
@@ -58,7 +60,7 @@ public final class ParallelStart {
       distinct.add(first(rows, seed));
     }
     fillUp(rows, k, distinct);
-    log.info("k-means start: {} of a sample of {} rows", k, distinct.size());
+    LOG.info("k-means start: {} of a sample of {} rows", k, distinct.size());
     long[] weights = new long[distinct.size()];
     Arrays.fill(weights, 1);
     return plusPlus(Centres.of(distinct), weights, k, Seeds.derive(seed, "k-means++"));
@@ -85,11 +87,9 @@ public final class ParallelStart {
       List<float[]> far = Farthest.distinct(rows, Centres.of(candidates), k - candidates.size());
       if (far.isEmpty()) {
         throw new IllegalArgumentException(
-            "Cannot make "
-                + k
-                + " concepts because the training rows have only "
-                + candidates.size()
-                + " distinct embeddings. Set concepts.k to at most that.");
+            message(
+                "Cannot make %s concepts because the training rows have only %s distinct embeddings. Set concepts.k to at most that.",
+                k, candidates.size()));
       }
       candidates.addAll(far);
     }

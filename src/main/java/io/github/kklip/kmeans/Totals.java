@@ -1,5 +1,7 @@
 package io.github.kklip.kmeans;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Serializable;
 
 /**
@@ -61,11 +63,9 @@ public record Totals(
         }
         if (!Double.isFinite(square)) {
           throw new IllegalArgumentException(
-              "Cannot cluster the embeddings because one is not finite: row "
-                  + (block.firstRow() + row)
-                  + " of training shard "
-                  + block.shard()
-                  + ". Embed that shard again.");
+              message(
+                  "Cannot cluster the embeddings because one is not finite: row %s of training shard %s. Embed that shard again.",
+                  block.firstRow() + row, block.shard()));
         }
         largestSquare = Math.max(largestSquare, square);
       }

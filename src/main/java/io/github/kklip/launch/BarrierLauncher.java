@@ -1,5 +1,7 @@
 package io.github.kklip.launch;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.TransportOptions;
 import io.github.kklip.comms.tcp.Handshake;
 import io.github.kklip.comms.transport.Timeouts;
@@ -91,14 +93,9 @@ public final class BarrierLauncher {
         failures = mark.getAsLong() > before ? 1 : failures + 1;
         if (failures > train.restarts()) {
           throw new IllegalStateException(
-              "Cannot finish "
-                  + name
-                  + " because it failed "
-                  + failures
-                  + " times in a row without coming further (train.restarts = "
-                  + train.restarts()
-                  + "). The last failure was of "
-                  + e.getMessage(),
+              message(
+                  "Cannot finish %s because it failed %s times in a row without coming further (train.restarts = %s). The last failure was of %s",
+                  name, failures, train.restarts(), e.getMessage()),
               e);
         }
         LOG.warn("{} is submitted again after the failure of {}", name, e.getMessage());
@@ -153,8 +150,7 @@ public final class BarrierLauncher {
         };
     if (sparkEncrypts && !encrypted) {
       LOG.warn(
-          "Spark encrypts its connections, but gradients travel in the clear: train.encryption ="
-              + " off");
+          "Spark encrypts its connections, but gradients travel in the clear: train.encryption = off");
     }
     if (train.transport() == Settings.Transport.NCCL) {
       requireNccl(conf, encrypted);
@@ -165,15 +161,11 @@ public final class BarrierLauncher {
   private static void requireNccl(SparkConf conf, boolean encrypted) {
     if (encrypted) {
       throw new SettingsException(
-          "Cannot use train.transport = nccl because connections are to be encrypted, as Spark's"
-              + " are or train.encryption = on says, and NCCL cannot encrypt. Set train.encryption"
-              + " = off to let gradients travel in the clear, or train.transport = auto.");
+          "Cannot use train.transport = nccl because connections are to be encrypted, as Spark's are or train.encryption = on says, and NCCL cannot encrypt. Set train.encryption = off to let gradients travel in the clear, or train.transport = auto.");
     }
     if (!conf.contains("spark.task.resource.gpu.amount")) {
       throw new SettingsException(
-          "Cannot use train.transport = nccl because Spark gives tasks no GPUs. Set"
-              + " spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount = 1, or"
-              + " train.transport = auto.");
+          "Cannot use train.transport = nccl because Spark gives tasks no GPUs. Set spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount = 1, or train.transport = auto.");
     }
   }
 
@@ -237,7 +229,8 @@ public final class BarrierLauncher {
       throw new LaunchFailure(cause, e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IllegalStateException("Cannot finish " + name + " because it was interrupted.", e);
+      throw new IllegalStateException(
+          message("Cannot finish %s because it was interrupted.", name), e);
     }
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.launch;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -105,7 +107,7 @@ public record Checkup(
       NDArray ones = manager.ones(new Shape(8, 8));
       float sum = ones.matMul(ones).sum().toFloatArray()[0];
       if (sum != 512) {
-        throw new IllegalStateException("8 x 8 x 8 ones sum to " + sum);
+        throw new IllegalStateException(message("8 x 8 x 8 ones sum to %s", sum));
       }
     }
   }

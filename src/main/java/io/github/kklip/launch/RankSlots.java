@@ -1,5 +1,7 @@
 package io.github.kklip.launch;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.tasks.TaskPlace;
 import java.time.Duration;
@@ -150,24 +152,22 @@ record RankSlots(int found, int cpusPerRank, int gpusPerRank, String description
   static void refuseWhatCannotWork(SparkConf conf, int ranks) {
     if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
       throw new SettingsException(
-          "Cannot train with spark.dynamicAllocation.enabled = true because all ranks must start together. Set it to false and spark.executor.instances = "
-              + ranks
-              + ".");
+          message(
+              "Cannot train with spark.dynamicAllocation.enabled = true because all ranks must start together. Set it to false and spark.executor.instances = %s.",
+              ranks));
     }
     if (isLocal(conf) && ranks > 1) {
       throw new SettingsException(
-          "Cannot run "
-              + ranks
-              + " ranks with the master "
-              + conf.get("spark.master")
-              + " because all its tasks share one process. Use local-cluster[N,CORES,MB], which the launcher does by itself, or train.ranks = 1.");
+          message(
+              "Cannot run %s ranks with the master %s because all its tasks share one process. Use local-cluster[N,CORES,MB], which the launcher does by itself, or train.ranks = 1.",
+              ranks, conf.get("spark.master")));
     }
     double gpus = conf.getDouble(GPUS_PER_TASK, 1);
     if (gpus < 1) {
       throw new SettingsException(
-          "Cannot train with spark.task.resource.gpu.amount = "
-              + gpus
-              + " because several ranks would share a GPU. Set it to 1.");
+          message(
+              "Cannot train with spark.task.resource.gpu.amount = %s because several ranks would share a GPU. Set it to 1.",
+              gpus));
     }
   }
 }

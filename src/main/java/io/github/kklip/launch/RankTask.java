@@ -1,5 +1,7 @@
 package io.github.kklip.launch;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Communicator;
 import io.github.kklip.comms.TransportOptions;
@@ -188,11 +190,9 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
         String ranks = "Cannot train because ranks " + b + " and " + a + " share ";
         if (cpu && sameProcess) {
           throw new SettingsException(
-              ranks
-                  + "an executor on "
-                  + all.get(a).peer().host()
-                  + ". Set spark.task.cpus to the cores of an executor, so that each runs one"
-                  + " rank.");
+              message(
+                  "%san executor on %s. Set spark.task.cpus to the cores of an executor, so that each runs one rank.",
+                  ranks, all.get(a).peer().host()));
         }
         if (!cpu && sameHost && all.get(a).device().equals(all.get(b).device())) {
           throw new SettingsException(

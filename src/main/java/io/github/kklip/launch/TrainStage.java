@@ -1,5 +1,7 @@
 package io.github.kklip.launch;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -89,12 +91,9 @@ public final class TrainStage {
         conf.get("spark.executor.extraJavaOptions", "").contains("-XX:MaxDirectMemorySize");
     if (remote && !set && heap < direct) {
       throw new SettingsException(
-          "Cannot train with spark.executor.memory = "
-              + heap
-              + " MiB because a JVM has no more direct memory than heap, and a rank and Spark take about "
-              + direct
-              + " MiB of it. Set spark.executor.memory to that, or train.prefetch lower, or"
-              + " -XX:MaxDirectMemorySize in spark.executor.extraJavaOptions.");
+          message(
+              "Cannot train with spark.executor.memory = %s MiB because a JVM has no more direct memory than heap, and a rank and Spark take about %s MiB of it. Set spark.executor.memory to that, or train.prefetch lower, or -XX:MaxDirectMemorySize in spark.executor.extraJavaOptions.",
+              heap, direct));
     }
     boolean bounded = master.startsWith("yarn") || master.startsWith("k8s");
     boolean gpu =
@@ -110,23 +109,15 @@ public final class TrainStage {
             : Math.max(384, (long) (factor * heap));
     if (overhead < needed) {
       throw new SettingsException(
-          "Cannot train with spark.executor.memoryOverhead = "
-              + overhead
-              + " MiB because a rank takes about "
-              + needed
-              + " MiB outside of the heap: libtorch "
-              + (MemoryEstimate.IDLE >> 20)
-              + ", training "
-              + estimate
-              + ". Set spark.executor.memoryOverhead to that, or train.micro-batch lower.");
+          message(
+              "Cannot train with spark.executor.memoryOverhead = %s MiB because a rank takes about %s MiB outside of the heap: libtorch %s, training %s. Set spark.executor.memoryOverhead to that, or train.micro-batch lower.",
+              overhead, needed, MemoryEstimate.IDLE >> 20, estimate));
     }
     if (heap < LEAST_HEAP_MB) {
       throw new SettingsException(
-          "Cannot train with spark.executor.memory = "
-              + heap
-              + " MiB because Spark and the loader need at least "
-              + LEAST_HEAP_MB
-              + " MiB of heap. Set it to that or more.");
+          message(
+              "Cannot train with spark.executor.memory = %s MiB because Spark and the loader need at least %s MiB of heap. Set it to that or more.",
+              heap, LEAST_HEAP_MB));
     }
   }
 

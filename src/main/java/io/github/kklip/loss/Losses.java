@@ -1,5 +1,7 @@
 package io.github.kklip.loss;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.model.ClipModel;
@@ -39,13 +41,9 @@ public final class Losses {
     public Weights {
       if (!(emb >= 0 && concept >= 0 && contrastive >= 0 && emb + concept + contrastive > 0)) {
         throw new IllegalArgumentException(
-            "Cannot use the loss weights "
-                + emb
-                + ", "
-                + concept
-                + ", "
-                + contrastive
-                + ", because they must be 0 or more and not all 0.");
+            message(
+                "Cannot use the loss weights %s, %s, %s, because they must be 0 or more and not all 0.",
+                emb, concept, contrastive));
       }
     }
   }
@@ -105,11 +103,9 @@ public final class Losses {
   private static void require(boolean holds, String loss, String reason) {
     if (!holds) {
       throw new IllegalArgumentException(
-          "Cannot compute the loss "
-              + loss
-              + ", because "
-              + reason
-              + ". Give it the weight 0 or what it needs.");
+          message(
+              "Cannot compute the loss %s, because %s. Give it the weight 0 or what it needs.",
+              loss, reason));
     }
   }
 

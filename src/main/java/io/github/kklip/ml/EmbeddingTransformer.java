@@ -1,5 +1,7 @@
 package io.github.kklip.ml;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.tasks.TaskPlace;
 import java.io.IOException;
 import java.io.Serializable;
@@ -132,20 +134,19 @@ public abstract class EmbeddingTransformer<T extends EmbeddingTransformer<T>> ex
     StructField field = schema.apply(input);
     if (!inputTypes().contains(field.dataType())) {
       throw new IllegalArgumentException(
-          "Cannot embed the column "
-              + input
-              + " because it holds "
-              + field.dataType().catalogString()
-              + ". It must hold "
-              + inputTypes().stream()
+          message(
+              "Cannot embed the column %s because it holds %s. It must hold %s.",
+              input,
+              field.dataType().catalogString(),
+              inputTypes().stream()
                   .map(DataType::catalogString)
                   .sorted()
-                  .collect(Collectors.joining(" or "))
-              + ".");
+                  .collect(Collectors.joining(" or "))));
     }
     if (List.of(schema.fieldNames()).contains(output)) {
       throw new IllegalArgumentException(
-          "Cannot write the embeddings because there is a column " + output + ". Set outputCol.");
+          message(
+              "Cannot write the embeddings because there is a column %s. Set outputCol.", output));
     }
     return schema.add(output, SQLDataTypes.VectorType(), true);
   }
@@ -169,7 +170,7 @@ public abstract class EmbeddingTransformer<T extends EmbeddingTransformer<T>> ex
       try {
         model.close();
       } catch (IOException e) {
-        throw new UncheckedIOException("Cannot close the model because of " + e, e);
+        throw new UncheckedIOException(message("Cannot close the model because of %s", e), e);
       }
     }
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.model;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -92,11 +94,9 @@ public record ClipConfig(
       checkTower("vision_config", width, intermediate, layers, heads);
       if (image < patch) {
         throw new IllegalArgumentException(
-            "Cannot use a CLIP shape, because its images ("
-                + image
-                + " pixels) are smaller than one patch: "
-                + patch
-                + ".");
+            message(
+                "Cannot use a CLIP shape, because its images (%s pixels) are smaller than one patch: %s.",
+                image, patch));
       }
     }
 
@@ -115,7 +115,7 @@ public record ClipConfig(
   private static void positive(String field, int value) {
     if (value < 1) {
       throw new IllegalArgumentException(
-          "Cannot use a CLIP shape, because " + field + " is not positive: " + value + ".");
+          message("Cannot use a CLIP shape, because %s is not positive: %s.", field, value));
     }
   }
 
@@ -126,13 +126,9 @@ public record ClipConfig(
     positive(field + ".num_attention_heads", heads);
     if (width % heads != 0) {
       throw new IllegalArgumentException(
-          "Cannot use a CLIP shape, because "
-              + field
-              + ".hidden_size "
-              + width
-              + " is not a multiple of num_attention_heads: "
-              + heads
-              + ".");
+          message(
+              "Cannot use a CLIP shape, because %s.hidden_size %s is not a multiple of num_attention_heads: %s.",
+              field, width, heads));
     }
   }
 
@@ -152,16 +148,14 @@ public record ClipConfig(
       Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
       if (!Files.isRegularFile(file)) {
         throw new IllegalArgumentException(
-            "Cannot read a CLIP shape, because there is no such file: "
-                + file
-                + ". Give a path or one of "
-                + BUILT_IN
-                + ".");
+            message(
+                "Cannot read a CLIP shape, because there is no such file: %s. Give a path or one of %s.",
+                file, BUILT_IN));
       }
       return parse(Files.readString(file), file.toString());
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "Cannot read a CLIP shape from " + source + ": " + e.getMessage(), e);
+          message("Cannot read a CLIP shape from %s: %s", source, e.getMessage()), e);
     }
   }
 
@@ -172,20 +166,17 @@ public record ClipConfig(
       root = JSON.readTree(json);
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
-          "Cannot read a CLIP shape from "
-              + source
-              + ", because it is not JSON: "
-              + e.getOriginalMessage(),
+          message(
+              "Cannot read a CLIP shape from %s, because it is not JSON: %s",
+              source, e.getOriginalMessage()),
           e);
     }
     String type = root.path("model_type").asText("");
     if (!type.equals("clip")) {
       throw new IllegalArgumentException(
-          "Cannot read a CLIP shape from "
-              + source
-              + ", because its model_type is not clip: \""
-              + type
-              + "\". Give the config.json of a CLIPModel.");
+          message(
+              "Cannot read a CLIP shape from %s, because its model_type is not clip: \"%s\". Give the config.json of a CLIPModel.",
+              source, type));
     }
     Fields text = new Fields(source, "text_config", tower(root, "text_config"));
     Fields vision = new Fields(source, "vision_config", tower(root, "vision_config"));
@@ -261,15 +252,9 @@ public record ClipConfig(
 
     private IllegalArgumentException refused(String field, String allowed, JsonNode value) {
       return new IllegalArgumentException(
-          "Cannot read a CLIP shape from "
-              + source
-              + ", because "
-              + (prefix.isEmpty() ? field : prefix + "." + field)
-              + " is not "
-              + allowed
-              + ": "
-              + value
-              + ".");
+          message(
+              "Cannot read a CLIP shape from %s, because %s is not %s: %s.",
+              source, prefix.isEmpty() ? field : prefix + "." + field, allowed, value));
     }
   }
 
@@ -315,7 +300,7 @@ public record ClipConfig(
     try {
       return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
     } catch (JsonProcessingException e) {
-      throw new IllegalStateException("Cannot write a CLIP shape as JSON: " + this, e);
+      throw new IllegalStateException(message("Cannot write a CLIP shape as JSON: %s", this), e);
     }
   }
 

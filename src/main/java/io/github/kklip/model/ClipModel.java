@@ -1,5 +1,7 @@
 package io.github.kklip.model;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -266,13 +268,9 @@ public final class ClipModel implements AutoCloseable {
         || shape.get(2) != side
         || shape.get(3) != side) {
       throw new IllegalArgumentException(
-          "Cannot embed images of shape "
-              + shape
-              + ", because the model takes [B, 3, "
-              + side
-              + ", "
-              + side
-              + "].");
+          message(
+              "Cannot embed images of shape %s, because the model takes [B, 3, %s, %s].",
+              shape, side, side));
     }
     return pixels;
   }
@@ -546,24 +544,18 @@ public final class ClipModel implements AutoCloseable {
                 }
               } else if (!source.getShape().equals(target.getShape())) {
                 throw new IllegalArgumentException(
-                    "Cannot load the tensor "
-                        + name
-                        + ", because its shape is "
-                        + source.getShape()
-                        + " and the model's is "
-                        + target.getShape()
-                        + ". Check that the configuration is that of the weights.");
+                    message(
+                        "Cannot load the tensor %s, because its shape is %s and the model's is %s. Check that the configuration is that of the weights.",
+                        name, source.getShape(), target.getShape()));
               } else {
                 Torch.copy(target, source);
               }
             });
     if (!missing.isEmpty()) {
       throw new IllegalArgumentException(
-          "Cannot load a CLIP model, because tensors are missing: "
-              + missing.size()
-              + ", among them "
-              + missing.first()
-              + ".");
+          message(
+              "Cannot load a CLIP model, because tensors are missing: %s, among them %s.",
+              missing.size(), missing.first()));
     }
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.model;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.tensor.Torch;
@@ -70,20 +72,16 @@ public record Tokens(NDArray ids, NDArray positions, NDArray places, NDArray row
   private static int length(ClipConfig.Text text, int[] caption) {
     if (caption.length > text.context()) {
       throw new IllegalArgumentException(
-          "Cannot batch a caption of "
-              + caption.length
-              + " tokens, because the model has this many positions: "
-              + text.context()
-              + ".");
+          message(
+              "Cannot batch a caption of %s tokens, because the model has this many positions: %s.",
+              caption.length, text.context()));
     }
     for (int id : caption) {
       if (id < 0 || id >= text.vocabulary()) {
         throw new IllegalArgumentException(
-            "Cannot batch a caption with the token "
-                + id
-                + ", because the model's vocabulary is "
-                + text.vocabulary()
-                + ". Check that the tokenizer is the model's.");
+            message(
+                "Cannot batch a caption with the token %s, because the model's vocabulary is %s. Check that the tokenizer is the model's.",
+                id, text.vocabulary()));
       }
     }
     return pooled(text, caption) + 1;
@@ -100,11 +98,9 @@ public record Tokens(NDArray ids, NDArray positions, NDArray places, NDArray row
     }
     if (at < 0) {
       throw new IllegalArgumentException(
-          "Cannot batch a caption of "
-              + caption.length
-              + " tokens, because it lacks the end token "
-              + text.endId()
-              + ". Check that the tokenizer is the model's.");
+          message(
+              "Cannot batch a caption of %s tokens, because it lacks the end token %s. Check that the tokenizer is the model's.",
+              caption.length, text.endId()));
     }
     return at;
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.optim;
 
+import static io.github.kklip.config.Message.message;
+
 /**
  * Learning rate: linear warm-up to the peak, then half a cosine down to 0, as open_clip has it.
  *
@@ -11,13 +13,9 @@ public record Schedule(double peak, long warmup, long total) {
   public Schedule {
     if (!(peak > 0) || warmup < 0 || total < 1) {
       throw new IllegalArgumentException(
-          "Cannot make a learning rate schedule of peak "
-              + peak
-              + ", "
-              + warmup
-              + " warm-up steps and "
-              + total
-              + " steps.");
+          message(
+              "Cannot make a learning rate schedule of peak %s, %s warm-up steps and %s steps.",
+              peak, warmup, total));
     }
   }
 

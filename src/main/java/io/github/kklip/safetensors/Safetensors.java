@@ -1,5 +1,7 @@
 package io.github.kklip.safetensors;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -58,7 +60,7 @@ public final class Safetensors {
     if (!Files.isDirectory(path)) {
       if (!Files.isRegularFile(path)) {
         throw new IOException(
-            "Cannot read the safetensors file " + path + " because there is no such file.");
+            message("Cannot read the safetensors file %s because there is no such file.", path));
       }
       return ofFile(path);
     }
@@ -70,13 +72,9 @@ public final class Safetensors {
       return ofFile(path.resolve(SINGLE));
     }
     throw new IOException(
-        "Cannot read the model folder "
-            + path
-            + " because it has neither "
-            + SINGLE
-            + " nor "
-            + INDEX
-            + ". Convert the weights to safetensors first.");
+        message(
+            "Cannot read the model folder %s because it has neither %s nor %s. Convert the weights to safetensors first.",
+            path, SINGLE, INDEX));
   }
 
   private static Safetensors ofFile(Path file) throws IOException {
@@ -92,11 +90,11 @@ public final class Safetensors {
       weightMap = new ObjectMapper().readTree(index.toFile()).path("weight_map");
     } catch (JsonProcessingException e) {
       throw new IOException(
-          "Cannot read " + index + " because it is not JSON: " + e.getOriginalMessage() + ".", e);
+          message("Cannot read %s because it is not JSON: %s.", index, e.getOriginalMessage()), e);
     }
     if (!weightMap.isObject() || weightMap.isEmpty()) {
       throw new IOException(
-          "Cannot read " + index + " because it has no weight_map of tensors to files.");
+          message("Cannot read %s because it has no weight_map of tensors to files.", index));
     }
     Map<Path, SafetensorsHeader> headers = new TreeMap<>();
     Map<String, Located> tensors = new LinkedHashMap<>();
@@ -104,40 +102,26 @@ public final class Safetensors {
       String fileName = field.getValue().asText();
       if (!fileName.matches("[^/\\\\]+\\.safetensors")) {
         throw new IOException(
-            "Cannot read "
-                + index
-                + " because tensor '"
-                + field.getKey()
-                + "' is not in a .safetensors file of the same folder: "
-                + fileName
-                + ".");
+            message(
+                "Cannot read %s because tensor '%s' is not in a .safetensors file of the same folder: %s.",
+                index, field.getKey(), fileName));
       }
       Path file = index.resolveSibling(fileName);
       if (!headers.containsKey(file)) {
         if (!Files.isRegularFile(file)) {
           throw new IOException(
-              "Cannot read the model folder "
-                  + index.getParent()
-                  + " because "
-                  + INDEX
-                  + " names a file that is not there: "
-                  + fileName
-                  + ".");
+              message(
+                  "Cannot read the model folder %s because %s names a file that is not there: %s.",
+                  index.getParent(), INDEX, fileName));
         }
         headers.put(file, SafetensorsHeader.read(file));
       }
       SafetensorsEntry entry = headers.get(file).entries().get(field.getKey());
       if (entry == null) {
         throw new IOException(
-            "Cannot read the model folder "
-                + index.getParent()
-                + " because "
-                + fileName
-                + " lacks the tensor '"
-                + field.getKey()
-                + "' that "
-                + INDEX
-                + " places there.");
+            message(
+                "Cannot read the model folder %s because %s lacks the tensor '%s' that %s places there.",
+                index.getParent(), fileName, field.getKey(), INDEX));
       }
       tensors.put(field.getKey(), new Located(file, entry));
     }
@@ -177,13 +161,9 @@ public final class Safetensors {
     Located located = located(name);
     if (located.entry.size() > Integer.MAX_VALUE) {
       throw new IOException(
-          "Cannot map tensor '"
-              + name
-              + "' of "
-              + source
-              + " as one buffer because it has "
-              + located.entry.size()
-              + " bytes, over 2 GiB.");
+          message(
+              "Cannot map tensor '%s' of %s as one buffer because it has %s bytes, over 2 GiB.",
+              name, source, located.entry.size()));
     }
     try (FileChannel channel = FileChannel.open(located.file, StandardOpenOption.READ)) {
       return channel
@@ -206,15 +186,12 @@ public final class Safetensors {
       SafetensorsEntry entry = entry(wanted.getKey());
       if (!entry.shape().equals(Arrays.stream(wanted.getValue().getShape()).boxed().toList())) {
         throw new IOException(
-            "Cannot use tensor '"
-                + wanted.getKey()
-                + "' of "
-                + source
-                + " because its shape is "
-                + entry.shape()
-                + " and the model needs "
-                + Arrays.toString(wanted.getValue().getShape())
-                + ". The weights belong to another configuration.");
+            message(
+                "Cannot use tensor '%s' of %s because its shape is %s and the model needs %s. The weights belong to another configuration.",
+                wanted.getKey(),
+                source,
+                entry.shape(),
+                Arrays.toString(wanted.getValue().getShape())));
       }
     }
     Map<Path, Map<ElementType, NDArray>> files = new HashMap<>();
@@ -247,15 +224,12 @@ public final class Safetensors {
     Located located = tensors.get(name);
     if (located == null) {
       throw new IOException(
-          "Cannot find the tensor '"
-              + name
-              + "' in "
-              + source
-              + ". It has "
-              + tensors.size()
-              + " tensors, among them "
-              + new TreeSet<>(tensors.keySet()).stream().limit(5).toList()
-              + ".");
+          message(
+              "Cannot find the tensor '%s' in %s. It has %s tensors, among them %s.",
+              name,
+              source,
+              tensors.size(),
+              new TreeSet<>(tensors.keySet()).stream().limit(5).toList()));
     }
     return located;
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.safetensors;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -44,21 +46,20 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long fileSize = channel.size();
       if (fileSize < 8) {
-        throw invalid(file, "it has " + fileSize + " bytes, and the header's length alone takes 8");
+        throw invalid(
+            file, message("it has %s bytes, and the header's length alone takes 8", fileSize));
       }
       long length = fill(channel, 8, 0, file).getLong();
       if (length < 2 || length > LARGEST) {
         throw invalid(
-            file, "its header's length is " + length + ", outside 2 to " + LARGEST + " bytes");
+            file, message("its header's length is %s, outside 2 to %s bytes", length, LARGEST));
       }
       if (length > fileSize - 8) {
         throw invalid(
             file,
-            "it was cut short: its header takes "
-                + length
-                + " bytes, and the file has "
-                + (fileSize - 8)
-                + " after the length");
+            message(
+                "it was cut short: its header takes %s bytes, and the file has %s after the length",
+                length, fileSize - 8));
       }
       byte[] json = fill(channel, (int) length, 8, file).array();
       return new Reader(file, 8 + length, fileSize).parse(json);
@@ -77,7 +78,8 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
   }
 
   private static IOException invalid(Path file, String reason) {
-    return new IOException("Cannot read the safetensors file " + file + " because " + reason + ".");
+    return new IOException(
+        message("Cannot read the safetensors file %s because %s.", file, reason));
   }
 
   /** The state of one parse: the file's name for errors and its bounds. */
@@ -106,7 +108,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
       } catch (JsonProcessingException e) {
         // The parser's own message quotes the source; the first line says what and where.
         throw new IOException(
-            invalid(file, "its header is not valid JSON (" + e.getOriginalMessage() + ")")
+            invalid(file, message("its header is not valid JSON (%s)", e.getOriginalMessage()))
                 .getMessage(),
             e);
       }
@@ -119,12 +121,9 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
         if (entry.begin() != expected) {
           throw invalid(
               file,
-              "tensor '"
-                  + entry.name()
-                  + "' begins at byte "
-                  + (entry.begin() - dataStart)
-                  + " of the data, and the one before it ends at "
-                  + (expected - dataStart));
+              message(
+                  "tensor '%s' begins at byte %s of the data, and the one before it ends at %s",
+                  entry.name(), entry.begin() - dataStart, expected - dataStart));
         }
         expected = entry.end();
         byName.put(entry.name(), entry);
@@ -132,11 +131,11 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
       if (expected != fileSize) {
         throw invalid(
             file,
-            "its tensors end at byte "
-                + expected
-                + " and the file has "
-                + fileSize
-                + (expected > fileSize ? ": it was cut short" : ": something follows them"));
+            message(
+                "its tensors end at byte %s and the file has %s%s",
+                expected,
+                fileSize,
+                expected > fileSize ? ": it was cut short" : ": something follows them"));
       }
       return new SafetensorsHeader(byName, metadata);
     }
@@ -155,49 +154,37 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
           case "shape" -> shape = numbers(parser, name, key);
           case "data_offsets" -> offsets = numbers(parser, name, key);
           default ->
-              throw invalid(file, "tensor '" + name + "' has an unknown field '" + key + "'");
+              throw invalid(file, message("tensor '%s' has an unknown field '%s'", name, key));
         }
       }
       if (type == null || shape == null || offsets == null || offsets.size() != 2) {
         throw invalid(
-            file, "tensor '" + name + "' lacks a dtype, a shape or a pair of data_offsets");
+            file, message("tensor '%s' lacks a dtype, a shape or a pair of data_offsets", name));
       }
       long begin = offsets.get(0);
       long end = offsets.get(1);
       if (begin > end || end > fileSize - dataStart) {
         throw invalid(
             file,
-            "tensor '"
-                + name
-                + "' lies at bytes "
-                + begin
-                + " to "
-                + end
-                + " of the data, which has "
-                + (fileSize - dataStart)
-                + ": the file was cut short or the header is wrong");
+            message(
+                "tensor '%s' lies at bytes %s to %s of the data, which has %s: the file was cut short or the header is wrong",
+                name, begin, end, fileSize - dataStart));
       }
       long size;
       try {
         size = SafetensorsEntry.sizeOf(type, shape);
       } catch (ArithmeticException e) {
         throw new IOException(
-            invalid(file, "tensor '" + name + "' of shape " + shape + " is too large").getMessage(),
+            invalid(file, message("tensor '%s' of shape %s is too large", name, shape))
+                .getMessage(),
             e);
       }
       if (size != end - begin) {
         throw invalid(
             file,
-            "tensor '"
-                + name
-                + "' of type "
-                + type
-                + " and shape "
-                + shape
-                + " takes "
-                + size
-                + " bytes, and its data_offsets span "
-                + (end - begin));
+            message(
+                "tensor '%s' of type %s and shape %s takes %s bytes, and its data_offsets span %s",
+                name, type, shape, size, end - begin));
       }
       return new SafetensorsEntry(name, type, shape, dataStart + begin, dataStart + end);
     }
@@ -210,7 +197,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
       }
       throw invalid(
           file,
-          "tensor '" + name + "' has type " + keyword + ", which is not read by this program");
+          message("tensor '%s' has type %s, which is not read by this program", name, keyword));
     }
 
     private List<Long> numbers(JsonParser parser, String name, String key) throws IOException {
@@ -221,7 +208,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
         expect(parser.currentToken(), JsonToken.VALUE_NUMBER_INT, what);
         long number = parser.getLongValue();
         if (number < 0) {
-          throw invalid(file, "'" + key + "' of tensor '" + name + "' has a number below 0");
+          throw invalid(file, message("'%s' of tensor '%s' has a number below 0", key, name));
         }
         numbers.add(number);
       }
@@ -230,7 +217,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
 
     private void expect(JsonToken found, JsonToken wanted, String what) throws IOException {
       if (found != wanted) {
-        throw invalid(file, "its header lacks " + what);
+        throw invalid(file, message("its header lacks %s", what));
       }
     }
   }

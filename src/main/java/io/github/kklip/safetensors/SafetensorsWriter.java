@@ -1,5 +1,7 @@
 package io.github.kklip.safetensors;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -64,17 +66,9 @@ public final class SafetensorsWriter {
     long size = SafetensorsEntry.sizeOf(type, shape);
     if (content.remaining() != size) {
       throw new IllegalArgumentException(
-          "Cannot store tensor '"
-              + name
-              + "' because type "
-              + type
-              + " and shape "
-              + shape
-              + " take "
-              + size
-              + " bytes and there are "
-              + content.remaining()
-              + ".");
+          message(
+              "Cannot store tensor '%s' because type %s and shape %s take %s bytes and there are %s.",
+              name, type, shape, size, content.remaining()));
     }
     return add(new Tensor(name, type, shape, channel -> writeAll(content.duplicate(), channel)));
   }
@@ -138,7 +132,7 @@ public final class SafetensorsWriter {
   private SafetensorsWriter add(Tensor tensor) {
     if (tensor.name.equals("__metadata__") || !names.add(tensor.name)) {
       throw new IllegalArgumentException(
-          "Cannot store tensor '" + tensor.name + "' because the name is taken.");
+          message("Cannot store tensor '%s' because the name is taken.", tensor.name));
     }
     tensors.add(tensor);
     return this;
@@ -197,11 +191,9 @@ public final class SafetensorsWriter {
     }
     if (bytes.size() > SafetensorsHeader.LARGEST) {
       throw new IOException(
-          "Cannot write a safetensors file because its header would have "
-              + bytes.size()
-              + " bytes: the format allows "
-              + SafetensorsHeader.LARGEST
-              + ".");
+          message(
+              "Cannot write a safetensors file because its header would have %s bytes: the format allows %s.",
+              bytes.size(), SafetensorsHeader.LARGEST));
     }
     return bytes.toByteArray();
   }

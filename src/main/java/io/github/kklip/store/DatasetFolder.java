@@ -1,5 +1,7 @@
 package io.github.kklip.store;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
@@ -92,11 +94,9 @@ public record DatasetFolder(Path root, Configuration configuration) {
         .orElseThrow(
             () ->
                 new IOException(
-                    "Cannot use the dataset "
-                        + root
-                        + ": it has no "
-                        + MANIFEST
-                        + ". Make it first, with the job ingest."));
+                    message(
+                        "Cannot use the dataset %s: it has no %s. Make it first, with the job ingest.",
+                        root, MANIFEST)));
   }
 
   /** The manifest of the embeddings called {@code name}; empty when there is none yet. */

@@ -1,5 +1,7 @@
 package io.github.kklip.store;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.Serializable;
 import java.util.Collections;
@@ -52,17 +54,9 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
           || rejects != reasons.values().stream().mapToLong(Long::longValue).sum()
           || pairs != shards.stream().mapToLong(Shard::rows).sum()) {
         throw new IllegalArgumentException(
-            "Cannot count a generation because its numbers disagree: input "
-                + input
-                + ", pairs "
-                + pairs
-                + " in shards "
-                + shards
-                + ", rejects "
-                + rejects
-                + " by reason "
-                + reasons
-                + ".");
+            message(
+                "Cannot count a generation because its numbers disagree: input %s, pairs %s in shards %s, rejects %s by reason %s.",
+                input, pairs, shards, rejects, reasons));
       }
     }
   }

@@ -19,8 +19,7 @@ public record Postprocessing(Postprocess kind, double[] mean) implements Seriali
   public static Postprocessing of(Postprocess kind, TeacherManifest manifest) {
     if (manifest.mean().isEmpty()) {
       throw new IllegalStateException(
-          "Cannot use the embeddings because their mean is not known yet: they are not complete."
-              + " Run the job embed to its end.");
+          "Cannot use the embeddings because their mean is not known yet: they are not complete. Run the job embed to its end.");
     }
     return new Postprocessing(
         kind, manifest.mean().stream().mapToDouble(Double::doubleValue).toArray());

@@ -1,5 +1,7 @@
 package io.github.kklip.store;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.io.Serializable;
@@ -46,11 +48,9 @@ public record ProcessingSettings(@JsonValue SortedMap<String, String> values)
     }
     if (!differences.isEmpty()) {
       throw new io.github.kklip.config.SettingsException(
-          "Cannot add to or use "
-              + what
-              + " because it was made with other settings: "
-              + differences
-              + ". Use those settings or another name or folder.");
+          message(
+              "Cannot add to or use %s because it was made with other settings: %s. Use those settings or another name or folder.",
+              what, differences));
     }
   }
 }

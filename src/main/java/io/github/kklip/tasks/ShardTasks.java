@@ -1,5 +1,7 @@
 package io.github.kklip.tasks;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Serializable;
 import java.util.List;
 import org.apache.spark.TaskContext;
@@ -38,7 +40,8 @@ public final class ShardTasks {
           .collect();
     } catch (Exception e) {
       throw new IllegalStateException(
-          "Cannot finish " + description + " because a task failed: " + SparkFailures.message(e),
+          message(
+              "Cannot finish %s because a task failed: %s", description, SparkFailures.message(e)),
           e);
     } finally {
       spark.setLocalProperty("spark.job.description", before);

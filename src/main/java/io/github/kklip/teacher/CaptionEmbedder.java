@@ -1,5 +1,7 @@
 package io.github.kklip.teacher;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -67,13 +69,9 @@ public final class CaptionEmbedder implements AutoCloseable {
     try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
       if (tokenizer.vocabSize() > config.vocabSize()) {
         throw new IOException(
-            "Cannot use the teacher "
-                + folder
-                + " because its tokenizer has "
-                + tokenizer.vocabSize()
-                + " ids and the model "
-                + config.vocabSize()
-                + ". They belong to different models.");
+            message(
+                "Cannot use the teacher %s because its tokenizer has %s ids and the model %s. They belong to different models.",
+                folder, tokenizer.vocabSize(), config.vocabSize()));
       }
     }
     return config;
@@ -115,8 +113,7 @@ public final class CaptionEmbedder implements AutoCloseable {
         };
     if (type == ElementType.FLOAT16 && !device.isGpu()) {
       throw new SettingsException(
-          "Cannot use kklip.teacher.dtype = float16 because the teacher runs on the CPU. Use"
-              + " bfloat16 or float32.");
+          "Cannot use kklip.teacher.dtype = float16 because the teacher runs on the CPU. Use bfloat16 or float32.");
     }
     LlamaConfig config = check(folder, settings);
     requireMemory(
@@ -251,13 +248,13 @@ public final class CaptionEmbedder implements AutoCloseable {
     int[] tokens = tokenizer.encode(caption, Integer.MAX_VALUE);
     if (tokens.length > settings.maxLength()) {
       throw new IllegalArgumentException(
-          "Cannot embed a caption because it has %d tokens, kklip.teacher.max-length is %d and"
-                  .formatted(tokens.length, settings.maxLength())
-              + " kklip.teacher.long-captions is refuse: \""
-              + caption.substring(0, Math.min(80, caption.length()))
-              + "\". Set kklip.teacher.long-captions = cut, raise kklip.teacher.max-length (the"
-              + " teacher has %d positions), or remove the caption."
-                  .formatted(llama.config().maxPositions()));
+          message(
+              "%s kklip.teacher.long-captions is refuse: \"%s\". Set kklip.teacher.long-captions = cut, raise kklip.teacher.max-length (the%s",
+              "Cannot embed a caption because it has %d tokens, kklip.teacher.max-length is %d and"
+                  .formatted(tokens.length, settings.maxLength()),
+              caption.substring(0, Math.min(80, caption.length())),
+              " teacher has %d positions), or remove the caption."
+                  .formatted(llama.config().maxPositions())));
     }
     return tokens;
   }
@@ -312,11 +309,9 @@ public final class CaptionEmbedder implements AutoCloseable {
     for (float value : values) {
       if (!(Math.abs(value) <= largest)) {
         throw new IllegalStateException(
-            "Cannot store the embedding of caption "
-                + pair.id()
-                + " because it holds "
-                + value
-                + ". Use another kklip.teacher.dtype, or float32 as kklip.teacher.storage.");
+            message(
+                "Cannot store the embedding of caption %s because it holds %s. Use another kklip.teacher.dtype, or float32 as kklip.teacher.storage.",
+                pair.id(), value));
       }
     }
   }

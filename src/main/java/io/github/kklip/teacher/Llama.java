@@ -1,5 +1,7 @@
 package io.github.kklip.teacher;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -97,13 +99,9 @@ public final class Llama implements AutoCloseable {
   static void requirePositions(LlamaConfig config, int positions, Path folder) throws IOException {
     if (positions > config.maxPositions()) {
       throw new IOException(
-          "Cannot use captions of "
-              + positions
-              + " tokens because "
-              + folder
-              + " was made for "
-              + config.maxPositions()
-              + " positions. Set kklip.teacher.max-length to at most that.");
+          message(
+              "Cannot use captions of %s tokens because %s was made for %s positions. Set kklip.teacher.max-length to at most that.",
+              positions, folder, config.maxPositions()));
     }
   }
 
@@ -111,11 +109,9 @@ public final class Llama implements AutoCloseable {
   static int layers(LlamaConfig config, int layer) throws IOException {
     if (layer > config.layers()) {
       throw new IOException(
-          "Cannot give hidden state "
-              + layer
-              + " because the teacher has "
-              + config.layers()
-              + " layers. Set kklip.teacher.layer to at most that, or to -1 for the last.");
+          message(
+              "Cannot give hidden state %s because the teacher has %s layers. Set kklip.teacher.layer to at most that, or to -1 for the last.",
+              layer, config.layers()));
     }
     return layer < 0 ? config.layers() : layer;
   }
@@ -279,11 +275,9 @@ public final class Llama implements AutoCloseable {
         int id = sequence[Math.min(t, sequence.length - 1)];
         if (id < 0 || id >= config.vocabSize()) {
           throw new IllegalArgumentException(
-              "Cannot embed a token because the teacher's vocabulary has "
-                  + config.vocabSize()
-                  + " entries: "
-                  + id
-                  + ". The tokenizer belongs to another model.");
+              message(
+                  "Cannot embed a token because the teacher's vocabulary has %s entries: %s. The tokenizer belongs to another model.",
+                  config.vocabSize(), id));
         }
         ids[row * longest + t] = id;
       }

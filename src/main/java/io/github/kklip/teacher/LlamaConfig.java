@@ -1,5 +1,7 @@
 package io.github.kklip.teacher;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -100,17 +102,15 @@ public record LlamaConfig(
     Path file = folder.resolve(FILE);
     if (!Files.isRegularFile(file)) {
       throw new IOException(
-          "Cannot use the teacher "
-              + folder
-              + " because it has no "
-              + FILE
-              + ". Set kklip.teacher.path to the Hugging Face folder of a Llama model.");
+          message(
+              "Cannot use the teacher %s because it has no %s. Set kklip.teacher.path to the Hugging Face folder of a Llama model.",
+              folder, FILE));
     }
     try {
       return new Reader(file, new ObjectMapper().readTree(file.toFile())).read();
     } catch (JsonProcessingException e) {
       throw new IOException(
-          "Cannot use " + file + " because it is not JSON: " + e.getOriginalMessage() + ".", e);
+          message("Cannot use %s because it is not JSON: %s.", file, e.getOriginalMessage()), e);
     }
   }
 
@@ -131,12 +131,12 @@ public record LlamaConfig(
       String modelType = json.path("model_type").asText("");
       if (!modelType.equals("llama")) {
         throw refused(
-            "its model_type is '" + modelType + "', not 'llama'",
+            message("its model_type is '%s', not 'llama'", modelType),
             "Set kklip.teacher.path to a Llama model.");
       }
       String activation = json.path("hidden_act").asText("silu");
       if (!activation.equals("silu")) {
-        throw refused("hidden_act " + activation + " is not implemented, only silu", "");
+        throw refused(message("hidden_act %s is not implemented, only silu", activation), "");
       }
       if (json.hasNonNull("quantization_config")) {
         throw refused(
@@ -149,18 +149,18 @@ public record LlamaConfig(
       int headDim = json.hasNonNull("head_dim") ? whole("head_dim") : hidden / heads;
       if (heads % keyValueHeads != 0) {
         throw refused(
-            "num_attention_heads "
-                + heads
-                + " is not a multiple of num_key_value_heads "
-                + keyValueHeads,
+            message(
+                "num_attention_heads %s is not a multiple of num_key_value_heads %s",
+                heads, keyValueHeads),
             "");
       }
       if (!json.hasNonNull("head_dim") && hidden % heads != 0) {
         throw refused(
-            "hidden_size " + hidden + " is not a multiple of num_attention_heads " + heads, "");
+            message("hidden_size %s is not a multiple of num_attention_heads %s", hidden, heads),
+            "");
       }
       if (headDim % 2 != 0) {
-        throw refused("the width of a head, " + headDim + ", is odd", "");
+        throw refused(message("the width of a head, %s, is odd", headDim), "");
       }
       return new LlamaConfig(
           whole("vocab_size"),
@@ -193,9 +193,9 @@ public record LlamaConfig(
       } catch (IllegalArgumentException e) {
         throw new IOException(
             refused(
-                    "the rotary scaling '"
-                        + keyword
-                        + "' is not implemented, only default, linear and llama3",
+                    message(
+                        "the rotary scaling '%s' is not implemented, only default, linear and llama3",
+                        keyword),
                     "")
                 .getMessage(),
             e);
@@ -220,7 +220,7 @@ public record LlamaConfig(
     private int whole(String field) throws IOException {
       JsonNode node = json.path(field);
       if (!node.isIntegralNumber() || !node.canConvertToInt() || node.intValue() < 1) {
-        throw refused("it lacks the whole number " + field, "");
+        throw refused(message("it lacks the whole number %s", field), "");
       }
       return node.intValue();
     }
@@ -229,7 +229,7 @@ public record LlamaConfig(
       JsonNode node = parent.path(field);
       double value = node.isMissingNode() || node.isNull() ? otherwise : node.asDouble();
       if (!(value > 0 && value < Double.MAX_VALUE)) {
-        throw refused("it lacks the positive number " + field, "");
+        throw refused(message("it lacks the positive number %s", field), "");
       }
       return value;
     }

@@ -1,5 +1,7 @@
 package io.github.kklip.tensor;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.types.DataType;
 
 /**
@@ -48,9 +50,9 @@ public enum ElementType {
   DataType dataType() {
     if (dataType == null) {
       throw new IllegalArgumentException(
-          "Cannot make an array through DJL, because its calls abort on the type: "
-              + this
-              + ". Cast with Torch.cast.");
+          message(
+              "Cannot make an array through DJL, because its calls abort on the type: %s. Cast with Torch.cast.",
+              this));
     }
     return dataType;
   }
@@ -63,8 +65,8 @@ public enum ElementType {
       }
     }
     throw new IllegalArgumentException(
-        "Cannot read a tensor, because its element type is not supported: "
-            + name
-            + ". Convert it to F32, F16 or BF16.");
+        message(
+            "Cannot read a tensor, because its element type is not supported: %s. Convert it to F32, F16 or BF16.",
+            name));
   }
 }

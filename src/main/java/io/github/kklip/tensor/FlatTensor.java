@@ -1,5 +1,7 @@
 package io.github.kklip.tensor;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -33,13 +35,9 @@ public final class FlatTensor implements AutoCloseable {
       parts = List.copyOf(parts);
       if (!parts.isEmpty() && shape.get(0) % parts.size() != 0) {
         throw new IllegalArgumentException(
-            "Cannot divide the parameter "
-                + name
-                + " of shape "
-                + shape
-                + " into "
-                + parts.size()
-                + " equal parts.");
+            message(
+                "Cannot divide the parameter %s of shape %s into %s equal parts.",
+                name, shape, parts.size()));
       }
     }
   }
@@ -76,7 +74,8 @@ public final class FlatTensor implements AutoCloseable {
     long decayedSoFar = 0;
     for (Slot slot : slots) {
       if (offsets.put(slot.name(), offset) != null) {
-        throw new IllegalArgumentException("Cannot place a parameter twice: " + slot.name());
+        throw new IllegalArgumentException(
+            message("Cannot place a parameter twice: %s", slot.name()));
       }
       offset += slot.shape().size();
       decayedSoFar = slot.decay() ? offset : decayedSoFar;
@@ -95,7 +94,7 @@ public final class FlatTensor implements AutoCloseable {
       for (int part = 0; part < count; part++) {
         String name = slot.parts().isEmpty() ? slot.name() : slot.parts().get(part);
         if (parts.put(name, Torch.view(manager, data, at + part * shape.size(), shape)) != null) {
-          throw new IllegalArgumentException("Cannot place a parameter twice: " + name);
+          throw new IllegalArgumentException(message("Cannot place a parameter twice: %s", name));
         }
       }
     }
@@ -133,9 +132,9 @@ public final class FlatTensor implements AutoCloseable {
         try (NDArray bound = Grad.of(leaf)) {
           if (Torch.storageOffset(bound) != at || !bound.getShape().equals(slot.shape())) {
             throw new IllegalStateException(
-                "Cannot bind the gradient of "
-                    + slot.name()
-                    + " to the flat gradient, because libtorch copied it.");
+                message(
+                    "Cannot bind the gradient of %s to the flat gradient, because libtorch copied it.",
+                    slot.name()));
           }
         }
       }
@@ -187,7 +186,7 @@ public final class FlatTensor implements AutoCloseable {
     NDArray found = map.get(name);
     if (found == null) {
       throw new IllegalArgumentException(
-          "Cannot find the parameter " + name + " among " + map.size() + " parameters.");
+          message("Cannot find the parameter %s among %s parameters.", name, map.size()));
     }
     return found;
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.tensor;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
@@ -49,9 +51,9 @@ public final class Torch {
   public static void start(int threads) {
     if (threads < 0) {
       throw new IllegalArgumentException(
-          "Cannot start libtorch with a negative number of threads: "
-              + threads
-              + ". Use 0 for all.");
+          message(
+              "Cannot start libtorch with a negative number of threads: %s. Use 0 for all.",
+              threads));
     }
     load();
     JniUtils.setNumThreads(threads == 0 ? Runtime.getRuntime().availableProcessors() : threads);
@@ -96,18 +98,15 @@ public final class Torch {
     }
     if (!name.matches("cuda(:\\d{1,4})?")) {
       throw new IllegalArgumentException(
-          "Cannot use the device " + name + ", because it is neither cpu nor cuda:N.");
+          message("Cannot use the device %s, because it is neither cpu nor cuda:N.", name));
     }
     int index = name.equals("cuda") ? 0 : Integer.parseInt(name.substring("cuda:".length()));
     int gpus = gpus();
     if (index >= gpus) {
       throw new IllegalArgumentException(
-          "Cannot use the device "
-              + name
-              + ", because libtorch sees this many CUDA devices: "
-              + gpus
-              + ". Check the driver and that the CUDA build of libtorch is on the path (`doctor`"
-              + " shows it).");
+          message(
+              "Cannot use the device %s, because libtorch sees this many CUDA devices: %s. Check the driver and that the CUDA build of libtorch is on the path (`doctor` shows it).",
+              name, gpus));
     }
     return Device.gpu(index);
   }
@@ -222,11 +221,11 @@ public final class Torch {
   public static NDArray wrap(NDManager manager, ByteBuffer direct, Shape shape, ElementType type) {
     if (!direct.isDirect() || direct.remaining() != shape.size() * type.bytes()) {
       throw new IllegalArgumentException(
-          "Cannot view a buffer as "
-              + type
-              + shape
-              + ", because it is "
-              + (direct.isDirect() ? "of " + direct.remaining() + " bytes." : "not direct."));
+          message(
+              "Cannot view a buffer as %s%s, because it is %s",
+              type,
+              shape,
+              direct.isDirect() ? "of " + direct.remaining() + " bytes." : "not direct."));
     }
     if (type != ElementType.BFLOAT16) {
       return onCpu(manager, direct, shape, type);
@@ -273,9 +272,9 @@ public final class Torch {
   public static ByteBuffer memory(NDArray x) {
     if (!x.getDevice().equals(Device.cpu())) {
       throw new IllegalArgumentException(
-          "Cannot view memory of the device "
-              + x.getDevice()
-              + " from the host. Use read and write.");
+          message(
+              "Cannot view memory of the device %s from the host. Use read and write.",
+              x.getDevice()));
     }
     return x.toByteBuffer(true).order(ByteOrder.nativeOrder());
   }
@@ -294,7 +293,7 @@ public final class Torch {
             .getFunction("aoti_torch_get_data_ptr")
             .invokeInt(new Object[] {((PtNDArray) x).getHandle(), address});
     if (status != 0) {
-      throw new IllegalStateException("Cannot find the memory of " + x.getShape() + ".");
+      throw new IllegalStateException(message("Cannot find the memory of %s.", x.getShape()));
     }
     return address
         .getValue()

@@ -1,5 +1,7 @@
 package io.github.kklip.tensor;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -35,14 +37,14 @@ public final class TorchModule {
     try (InputStream in = TorchModule.class.getResourceAsStream(resource)) {
       if (in == null) {
         throw new IllegalArgumentException(
-            "Cannot load TorchScript methods, because there is no resource "
-                + resource
-                + ". Add the file under src/main/resources.");
+            message(
+                "Cannot load TorchScript methods, because there is no resource %s. Add the file under src/main/resources.",
+                resource));
       }
       String methods = new String(in.readAllBytes(), StandardCharsets.UTF_8);
       return new TorchModule(name, TorchScriptBridge.load(archive(methods)));
     } catch (IOException e) {
-      throw new UncheckedIOException("Cannot read the resource " + resource, e);
+      throw new UncheckedIOException(message("Cannot read the resource %s", resource), e);
     }
   }
 
@@ -90,7 +92,7 @@ public final class TorchModule {
       return TorchScriptBridge.run((PtNDManager) manager, handle, method, arguments);
     } catch (RuntimeException e) {
       throw new IllegalStateException(
-          "Cannot run " + name + "." + method + ": " + e.getMessage(), e);
+          message("Cannot run %s.%s: %s", name, method, e.getMessage()), e);
     }
   }
 
@@ -100,13 +102,9 @@ public final class TorchModule {
     if (all.size() != 1) {
       all.close();
       throw new IllegalStateException(
-          "Cannot take one result of "
-              + name
-              + "."
-              + method
-              + ", because it returned "
-              + all.size()
-              + " tensors.");
+          message(
+              "Cannot take one result of %s.%s, because it returned %s tensors.",
+              name, method, all.size()));
     }
     return all.get(0);
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.text;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.ByteBuffer;
@@ -89,11 +91,9 @@ record SentencePieceModel(
 
   private static TokenizerException refuse(String why, String source, Exception cause) {
     return new TokenizerException(
-        "Cannot convert the tokenizer because "
-            + why
-            + ": "
-            + source
-            + ". Fetch it again, or put the tokenizer.json of the same model beside it.",
+        message(
+            "Cannot convert the tokenizer because %s: %s. Fetch it again, or put the tokenizer.json of the same model beside it.",
+            why, source),
         cause);
   }
 
@@ -126,7 +126,7 @@ record SentencePieceModel(
         case 1 -> fields.add(new Field(number, take(in, Long.BYTES).getLong(), null));
         case 2 -> fields.add(new Field(number, 0, take(in, varint(in))));
         case 5 -> fields.add(new Field(number, take(in, Integer.BYTES).getInt(), null));
-        default -> throw new IllegalArgumentException("wire type " + wire);
+        default -> throw new IllegalArgumentException(message("wire type %s", wire));
       }
     }
     return fields;
@@ -134,7 +134,7 @@ record SentencePieceModel(
 
   private static ByteBuffer take(ByteBuffer in, long length) {
     if (length < 0 || length > in.remaining()) {
-      throw new IllegalArgumentException("a field of " + length + " bytes");
+      throw new IllegalArgumentException(message("a field of %s bytes", length));
     }
     ByteBuffer slice = in.slice(in.position(), (int) length).order(ByteOrder.LITTLE_ENDIAN);
     in.position(in.position() + (int) length);

@@ -1,5 +1,7 @@
 package io.github.kklip.text;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
@@ -31,11 +33,9 @@ public final class StudentTokenizer implements AutoCloseable {
     if (frame.length != 2) {
       file.close();
       throw new TokenizerException(
-          "Cannot use the tokenizer because it puts "
-              + frame.length
-              + " tokens around a caption instead of CLIP's start and end token: "
-              + source
-              + ". Take the tokenizer of a CLIP model, or train one with `tokenizer`.");
+          message(
+              "Cannot use the tokenizer because it puts %s tokens around a caption instead of CLIP's start and end token: %s. Take the tokenizer of a CLIP model, or train one with `tokenizer`.",
+              frame.length, source));
     }
     startId = frame[0];
     endId = frame[1];
@@ -60,20 +60,18 @@ public final class StudentTokenizer implements AutoCloseable {
       FileSystem fileSystem = Storage.of(configuration, path);
       if (!fileSystem.exists(path)) {
         throw new TokenizerException(
-            "Cannot load the student's tokenizer because there is no tokenizer.json in its folder: "
-                + folder
-                + ". Run `tokenizer`, or set student.tokenizer to the folder of a CLIP tokenizer.");
+            message(
+                "Cannot load the student's tokenizer because there is no tokenizer.json in its folder: %s. Run `tokenizer`, or set student.tokenizer to the folder of a CLIP tokenizer.",
+                folder));
       }
       try (InputStream in = fileSystem.open(path)) {
         json = new String(in.readAllBytes(), StandardCharsets.UTF_8);
       }
     } catch (IOException e) {
       throw new TokenizerException(
-          "Cannot load the student's tokenizer because reading failed: "
-              + path
-              + ". Check the folder and its permissions. ("
-              + e.getMessage()
-              + ")",
+          message(
+              "Cannot load the student's tokenizer because reading failed: %s. Check the folder and its permissions. (%s)",
+              path, e.getMessage()),
           e);
     }
     return parse(json, path.toString());
@@ -97,7 +95,8 @@ public final class StudentTokenizer implements AutoCloseable {
   public int[] encode(String caption, int contextLength) {
     if (contextLength < 2) {
       throw new IllegalArgumentException(
-          "Cannot encode into a context of " + contextLength + ": start and end token need 2.");
+          message(
+              "Cannot encode into a context of %s: start and end token need 2.", contextLength));
     }
     int[] ids = file.encode(caption, true);
     if (ids.length <= contextLength) {
@@ -136,24 +135,16 @@ public final class StudentTokenizer implements AutoCloseable {
   public void checkFits(int modelVocabSize, int modelEndId) {
     if (vocabSize() > modelVocabSize) {
       throw new TokenizerException(
-          "Cannot train this student with this tokenizer because the tokenizer has "
-              + vocabSize()
-              + " ids and the student vocab_size "
-              + modelVocabSize
-              + ": "
-              + source
-              + ". Set vocab_size in student.config, or choose another student.tokenizer.");
+          message(
+              "Cannot train this student with this tokenizer because the tokenizer has %s ids and the student vocab_size %s: %s. Set vocab_size in student.config, or choose another student.tokenizer.",
+              vocabSize(), modelVocabSize, source));
     }
     int expected = modelEndId == POOL_AT_HIGHEST_ID ? vocabSize() - 1 : modelEndId;
     if (endId != expected) {
       throw new TokenizerException(
-          "Cannot train this student with this tokenizer because the tokenizer ends captions with id "
-              + endId
-              + " and the student pools at id "
-              + expected
-              + ": "
-              + source
-              + ". Set eos_token_id in student.config, or choose another student.tokenizer.");
+          message(
+              "Cannot train this student with this tokenizer because the tokenizer ends captions with id %s and the student pools at id %s: %s. Set eos_token_id in student.config, or choose another student.tokenizer.",
+              endId, expected, source));
     }
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.text;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -43,19 +45,16 @@ public final class TeacherTokenizer implements AutoCloseable {
         file = TokenizerFile.of(converted, model.toString());
       } else {
         throw new TokenizerException(
-            "Cannot load the teacher's tokenizer because its folder has neither tokenizer.json nor"
-                + " tokenizer.model: "
-                + folder
-                + ". Set teacher.path to a whole Llama folder.");
+            message(
+                "Cannot load the teacher's tokenizer because its folder has neither tokenizer.json nor tokenizer.model: %s. Set teacher.path to a whole Llama folder.",
+                folder));
       }
       return new TeacherTokenizer(file, startId(file, folder));
     } catch (IOException e) {
       throw new TokenizerException(
-          "Cannot load the teacher's tokenizer because reading failed: "
-              + folder
-              + ". Check the files and their permissions. ("
-              + e.getMessage()
-              + ")",
+          message(
+              "Cannot load the teacher's tokenizer because reading failed: %s. Check the files and their permissions. (%s)",
+              folder, e.getMessage()),
           e);
     }
   }
@@ -76,10 +75,9 @@ public final class TeacherTokenizer implements AutoCloseable {
         () -> {
           file.close();
           return new TokenizerException(
-              "Cannot use the teacher's tokenizer because neither tokenizer.json nor"
-                  + " tokenizer_config.json names a start token: "
-                  + folder
-                  + ". Set bos_token in tokenizer_config.json.");
+              message(
+                  "Cannot use the teacher's tokenizer because neither tokenizer.json nor tokenizer_config.json names a start token: %s. Set bos_token in tokenizer_config.json.",
+                  folder));
         });
   }
 
@@ -91,7 +89,7 @@ public final class TeacherTokenizer implements AutoCloseable {
   public int[] encode(String caption, int maxLength) {
     if (maxLength < 1) {
       throw new IllegalArgumentException(
-          "Cannot encode into " + maxLength + " ids: the start token needs 1.");
+          message("Cannot encode into %s ids: the start token needs 1.", maxLength));
     }
     int[] ids = file.encode(caption, false);
     int[] result = new int[Math.min(ids.length + 1, maxLength)];

@@ -1,5 +1,7 @@
 package io.github.kklip.text;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
@@ -57,11 +59,9 @@ final class TokenizerFile implements AutoCloseable {
       return of(JSON.readTree(json), source);
     } catch (JsonProcessingException e) {
       throw new TokenizerException(
-          "Cannot load the tokenizer because its file is not JSON: "
-              + source
-              + ". Fetch or write it again. ("
-              + e.getOriginalMessage()
-              + ")",
+          message(
+              "Cannot load the tokenizer because its file is not JSON: %s. Fetch or write it again. (%s)",
+              source, e.getOriginalMessage()),
           e);
     }
   }
@@ -69,18 +69,16 @@ final class TokenizerFile implements AutoCloseable {
   static TokenizerFile of(JsonNode root, String source) {
     if (!root.path("model").isObject()) {
       throw new TokenizerException(
-          "Cannot load the tokenizer because it has no \"model\": "
-              + source
-              + ". It must be a Hugging Face tokenizer.json.");
+          message(
+              "Cannot load the tokenizer because it has no \"model\": %s. It must be a Hugging Face tokenizer.json.",
+              source));
     }
     String type = root.path("model").path("type").asText("BPE");
     if (!type.equals("BPE")) {
       throw new TokenizerException(
-          "Cannot use the tokenizer because its model is "
-              + type
-              + ", not BPE: "
-              + source
-              + ". CLIP's and Llama's tokenizers are BPE.");
+          message(
+              "Cannot use the tokenizer because its model is %s, not BPE: %s. CLIP's and Llama's tokenizers are BPE.",
+              type, source));
     }
     // A file saved after use can hold a truncation or padding of its own, which would change ids.
     ObjectNode plain = ((ObjectNode) root).deepCopy();
@@ -97,12 +95,9 @@ final class TokenizerFile implements AutoCloseable {
               ? ". Run `doctor`: the native library could not be loaded."
               : ". It must be a Hugging Face tokenizer.json.";
       throw new TokenizerException(
-          "Cannot load the tokenizer because the tokenizers library refuses it: "
-              + source
-              + todo
-              + " ("
-              + e.getMessage()
-              + ")",
+          message(
+              "Cannot load the tokenizer because the tokenizers library refuses it: %s%s (%s)",
+              source, todo, e.getMessage()),
           e);
     }
   }
@@ -134,7 +129,7 @@ final class TokenizerFile implements AutoCloseable {
         .filter(token -> token.getValue().asInt() == id)
         .map(Map.Entry::getKey)
         .findFirst()
-        .orElseThrow(() -> new IllegalArgumentException("Cannot name the token " + id + "."));
+        .orElseThrow(() -> new IllegalArgumentException(message("Cannot name the token %s.", id)));
   }
 
   /** The part with the vocabulary and the merges. */

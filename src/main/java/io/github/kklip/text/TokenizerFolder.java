@@ -1,5 +1,7 @@
 package io.github.kklip.text;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.charset.StandardCharsets;
@@ -29,10 +31,9 @@ public final class TokenizerFolder {
       int[] frame = file.encode("", true);
       if (frame.length != 2) {
         throw new TokenizerException(
-            "Cannot write the tokenizer because it puts "
-                + frame.length
-                + " tokens around a caption instead of CLIP's start and end token. Take the"
-                + " tokenizer of a CLIP model.");
+            message(
+                "Cannot write the tokenizer because it puts %s tokens around a caption instead of CLIP's start and end token. Take the tokenizer of a CLIP model.",
+                frame.length));
       }
       String end = file.token(frame[1]);
       special.put("bos_token", file.token(frame[0])).put("eos_token", end);

@@ -1,5 +1,7 @@
 package io.github.kklip.tokenize;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
@@ -83,9 +85,9 @@ public final class TokenizerStage {
       }
       if (shards.isEmpty()) {
         throw new IOException(
-            "Cannot train a tokenizer because the dataset has no training pairs: "
-                + dataset.root()
-                + ". Look at its rejects, and at ingest.validation-fraction.");
+            message(
+                "Cannot train a tokenizer because the dataset has no training pairs: %s. Look at its rejects, and at ingest.validation-fraction.",
+                dataset.root()));
       }
       Map<String, Long> words = countWords(spark, dataset, shards);
       BytePairVocabulary vocabulary =
@@ -93,8 +95,7 @@ public final class TokenizerStage {
               words, settings.tokenizer().vocabSize(), settings.tokenizer().minFrequency());
       if (vocabulary.size() < settings.tokenizer().vocabSize()) {
         LOG.warn(
-            "The tokenizer has {} ids instead of tokenizer.vocab-size = {}: the captions have no"
-                + " more pairs of symbols that occur tokenizer.min-frequency = {} times",
+            "The tokenizer has {} ids instead of tokenizer.vocab-size = {}: the captions have no more pairs of symbols that occur tokenizer.min-frequency = {} times",
             vocabulary.size(),
             settings.tokenizer().vocabSize(),
             settings.tokenizer().minFrequency());
@@ -154,13 +155,9 @@ public final class TokenizerStage {
             PairReader.captionsOnly(configuration.get(), dataset.pairs(shard))) {
           if (reader.rows() != shard.rows()) {
             throw new IOException(
-                "Cannot count the words of "
-                    + dataset.pairs(shard)
-                    + " because it has "
-                    + reader.rows()
-                    + " rows and the manifest says "
-                    + shard.rows()
-                    + ". Make the dataset again.");
+                message(
+                    "Cannot count the words of %s because it has %s rows and the manifest says %s. Make the dataset again.",
+                    dataset.pairs(shard), reader.rows(), shard.rows()));
           }
           for (int group = 0; group < reader.rowGroups(); group++) {
             for (Pair pair : reader.readGroup(group)) {

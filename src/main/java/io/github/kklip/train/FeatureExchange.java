@@ -1,5 +1,7 @@
 package io.github.kklip.train;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -44,11 +46,9 @@ final class FeatureExchange {
     long bytes = (long) total * width * type.bytes();
     if (bytes > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(
-          "Cannot gather the features of a batch of "
-              + total
-              + " rows because they take "
-              + bytes
-              + " bytes, over 2 GiB. Use a smaller train.batch.");
+          message(
+              "Cannot gather the features of a batch of %s rows because they take %s bytes, over 2 GiB. Use a smaller train.batch.",
+              total, bytes));
     }
     counts = Arrays.stream(rows).map(count -> count * width).toArray();
     buffer = ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());

@@ -1,5 +1,7 @@
 package io.github.kklip.train;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
@@ -171,11 +173,9 @@ public final class Trainer {
     for (Shard shard : state.shards()) {
       if (!plan.shards().contains(shard)) {
         throw new IllegalStateException(
-            "Cannot go on from the checkpoint because the dataset "
-                + plan.dataset()
-                + " no longer has the shard that it was trained on: "
-                + shard
-                + ". Bring the dataset back, or use another train.output.");
+            message(
+                "Cannot go on from the checkpoint because the dataset %s no longer has the shard that it was trained on: %s. Bring the dataset back, or use another train.output.",
+                plan.dataset(), shard));
       }
     }
     if (state.shards().size() < plan.shards().size() && first()) {
@@ -261,8 +261,7 @@ public final class Trainer {
       TrainState state,
       SortedMap<String, String> circumstances) {
     LOG.info(
-        "{} steps of {} pairs, {} for each epoch; {} pairs that fill no batch are left out of each"
-            + " epoch",
+        "{} steps of {} pairs, {} for each epoch; {} pairs that fill no batch are left out of each epoch",
         steps,
         order.batch(),
         order.stepsPerEpoch(),
@@ -275,8 +274,7 @@ public final class Trainer {
     }
     if (state != null && !state.circumstances().equals(circumstances)) {
       LOG.info(
-          "Not bitwise the run that was interrupted, but equal within rounding: it ran with {}, and"
-              + " goes on with {}",
+          "Not bitwise the run that was interrupted, but equal within rounding: it ran with {}, and goes on with {}",
           state.circumstances(),
           circumstances);
     }
@@ -471,14 +469,9 @@ public final class Trainer {
             what += suspects(manager, batch, sums.losses().keySet());
           }
           throw new IllegalStateException(
-              "Cannot go on training because "
-                  + skippedInRow
-                  + " steps in a row had no finite loss and gradient: in step "
-                  + step
-                  + " "
-                  + what
-                  + ". Lower train.lr, lengthen train.warmup-steps, or use train.precision ="
-                  + " float32.");
+              message(
+                  "Cannot go on training because %s steps in a row had no finite loss and gradient: in step %s %s. Lower train.lr, lengthen train.warmup-steps, or use train.precision = float32.",
+                  skippedInRow, step, what));
         }
       }
       student.model().parameters().zeroGradients();

@@ -1,5 +1,7 @@
 package io.github.kklip.comms.memory;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -56,13 +58,9 @@ final class SharedSegment implements AutoCloseable {
     } catch (IOException | UnsupportedOperationException e) {
       Files.deleteIfExists(path);
       throw new IOException(
-          "Cannot make "
-              + bytes
-              + " bytes of shared memory in "
-              + folder
-              + " because of "
-              + e.getMessage()
-              + ".",
+          message(
+              "Cannot make %s bytes of shared memory in %s because of %s.",
+              bytes, folder, e.getMessage()),
           e);
     }
     return new SharedSegment(path, nonce);
@@ -94,7 +92,7 @@ final class SharedSegment implements AutoCloseable {
     try (FileChannel file =
         FileChannel.open(folder.resolve(name), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
       if (file.size() != bytes) {
-        throw new IOException(name + " has " + file.size() + " bytes instead of " + bytes);
+        throw new IOException(message("%s has %s bytes instead of %s", name, file.size(), bytes));
       }
       return file.map(FileChannel.MapMode.READ_WRITE, 0, bytes).order(ByteOrder.nativeOrder());
     }

@@ -1,5 +1,6 @@
 package io.github.kklip.comms.nccl;
 
+import static io.github.kklip.config.Message.message;
 import static org.bytedeco.cuda.global.cudart.cudaErrorNotReady;
 import static org.bytedeco.cuda.global.cudart.cudaEventCreateWithFlags;
 import static org.bytedeco.cuda.global.cudart.cudaEventDisableTiming;
@@ -200,15 +201,13 @@ public final class Nccl implements Transport {
       } catch (TimeoutException e) {
         if (System.nanoTime() - start > limit.toNanos()) {
           throw new IOException(
-              "Cannot join the ranks by NCCL at rank "
-                  + rank
-                  + " because not all came within train.rendezvous-timeout = "
-                  + limit.toSeconds()
-                  + " s.",
+              message(
+                  "Cannot join the ranks by NCCL at rank %s because not all came within train.rendezvous-timeout = %s s.",
+                  rank, limit.toSeconds()),
               e);
         }
       } catch (ExecutionException e) {
-        throw new IOException("Cannot join the ranks by NCCL at rank " + rank + ": " + e, e);
+        throw new IOException(message("Cannot join the ranks by NCCL at rank %s: %s", rank, e), e);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         throw new IOException("Cannot join the ranks by NCCL because of an interruption.", e);
@@ -313,13 +312,13 @@ public final class Nccl implements Transport {
 
   private static void cuda(int status) throws IOException {
     if (status != 0) {
-      throw new IOException("CUDA says: " + cudaGetErrorString(status).getString());
+      throw new IOException(message("CUDA says: %s", cudaGetErrorString(status).getString()));
     }
   }
 
   private static void nccl(int status) throws IOException {
     if (status != 0) {
-      throw new IOException("NCCL says: " + ncclGetErrorString(status).getString());
+      throw new IOException(message("NCCL says: %s", ncclGetErrorString(status).getString()));
     }
   }
 

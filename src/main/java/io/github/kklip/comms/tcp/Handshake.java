@@ -1,5 +1,7 @@
 package io.github.kklip.comms.tcp;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -75,11 +77,9 @@ public final class Handshake {
   public Handshake(byte[] secret, int ranks) {
     if (secret.length < SECRET_BYTES) {
       throw new IllegalArgumentException(
-          "Cannot authenticate ranks because the secret has "
-              + secret.length
-              + " bytes. It needs "
-              + SECRET_BYTES
-              + " random bytes.");
+          message(
+              "Cannot authenticate ranks because the secret has %s bytes. It needs %s random bytes.",
+              secret.length, SECRET_BYTES));
     }
     this.secret = secret.clone();
     this.ranks = ranks;
@@ -147,7 +147,7 @@ public final class Handshake {
               .array());
       return mac.doFinal();
     } catch (GeneralSecurityException e) {
-      throw new IllegalStateException("Cannot authenticate ranks: " + e.getMessage() + ".", e);
+      throw new IllegalStateException(message("Cannot authenticate ranks: %s.", e.getMessage()), e);
     }
   }
 

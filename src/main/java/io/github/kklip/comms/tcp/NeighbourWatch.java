@@ -1,5 +1,7 @@
 package io.github.kklip.comms.tcp;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.transport.Closing;
 import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.comms.transport.Timeouts;
@@ -56,7 +58,7 @@ public final class NeighbourWatch implements AutoCloseable {
           return kind;
         }
       }
-      throw new IOException("a message of kind " + code + " came");
+      throw new IOException(message("a message of kind %s came", code));
     }
   }
 
@@ -276,7 +278,7 @@ public final class NeighbourWatch implements AutoCloseable {
       Kind kind = Kind.of(in.get(in.position()));
       int length = Short.toUnsignedInt(in.getShort(in.position() + 1));
       if (length > LONGEST) {
-        throw new IOException("a message of " + length + " bytes came");
+        throw new IOException(message("a message of %s bytes came", length));
       }
       if (in.remaining() < 3 + length) {
         return false;
@@ -296,7 +298,7 @@ public final class NeighbourWatch implements AutoCloseable {
           // Who tells it waits for this: a connection that is closed before takes it along.
           send(Kind.GOODBYE, new byte[0]);
           if (first.rank() < 0 || first.rank() >= peers.size()) {
-            throw new IOException("a failure of rank " + first.rank() + " came");
+            throw new IOException(message("a failure of rank %s came", first.rank()));
           }
           onFailure.accept(
               CollectiveException.secondary(
@@ -324,7 +326,7 @@ public final class NeighbourWatch implements AutoCloseable {
 
     private ByteBuffer require(ByteBuffer payload, int bytes) throws IOException {
       if (payload.remaining() < bytes) {
-        throw new IOException("a message of " + payload.remaining() + " bytes came");
+        throw new IOException(message("a message of %s bytes came", payload.remaining()));
       }
       return payload;
     }

@@ -1,5 +1,7 @@
 package io.github.kklip.comms.tcp;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.transport.Closing;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -52,13 +54,9 @@ public final class Rendezvous {
     } catch (IOException e) {
       Closing.quietly(channel);
       throw new IOException(
-          "Cannot connect rank "
-              + rank
-              + " to "
-              + peer.named(callee)
-              + " because "
-              + e.getMessage()
-              + ". The ranks must be able to reach each other on these ports; see train.port.",
+          message(
+              "Cannot connect rank %s to %s because %s. The ranks must be able to reach each other on these ports; see train.port.",
+              rank, peer.named(callee), e.getMessage()),
           e);
     }
   }
@@ -71,9 +69,9 @@ public final class Rendezvous {
           .get(left().toNanos(), TimeUnit.NANOSECONDS);
     } catch (TimeoutException | ExecutionException e) {
       throw new IOException(
-          "Cannot go on because "
-              + peers.get(caller).named(caller)
-              + " did not connect within train.rendezvous-timeout.",
+          message(
+              "Cannot go on because %s did not connect within train.rendezvous-timeout.",
+              peers.get(caller).named(caller)),
           e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -1,5 +1,7 @@
 package io.github.kklip.comms.tcp;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.transport.Closing;
 import java.io.IOException;
 import java.net.BindException;
@@ -58,20 +60,14 @@ public final class RingListener implements AutoCloseable {
         if (port == last) {
           server.close();
           throw new IOException(
-              "Cannot listen on "
-                  + bind.getHostAddress()
-                  + " because no port from "
-                  + firstPort
-                  + " to "
-                  + last
-                  + " can be used: "
-                  + e.getMessage()
-                  + ". Set train.port to the first port of a free range.",
+              message(
+                  "Cannot listen on %s because no port from %s to %s can be used: %s. Set train.port to the first port of a free range.",
+                  bind.getHostAddress(), firstPort, last, e.getMessage()),
               e);
         }
       }
     }
-    throw new IllegalArgumentException("Cannot listen on port " + firstPort + ".");
+    throw new IllegalArgumentException(message("Cannot listen on port %s.", firstPort));
   }
 
   /** The port that the other ranks have to know. */

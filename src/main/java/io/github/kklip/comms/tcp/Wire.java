@@ -1,5 +1,7 @@
 package io.github.kklip.comms.tcp;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.StandardSocketOptions;
@@ -129,7 +131,7 @@ public final class Wire implements Closeable {
     }
     int length = sealedIn.getInt(0);
     if (length <= TAG_BYTES || length > FRAME + TAG_BYTES) {
-      throw new IOException("a frame of " + length + " bytes came");
+      throw new IOException(message("a frame of %s bytes came", length));
     }
     return sealedIn.position() >= Integer.BYTES + length;
   }
@@ -167,7 +169,7 @@ public final class Wire implements Closeable {
         cipher = Cipher.getInstance("AES/GCM/NoPadding");
       } catch (GeneralSecurityException e) {
         throw new IllegalStateException(
-            "Cannot encrypt because this JVM lacks AES-GCM: " + e.getMessage() + ".", e);
+            message("Cannot encrypt because this JVM lacks AES-GCM: %s.", e.getMessage()), e);
       }
     }
 
@@ -177,7 +179,8 @@ public final class Wire implements Closeable {
         cipher.init(mode, key, new GCMParameterSpec(8 * TAG_BYTES, nonce));
         cipher.doFinal(from, to);
       } catch (GeneralSecurityException e) {
-        throw new IOException("a frame was not sealed by this job (" + e.getMessage() + ")", e);
+        throw new IOException(
+            message("a frame was not sealed by this job (%s)", e.getMessage()), e);
       }
     }
   }

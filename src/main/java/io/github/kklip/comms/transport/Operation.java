@@ -1,5 +1,7 @@
 package io.github.kklip.comms.transport;
 
+import static io.github.kklip.config.Message.message;
+
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Objects;
@@ -38,11 +40,9 @@ public record Operation(
     requireSum(type);
     if (buffer.remaining() % type.bytes() != 0) {
       throw new IllegalArgumentException(
-          "Cannot reduce a buffer of "
-              + buffer.remaining()
-              + " bytes because that is no whole number of "
-              + type
-              + ".");
+          message(
+              "Cannot reduce a buffer of %s bytes because that is no whole number of %s.",
+              buffer.remaining(), type));
     }
     return new Operation(
         Kind.ALL_REDUCE,

@@ -1,5 +1,7 @@
 package io.github.kklip.comms.transport;
 
+import static io.github.kklip.config.Message.message;
+
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -21,33 +23,25 @@ public final class Parts {
   public static Parts of(ByteBuffer buffer, ElementType type, int[] counts, int ranks) {
     if (counts.length != ranks) {
       throw new IllegalArgumentException(
-          "Cannot cut a buffer for "
-              + ranks
-              + " ranks because the number of counts is "
-              + counts.length
-              + ".");
+          message(
+              "Cannot cut a buffer for %s ranks because the number of counts is %s.",
+              ranks, counts.length));
     }
     int[] starts = new int[ranks + 1];
     long end = 0;
     for (int r = 0; r < ranks; r++) {
       if (counts[r] < 0) {
         throw new IllegalArgumentException(
-            "Cannot cut a buffer because the count of rank " + r + " is " + counts[r] + ".");
+            message("Cannot cut a buffer because the count of rank %s is %s.", r, counts[r]));
       }
       end += (long) counts[r] * type.bytes();
       starts[r + 1] = (int) Math.min(end, Integer.MAX_VALUE);
     }
     if (end != buffer.remaining()) {
       throw new IllegalArgumentException(
-          "Cannot cut a buffer of "
-              + buffer.remaining()
-              + " bytes because the counts "
-              + Arrays.toString(counts)
-              + " of "
-              + type
-              + " need "
-              + end
-              + " bytes.");
+          message(
+              "Cannot cut a buffer of %s bytes because the counts %s of %s need %s bytes.",
+              buffer.remaining(), Arrays.toString(counts), type, end));
     }
     return new Parts(buffer.slice().order(ByteOrder.nativeOrder()), starts);
   }
@@ -69,7 +63,7 @@ public final class Parts {
   public static void checkRoot(int root, int ranks) {
     if (root < 0 || root >= ranks) {
       throw new IllegalArgumentException(
-          "Cannot broadcast from rank " + root + " because there are " + ranks + " ranks.");
+          message("Cannot broadcast from rank %s because there are %s ranks.", root, ranks));
     }
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.store.publication.Storage;
@@ -183,13 +185,9 @@ public final class CsvReader implements SourceReader {
       Columns columns = new Columns(names.indexOf(imageColumn), names.indexOf(captionColumn));
       if (columns.image < 0 || columns.caption < 0) {
         throw new TableException(
-            "the table has the columns "
-                + names
-                + ", and "
-                + imageColumn
-                + " and "
-                + captionColumn
-                + " are needed: set image-column and caption-column");
+            message(
+                "the table has the columns %s, and %s and %s are needed: set image-column and caption-column",
+                names, imageColumn, captionColumn));
       }
       return columns;
     }

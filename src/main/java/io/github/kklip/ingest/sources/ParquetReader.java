@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.store.shards.DamagedFileException;
@@ -74,15 +76,9 @@ final class ParquetReader implements SourceReader {
     long bytes = reader.bytes(group, columns.schema);
     if (2 * bytes > limit) {
       throw new IllegalStateException(
-          "Cannot read row group "
-              + group
-              + " of "
-              + path
-              + " because it takes "
-              + bytes
-              + " bytes twice and a task has "
-              + limit
-              + ". Give executors more memory, or write the file with smaller row groups.");
+          message(
+              "Cannot read row group %s of %s because it takes %s bytes twice and a task has %s. Give executors more memory, or write the file with smaller row groups.",
+              group, path, bytes, limit));
     }
   }
 
@@ -141,13 +137,11 @@ final class ParquetReader implements SourceReader {
       }
     }
     throw new SchemaException(
-        "the file has the columns "
-            + schema.getColumns().stream().map(c -> String.join(".", c.getPath())).toList()
-            + ", and one of "
-            + names
-            + " with "
-            + (maxRepetition == 0 ? "bytes" : "texts")
-            + " is needed: set image-column and caption-column");
+        message(
+            "the file has the columns %s, and one of %s with %s is needed: set image-column and caption-column",
+            schema.getColumns().stream().map(c -> String.join(".", c.getPath())).toList(),
+            names,
+            maxRepetition == 0 ? "bytes" : "texts"));
   }
 
   /** A path is its own name, or that of a list whose elements it holds. */

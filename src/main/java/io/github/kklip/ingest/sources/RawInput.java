@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.FilterInputStream;
@@ -118,7 +120,8 @@ final class RawInput extends FilterInputStream {
 
     Failure(Path path, IOException cause) {
       super(
-          "Cannot read " + path + " because the file system failed: " + cause.getMessage(), cause);
+          message("Cannot read %s because the file system failed: %s", path, cause.getMessage()),
+          cause);
     }
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Identity;
@@ -60,7 +62,9 @@ public final class SourceFiles {
     }
     if (files.isEmpty()) {
       throw refused(
-          index, source, "the folder holds no file that ends in " + endings(source.format()));
+          index,
+          source,
+          message("the folder holds no file that ends in %s", endings(source.format())));
     }
     return files.stream()
         .map(
@@ -113,15 +117,9 @@ public final class SourceFiles {
 
   public static SettingsException refused(int index, Settings.Source source, String why) {
     return new SettingsException(
-        "Cannot ingest "
-            + source.path()
-            + " because "
-            + why
-            + ". Check kklip.ingest.sources["
-            + index
-            + "], a "
-            + source.format().name().toLowerCase(Locale.ROOT)
-            + " source.");
+        message(
+            "Cannot ingest %s because %s. Check kklip.ingest.sources[%s], a %s source.",
+            source.path(), why, index, source.format().name().toLowerCase(Locale.ROOT)));
   }
 
   private static List<FileStatus> inFolder(
@@ -196,13 +194,9 @@ public final class SourceFiles {
     long to = Long.parseLong(range.group(2));
     if (to < from || to - from >= MAX_RANGE) {
       throw new SettingsException(
-          "Cannot use the path "
-              + pattern
-              + " because "
-              + range.group()
-              + " is no range of at most "
-              + MAX_RANGE
-              + " numbers, smallest first.");
+          message(
+              "Cannot use the path %s because %s is no range of at most %s numbers, smallest first.",
+              pattern, range.group(), MAX_RANGE));
     }
     return new long[] {from, to, range.group(1).length()};
   }

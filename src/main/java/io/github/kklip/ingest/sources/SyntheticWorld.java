@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import java.util.ArrayList;
 import java.util.List;
@@ -244,7 +246,7 @@ public final class SyntheticWorld {
           Math.max(Math.abs(x), Math.abs(y)) < 0.95 && Math.min(Math.abs(x), Math.abs(y)) < 0.3;
       case "diamond" -> Math.abs(x) * 1.45 + Math.abs(y) < 1;
       case "heart" -> heart(1.15 * x, -1.15 * y + 0.1);
-      default -> throw new IllegalArgumentException("Cannot draw shape " + shape);
+      default -> throw new IllegalArgumentException(message("Cannot draw shape %s", shape));
     };
   }
 

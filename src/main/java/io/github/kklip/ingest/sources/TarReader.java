@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
@@ -102,7 +104,7 @@ public final class TarReader implements Closeable {
         }
       }
     }
-    throw new IOException("a member has more than " + MAX_EXTENSIONS + " extension headers");
+    throw new IOException(message("a member has more than %s extension headers", MAX_EXTENSIONS));
   }
 
   /**
@@ -135,7 +137,7 @@ public final class TarReader implements Closeable {
   private byte[] extension(long size) throws IOException {
     if (size > MAX_EXTENSION) {
       throw new IOException(
-          "an extension header has " + size + " bytes, at most " + MAX_EXTENSION + " are read");
+          message("an extension header has %s bytes, at most %s are read", size, MAX_EXTENSION));
     }
     byte[] bytes = in.readNBytes((int) size);
     position += bytes.length;

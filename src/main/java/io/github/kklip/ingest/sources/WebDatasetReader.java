@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -108,9 +110,9 @@ public record WebDatasetReader(String captionField, Settings.Ingest limits)
       void check() throws IOException {
         if (count > FREE_BYTES && count > limits.maxExpansion() * packed.count) {
           throw new IOException(
-              "the archive expands more than "
-                  + limits.maxExpansion()
-                  + " times, the limit that ingest.max-expansion sets");
+              message(
+                  "the archive expands more than %s times, the limit that ingest.max-expansion sets",
+                  limits.maxExpansion()));
         }
       }
     };

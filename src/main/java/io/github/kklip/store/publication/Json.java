@@ -1,5 +1,7 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
@@ -45,7 +47,7 @@ public final class Json {
     try {
       return MAPPER.writeValueAsString(value);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException("Cannot write " + value.getClass() + " as JSON", e);
+      throw new IllegalArgumentException(message("Cannot write %s as JSON", value.getClass()), e);
     }
   }
 
@@ -54,7 +56,7 @@ public final class Json {
     try {
       return (PRETTY.writeValueAsString(value) + "\n").getBytes(StandardCharsets.UTF_8);
     } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException("Cannot write " + value.getClass() + " as JSON", e);
+      throw new IllegalArgumentException(message("Cannot write %s as JSON", value.getClass()), e);
     }
   }
 
@@ -64,7 +66,8 @@ public final class Json {
       return MAPPER.readValue(text, type);
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
-          "Cannot read " + type.getSimpleName() + " because of " + e.getOriginalMessage() + ".", e);
+          message("Cannot read %s because of %s.", type.getSimpleName(), e.getOriginalMessage()),
+          e);
     }
   }
 
@@ -93,11 +96,9 @@ public final class Json {
     } catch (IOException e) {
       String why = e instanceof JsonProcessingException j ? j.getOriginalMessage() : e.getMessage();
       throw new IOException(
-          "Cannot read "
-              + path
-              + " because of "
-              + why
-              + ". It is damaged or was written by another version.",
+          message(
+              "Cannot read %s because of %s. It is damaged or was written by another version.",
+              path, why),
           e);
     }
   }

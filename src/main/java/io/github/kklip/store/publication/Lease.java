@@ -1,5 +1,7 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Closeable;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -169,11 +171,9 @@ public final class Lease implements Closeable {
     }
     if (lost != null) {
       throw new IOException(
-          "Cannot go on writing to "
-              + file.getParent()
-              + " because the lease was lost: "
-              + lost
-              + ". Run the job again.");
+          message(
+              "Cannot go on writing to %s because the lease was lost: %s. Run the job again.",
+              file.getParent(), lost));
     }
   }
 
@@ -276,13 +276,9 @@ public final class Lease implements Closeable {
 
   private static LeaseHeldException held(Path folder, Holder holder, Duration expiry) {
     return new LeaseHeldException(
-        "Cannot write to "
-            + folder
-            + " because "
-            + holder.words()
-            + " is writing to it. Wait for its end; if it died, its lease expires after "
-            + expiry
-            + ".");
+        message(
+            "Cannot write to %s because %s is writing to it. Wait for its end; if it died, its lease expires after %s.",
+            folder, holder.words(), expiry));
   }
 
   private static String host() {

@@ -1,5 +1,7 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -36,7 +38,7 @@ public final class LocalCopy implements Closeable {
     FileSystem fileSystem = Storage.of(configuration, remote);
     if (!fileSystem.exists(remote) || !fileSystem.getFileStatus(remote).isDirectory()) {
       throw new IOException(
-          "Cannot read the folder " + remote + " because there is no such folder.");
+          message("Cannot read the folder %s because there is no such folder.", remote));
     }
     if (Storage.isLocal(configuration, remote)) {
       return new LocalCopy(java.nio.file.Path.of(remote.toUri().getPath()), false);
@@ -51,13 +53,9 @@ public final class LocalCopy implements Closeable {
           fileSystem.copyToLocalFile(false, status.getPath(), new Path(file.toUri()), true);
           if (Files.size(file) != status.getLen()) {
             throw new IOException(
-                "Cannot copy "
-                    + status.getPath()
-                    + " because "
-                    + Files.size(file)
-                    + " of "
-                    + status.getLen()
-                    + " bytes arrived. Run the job again.");
+                message(
+                    "Cannot copy %s because %s of %s bytes arrived. Run the job again.",
+                    status.getPath(), Files.size(file), status.getLen()));
           }
         }
       }

@@ -1,5 +1,7 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Closeable;
 import java.io.File;
 import java.io.IOException;
@@ -74,13 +76,9 @@ public final class Publication implements Closeable {
       long arrived = store.getFileStatus(target).getLen();
       if (arrived != length) {
         throw new IOException(
-            "Cannot publish "
-                + target
-                + " because "
-                + arrived
-                + " of "
-                + length
-                + " bytes arrived. Run the job again.");
+            message(
+                "Cannot publish %s because %s of %s bytes arrived. Run the job again.",
+                target, arrived, length));
       }
     } else if (Storage.isLocal(configuration, target)) {
       Files.move(

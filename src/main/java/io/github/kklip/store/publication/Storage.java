@@ -1,5 +1,7 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -46,18 +48,16 @@ public final class Storage {
     Matcher password = PASSWORD.matcher(text);
     if (password.find()) {
       throw new SettingsException(
-          "Cannot use the path "
-              + password.replaceFirst("$1")
-              + " because a password stands before its host. Give credentials by the settings of"
-              + " the file system, such as spark.hadoop.fs.s3a.secret.key, or by the"
-              + " environment.");
+          message(
+              "Cannot use the path %s because a password stands before its host. Give credentials by the settings of the file system, such as spark.hadoop.fs.s3a.secret.key, or by the environment.",
+              password.replaceFirst("$1")));
     }
     try {
       Path path = new Path(text);
       return path.getFileSystem(configuration).makeQualified(path);
     } catch (IOException | IllegalArgumentException e) {
       throw new IllegalArgumentException(
-          "Cannot use the path " + text + " because of " + e.getMessage() + ".", e);
+          message("Cannot use the path %s because of %s.", text, e.getMessage()), e);
     }
   }
 

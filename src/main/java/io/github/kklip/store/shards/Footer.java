@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.Shard;
 import java.io.IOException;
 import java.util.Map;
@@ -45,7 +47,7 @@ record Footer(String settingsDigest, String identity) {
     }
     if (why != null) {
       throw new IOException(
-          "Cannot use " + path + " because " + why + ". Remove it and run the stage again.");
+          message("Cannot use %s because %s. Remove it and run the stage again.", path, why));
     }
   }
 }

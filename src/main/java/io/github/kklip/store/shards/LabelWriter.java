@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
@@ -49,13 +51,9 @@ public final class LabelWriter implements Closeable {
   public void write(String id, int[] concepts, float[] weights) throws IOException {
     if (concepts.length != weights.length) {
       throw new IllegalArgumentException(
-          "Cannot write a label of "
-              + concepts.length
-              + " concepts and "
-              + weights.length
-              + " weights to "
-              + path
-              + ".");
+          message(
+              "Cannot write a label of %s concepts and %s weights to %s.",
+              concepts.length, weights.length, path));
     }
     writer.startRow(8L * concepts.length);
     writer.text(0, id);
@@ -69,15 +67,9 @@ public final class LabelWriter implements Closeable {
     String written = identity.hexAndReset();
     if (writer.rows() != shard.rows() || !written.equals(shard.identity())) {
       throw new IllegalStateException(
-          "Cannot publish "
-              + path
-              + " because its rows are not those of "
-              + shard
-              + ": "
-              + writer.rows()
-              + " rows of identity "
-              + written
-              + ".");
+          message(
+              "Cannot publish %s because its rows are not those of %s: %s rows of identity %s.",
+              path, shard, writer.rows(), written));
     }
     writer.commit(new Footer(settingsDigest, shard.identity()).with(Map.of()));
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import java.io.Closeable;
@@ -71,11 +73,9 @@ public final class PairReader implements Closeable {
         && !fields.equals(PairWriter.SCHEMA_WITH_HASH.getFields())) {
       IOException wrong =
           new IOException(
-              "Cannot read pairs from "
-                  + path
-                  + " because it has other columns: "
-                  + reader.schema().getFields()
-                  + ".");
+              message(
+                  "Cannot read pairs from %s because it has other columns: %s.",
+                  path, reader.schema().getFields()));
       reader.close();
       throw wrong;
     }
@@ -140,7 +140,8 @@ public final class PairReader implements Closeable {
   public List<Long> readHashes(int group) throws IOException {
     if (!reader.schema().containsField(PairWriter.HASH)) {
       throw new IOException(
-          "Cannot compare images with those of " + path + " because it has no perceptual hashes.");
+          message(
+              "Cannot compare images with those of %s because it has no perceptual hashes.", path));
     }
     Type hash = PairWriter.SCHEMA_WITH_HASH.getType(PairWriter.HASH);
     return reader

@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.Closeable;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -116,11 +118,9 @@ public final class RowGroupReader implements Closeable {
       }
     }
     return new DamagedFileException(
-        "Cannot read "
-            + path
-            + " because it is not a whole Parquet file: "
-            + cause.getMessage()
-            + ". Remove it and run the job that made it again.",
+        message(
+            "Cannot read %s because it is not a whole Parquet file: %s. Remove it and run the job that made it again.",
+            path, cause.getMessage()),
         cause);
   }
 

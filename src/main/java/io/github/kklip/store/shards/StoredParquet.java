@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Storage;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
@@ -23,7 +25,8 @@ final class StoredParquet implements InputFile {
 
     StorageFailure(Path path, IOException cause) {
       super(
-          "Cannot read " + path + " because the file system failed: " + cause.getMessage(), cause);
+          message("Cannot read %s because the file system failed: %s", path, cause.getMessage()),
+          cause);
     }
   }
 
@@ -96,7 +99,7 @@ final class StoredParquet implements InputFile {
       int read = guard(0, operation);
       if (read < 0 && getPos() < length) {
         throw new StorageFailure(
-            path, new EOFException("it ended at byte " + getPos() + " of " + length));
+            path, new EOFException(message("it ended at byte %s of %s", getPos(), length)));
       }
       return read;
     }

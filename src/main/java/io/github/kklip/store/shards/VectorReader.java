@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Vector;
@@ -96,7 +98,8 @@ public final class VectorReader implements Closeable {
       }
     }
     throw new IllegalArgumentException(
-        "Cannot read vectors stored as " + keyword + ": this version knows float32 and float16.");
+        message(
+            "Cannot read vectors stored as %s: this version knows float32 and float16.", keyword));
   }
 
   private static float[] floats(byte[] bytes) {

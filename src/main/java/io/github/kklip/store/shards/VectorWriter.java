@@ -1,5 +1,7 @@
 package io.github.kklip.store.shards;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
@@ -67,13 +69,9 @@ public final class VectorWriter implements Closeable {
   public void write(String id, float[] values) throws IOException {
     if (values.length != dimension) {
       throw new IllegalArgumentException(
-          "Cannot write a vector of "
-              + values.length
-              + " numbers to "
-              + path
-              + ": it has "
-              + dimension
-              + ".");
+          message(
+              "Cannot write a vector of %s numbers to %s: it has %s.",
+              values.length, path, dimension));
     }
     writer.startRow((long) values.length * Float.BYTES);
     writer.text(0, id);
@@ -89,15 +87,9 @@ public final class VectorWriter implements Closeable {
     String written = identity.hexAndReset();
     if (writer.rows() != shard.rows() || !written.equals(shard.identity())) {
       throw new IllegalStateException(
-          "Cannot publish "
-              + path
-              + " because its rows are not those of "
-              + shard
-              + ": "
-              + writer.rows()
-              + " rows of identity "
-              + written
-              + ".");
+          message(
+              "Cannot publish %s because its rows are not those of %s: %s rows of identity %s.",
+              path, shard, writer.rows(), written));
     }
     writer.commit(
         new Footer(settingsDigest, shard.identity())

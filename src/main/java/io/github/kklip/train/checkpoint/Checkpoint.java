@@ -1,5 +1,7 @@
 package io.github.kklip.train.checkpoint;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -88,7 +90,7 @@ public final class Checkpoint implements AutoCloseable {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "Cannot remove the temporary folder " + folder + " because of " + e + ".", e);
+          message("Cannot remove the temporary folder %s because of %s.", folder, e), e);
     }
   }
 }

@@ -1,5 +1,7 @@
 package io.github.kklip.train.checkpoint;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
@@ -96,9 +98,9 @@ public final class CheckpointStore {
         .orElseThrow(
             () ->
                 new FileNotFoundException(
-                    "Cannot find a whole checkpoint in "
-                        + path
-                        + ". Give the train.output of a run that has written one."));
+                    message(
+                        "Cannot find a whole checkpoint in %s. Give the train.output of a run that has written one.",
+                        path)));
   }
 
   /**
@@ -187,7 +189,7 @@ public final class CheckpointStore {
     } catch (FileNotFoundException e) {
       throw new TornCheckpointException(candidate, "it was not written to its end", e);
     } catch (IllegalArgumentException e) {
-      throw new TornCheckpointException(candidate, MARKER + " is damaged", e);
+      throw new TornCheckpointException(candidate, message("%s is damaged", MARKER), e);
     }
     requireOwnFiles(candidate, marker, withOptimizer);
     return marker;
@@ -197,22 +199,25 @@ public final class CheckpointStore {
   private static void requireOwnFiles(Path candidate, Marker marker, boolean withOptimizer)
       throws TornCheckpointException {
     if (marker == null || marker.files == null) {
-      throw new TornCheckpointException(candidate, MARKER + " lists no files", null);
+      throw new TornCheckpointException(candidate, message("%s lists no files", MARKER), null);
     }
     for (Map.Entry<String, FileEntry> file : marker.files.entrySet()) {
       FileEntry entry = file.getValue();
       if (!Checkpoint.FILES.contains(file.getKey())) {
         throw new TornCheckpointException(
-            candidate, MARKER + " lists " + file.getKey() + ", which no checkpoint has", null);
+            candidate,
+            message("%s lists %s, which no checkpoint has", MARKER, file.getKey()),
+            null);
       }
       if (entry == null || entry.bytes < 0 || entry.sha256 == null) {
         throw new TornCheckpointException(
-            candidate, MARKER + " gives no size and hash of " + file.getKey(), null);
+            candidate, message("%s gives no size and hash of %s", MARKER, file.getKey()), null);
       }
     }
     for (String needed : withOptimizer ? WITH_OPTIMIZER : NEEDED) {
       if (!marker.files.containsKey(needed)) {
-        throw new TornCheckpointException(candidate, MARKER + " does not list " + needed, null);
+        throw new TornCheckpointException(
+            candidate, message("%s does not list %s", MARKER, needed), null);
       }
     }
   }
@@ -229,18 +234,20 @@ public final class CheckpointStore {
                 : Files.newOutputStream(target.resolve(name))) {
       bytes = copy(in, out, listed.bytes);
     } catch (FileNotFoundException e) {
-      throw new TornCheckpointException(candidate, name + " is missing", e);
+      throw new TornCheckpointException(candidate, message("%s is missing", name), e);
     }
     if (bytes > listed.bytes) {
       throw new TornCheckpointException(
-          candidate, name + " has more than the " + listed.bytes + " bytes that are listed", null);
+          candidate,
+          message("%s has more than the %s bytes that are listed", name, listed.bytes),
+          null);
     }
     if (bytes < listed.bytes) {
       throw new TornCheckpointException(
-          candidate, name + " has " + bytes + " bytes instead of " + listed.bytes, null);
+          candidate, message("%s has %s bytes instead of %s", name, bytes, listed.bytes), null);
     }
     if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.sha256)) {
-      throw new TornCheckpointException(candidate, "the hash of " + name + " differs", null);
+      throw new TornCheckpointException(candidate, message("the hash of %s differs", name), null);
     }
   }
 
@@ -356,7 +363,7 @@ public final class CheckpointStore {
     private static final long serialVersionUID = 1L;
 
     TornCheckpointException(Path checkpoint, String reason, Throwable cause) {
-      super("Cannot use the checkpoint " + checkpoint + " because " + reason + ".", cause);
+      super(message("Cannot use the checkpoint %s because %s.", checkpoint, reason), cause);
     }
   }
 }

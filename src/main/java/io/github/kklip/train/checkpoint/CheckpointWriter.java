@@ -1,5 +1,7 @@
 package io.github.kklip.train.checkpoint;
 
+import static io.github.kklip.config.Message.message;
+
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -175,7 +177,7 @@ public final class CheckpointWriter implements AutoCloseable {
           e.getCause() instanceof ExecutionException ? e.getCause().getCause() : e.getCause();
       throw failure(cause.toString(), cause);
     } catch (TimeoutException e) {
-      throw failure("it was not written after " + timeout, e);
+      throw failure(message("it was not written after %s", timeout), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw failure("the thread was interrupted", e);
@@ -184,9 +186,9 @@ public final class CheckpointWriter implements AutoCloseable {
 
   private static IllegalStateException failure(String why, Throwable cause) {
     return new IllegalStateException(
-        "Cannot write the checkpoint because of this: "
-            + why
-            + ". Check train.output and its space.",
+        message(
+            "Cannot write the checkpoint because of this: %s. Check train.output and its space.",
+            why),
         cause);
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.train.checkpoint;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Shard;
 import io.github.kklip.train.metrics.StepReport;
@@ -66,11 +68,9 @@ public record TrainState(
     }
     if (!differences.isEmpty()) {
       throw new SettingsException(
-          "Cannot go on from the checkpoint "
-              + location
-              + " because it was made with other settings: "
-              + String.join("; ", differences)
-              + ". Use the same settings, or another train.output.");
+          message(
+              "Cannot go on from the checkpoint %s because it was made with other settings: %s. Use the same settings, or another train.output.",
+              location, String.join("; ", differences)));
     }
   }
 }

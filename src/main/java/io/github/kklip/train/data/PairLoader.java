@@ -1,5 +1,7 @@
 package io.github.kklip.train.data;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
@@ -162,7 +164,7 @@ public final class PairLoader implements AutoCloseable {
     } catch (ExecutionException e) {
       throw failure(head.batch.step(), e.getCause().getMessage(), e.getCause());
     } catch (TimeoutException e) {
-      throw failure(head.batch.step(), "it was not there after " + options.timeout, e);
+      throw failure(head.batch.step(), message("it was not there after %s", options.timeout), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw failure(head.batch.step(), "the thread was interrupted", e);
@@ -174,7 +176,7 @@ public final class PairLoader implements AutoCloseable {
 
   private static IllegalStateException failure(long step, String why, Throwable cause) {
     return new IllegalStateException(
-        "Cannot load the batch of step " + step + " because of this: " + why, cause);
+        message("Cannot load the batch of step %s because of this: %s", step, why), cause);
   }
 
   /** Nanoseconds that {@link #next} took so far. */
@@ -203,11 +205,9 @@ public final class PairLoader implements AutoCloseable {
         long bytes = (long) rows * images.values() * Float.BYTES;
         if (bytes > Integer.MAX_VALUE - ALIGNMENT) {
           throw new IllegalArgumentException(
-              "Cannot hold the decoded images of "
-                  + rows
-                  + " rows in one buffer of 2 GiB: they take "
-                  + bytes
-                  + " bytes. Use more ranks, or a smaller train.batch.");
+              message(
+                  "Cannot hold the decoded images of %s rows in one buffer of 2 GiB: they take %s bytes. Use more ranks, or a smaller train.batch.",
+                  rows, bytes));
         }
         // Aligned, so that libtorch's choice of kernels, and with it the last bits of the results,
         // does not depend on where the buffer happens to lie.
@@ -292,11 +292,9 @@ public final class PairLoader implements AutoCloseable {
         images.read(pair.image(), seed, target.asFloatBuffer());
       } catch (IOException | RuntimeException e) {
         throw new IllegalStateException(
-            "Cannot decode the image of the pair "
-                + pair.id()
-                + " because of "
-                + e.getMessage()
-                + ". The shard was changed after ingest.",
+            message(
+                "Cannot decode the image of the pair %s because of %s. The shard was changed after ingest.",
+                pair.id(), e.getMessage()),
             e);
       }
       batch.tokens()[row] = tokenizer.encode(pair.caption(), context);
@@ -362,17 +360,13 @@ public final class PairLoader implements AutoCloseable {
     try (PairReader reader = PairReader.open(configuration, folder.pairs(shard))) {
       if (!shard.identity().equals(reader.identity()) || reader.rows() != shard.rows()) {
         throw new IOException(
-            "Cannot use "
-                + folder.pairs(shard)
-                + " because it was changed: its identity is "
-                + reader.identity()
-                + " with "
-                + reader.rows()
-                + " rows, and the manifest says "
-                + shard.identity()
-                + " with "
-                + shard.rows()
-                + ". Bring the file back, or ingest anew.");
+            message(
+                "Cannot use %s because it was changed: its identity is %s with %s rows, and the manifest says %s with %s. Bring the file back, or ingest anew.",
+                folder.pairs(shard),
+                reader.identity(),
+                reader.rows(),
+                shard.identity(),
+                shard.rows()));
       }
       return rows(
           reader.rowGroups(),
@@ -380,15 +374,9 @@ public final class PairLoader implements AutoCloseable {
           group -> {
             if (reader.bytes(group) > LARGEST_GROUP) {
               throw new IOException(
-                  "Cannot read row group "
-                      + group
-                      + " of "
-                      + folder.pairs(shard)
-                      + " because it has "
-                      + reader.bytes(group)
-                      + " bytes, over "
-                      + LARGEST_GROUP
-                      + ". Ingest the pairs again, which makes small row groups.");
+                  message(
+                      "Cannot read row group %s of %s because it has %s bytes, over %s. Ingest the pairs again, which makes small row groups.",
+                      group, folder.pairs(shard), reader.bytes(group), LARGEST_GROUP));
             }
             return reader.readGroup(group);
           },
@@ -399,17 +387,9 @@ public final class PairLoader implements AutoCloseable {
   private static void checkId(Pair pair, String id, String what, Shard shard) {
     if (!pair.id().equals(id)) {
       throw new IllegalStateException(
-          "Cannot zip the pairs of "
-              + shard.fileName()
-              + " with their "
-              + what
-              + " because the rows differ: the pair is "
-              + pair.id()
-              + " and the other "
-              + id
-              + ". Make the "
-              + what
-              + " again.");
+          message(
+              "Cannot zip the pairs of %s with their %s because the rows differ: the pair is %s and the other %s. Make the %s again.",
+              shard.fileName(), what, pair.id(), id, what));
     }
   }
 
@@ -447,7 +427,8 @@ public final class PairLoader implements AutoCloseable {
       // A thread may be inside a native decoder, which sees no interrupt.
       if (!pool.awaitTermination(options.timeout.toMillis(), TimeUnit.MILLISECONDS)) {
         throw new IllegalStateException(
-            "Cannot end the loader because a thread still reads after " + options.timeout + ".");
+            message(
+                "Cannot end the loader because a thread still reads after %s.", options.timeout));
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

@@ -1,5 +1,7 @@
 package io.github.kklip.train.metrics;
 
+import static io.github.kklip.config.Message.message;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.store.publication.Json;
@@ -203,7 +205,9 @@ final class MlflowRun implements AutoCloseable {
                 .build());
     if (response.statusCode() != 200) {
       throw new IOException(
-          method + " was answered with status " + response.statusCode() + ": " + response.body());
+          message(
+              "%s was answered with status %s: %s",
+              method, response.statusCode(), response.body()));
     }
     return Json.parse(response.body(), JsonNode.class);
   }

@@ -1,5 +1,7 @@
 package io.github.kklip.train.metrics;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.train.plan.TrainPlan;
@@ -111,7 +113,7 @@ public final class RunMetrics implements AutoCloseable {
       }
       throw failure(e.getCause().toString(), e.getCause());
     } catch (TimeoutException e) {
-      throw failure("they were not written after " + timeout, e);
+      throw failure(message("they were not written after %s", timeout), e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw failure("the thread was interrupted", e);
@@ -120,7 +122,8 @@ public final class RunMetrics implements AutoCloseable {
 
   private static IOException failure(String why, Throwable cause) {
     return new IOException(
-        "Cannot write the metrics because of this: " + why + ". Check train.output and its space.",
+        message(
+            "Cannot write the metrics because of this: %s. Check train.output and its space.", why),
         cause);
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.train.plan;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.SplitMix64;
 import java.util.ArrayList;
@@ -63,11 +65,9 @@ public final class SampleOrder {
     steps = rows / batch;
     if (steps == 0) {
       throw new IllegalArgumentException(
-          "Cannot train with batches of "
-              + batch
-              + " because the training split has only "
-              + rows
-              + " pairs. Set train.batch to at most that, or ingest more.");
+          message(
+              "Cannot train with batches of %s because the training split has only %s pairs. Set train.batch to at most that, or ingest more.",
+              batch, rows));
     }
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.train.plan;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.model.ClipConfig;
@@ -148,19 +150,9 @@ public record TrainPlan(
   private static SettingsException missing(
       String loss, String what, String name, DatasetFolder folder, String job) {
     return new SettingsException(
-        "Cannot train with the loss "
-            + loss
-            + " because the dataset "
-            + folder.root()
-            + " has no "
-            + what
-            + " called "
-            + name
-            + ". Run `"
-            + job
-            + "`, or set train.loss."
-            + loss
-            + " = 0.");
+        message(
+            "Cannot train with the loss %s because the dataset %s has no %s called %s. Run `%s`, or set train.loss.%s = 0.",
+            loss, folder.root(), what, name, job, loss));
   }
 
   private static void checkWhole(
@@ -169,17 +161,9 @@ public record TrainPlan(
     there.forEach(missing::remove);
     if (!missing.isEmpty()) {
       throw new SettingsException(
-          "Cannot train because the "
-              + what
-              + " in "
-              + where
-              + " lack "
-              + missing.size()
-              + " of "
-              + wanted.size()
-              + " training shards. Run `"
-              + job
-              + "` again, which does what is missing.");
+          message(
+              "Cannot train because the %s in %s lack %s of %s training shards. Run `%s` again, which does what is missing.",
+              what, where, missing.size(), wanted.size(), job));
     }
   }
 
@@ -197,20 +181,15 @@ public record TrainPlan(
         shards.stream().map(Shard::fileName).filter(name -> !names.contains(name)).toList();
     if (!missing.isEmpty()) {
       throw new SettingsException(
-          "Cannot train because "
-              + missing.size()
-              + " of "
-              + shards.size()
-              + " files that the manifest names are not in the folder of "
-              + what
-              + " "
-              + where
-              + ": "
-              + missing.stream().limit(3).collect(Collectors.joining(", "))
-              + (missing.size() > 3 ? ", ..." : "")
-              + ". Bring them back, or make the "
-              + what
-              + " anew in an empty folder.");
+          message(
+              "Cannot train because %s of %s files that the manifest names are not in the folder of %s %s: %s%s. Bring them back, or make the %s anew in an empty folder.",
+              missing.size(),
+              shards.size(),
+              what,
+              where,
+              missing.stream().limit(3).collect(Collectors.joining(", ")),
+              missing.size() > 3 ? ", ..." : "",
+              what));
     }
   }
 
