@@ -3,6 +3,7 @@ package io.github.kklip.bench;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipConfig;
@@ -60,7 +61,7 @@ final class TrainWorker implements Worker {
             Torch.products(compute, manager.getDevice()));
     model.initialise(1);
     model.parameters().bindGradients();
-    optimizer = new AdamW(model.parameters(), new AdamW.Settings(0.9, 0.98, 1e-6, 0.2));
+    optimizer = new AdamW(model.parameters(), Settings.load(List.of(), List.of()).train().adamw());
     losses = new Losses(model, new Losses.Weights(1, 0.01, 1));
   }
 

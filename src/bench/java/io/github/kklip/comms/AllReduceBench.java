@@ -5,7 +5,7 @@ import io.github.kklip.comms.tcp.Peer;
 import io.github.kklip.comms.tcp.RingListener;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Timeouts;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -290,7 +290,7 @@ public final class AllReduceBench {
             .toList();
     TransportOptions wiring =
         new TransportOptions(
-            Settings.Transport.valueOf(args[2]),
+            TrainSettings.TransportChoice.valueOf(args[2]),
             TransportOptions.SHARED_FOLDER,
             Boolean.parseBoolean(args[3]));
     Map<Integer, ByteBuffer> buffers = new LinkedHashMap<>();

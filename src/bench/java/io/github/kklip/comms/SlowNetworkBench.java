@@ -5,7 +5,7 @@ import io.github.kklip.comms.tcp.Peer;
 import io.github.kklip.comms.tcp.RingListener;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Timeouts;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -100,7 +100,7 @@ public final class SlowNetworkBench {
   }
 
   private static double rank(RingListener listener, int rank, List<Peer> peers, int size) {
-    TransportOptions wiring = new TransportOptions(Settings.Transport.TCP, "", false);
+    TransportOptions wiring = new TransportOptions(TrainSettings.TransportChoice.TCP, "", false);
     try (Collective collective =
         Communicator.connect(
             listener, rank, peers, new byte[Handshake.SECRET_BYTES], LIMITS, wiring)) {

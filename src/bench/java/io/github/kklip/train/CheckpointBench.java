@@ -230,7 +230,7 @@ public final class CheckpointBench {
               step + batches,
               tokenizer,
               new TrainImages(plan),
-              new PairLoader.Options(1, plan.settings().train().prefetch(), LIMIT))) {
+              new PairLoader.Options(1, plan.settings().train().loader().prefetch(), LIMIT))) {
         for (long i = 0; i < batches; i++) {
           loader.recycle(loader.next());
         }

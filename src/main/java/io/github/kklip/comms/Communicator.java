@@ -18,7 +18,7 @@ import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
 import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.comms.transport.Transport;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -162,18 +162,19 @@ public final class Communicator implements Collective {
 
   /** Takes the fastest transport that works; all ranks come to the same. */
   private void choose(Rendezvous meeting, TransportOptions wiring) throws IOException {
-    boolean required = wiring.transport() == Settings.Transport.NCCL;
+    boolean required = wiring.transport() == TrainSettings.TransportChoice.NCCL;
     if (required && wiring.encrypted()) {
       throw CollectiveException.primary(
           "Cannot use train.transport = nccl because connections are to be encrypted, which NCCL"
               + " does not do. Set train.encryption = off to let gradients travel in the clear.",
           null);
     }
-    if (wiring.transport() == Settings.Transport.TCP) {
+    if (wiring.transport() == TrainSettings.TransportChoice.TCP) {
       return;
     }
     transport = host(meeting, wiring);
-    if (!required && (wiring.transport() != Settings.Transport.AUTO || wiring.gpu() < 0)) {
+    if (!required
+        && (wiring.transport() != TrainSettings.TransportChoice.AUTO || wiring.gpu() < 0)) {
       return;
     }
     if (wiring.encrypted()) {
@@ -194,7 +195,7 @@ public final class Communicator implements Collective {
     if (machines.size() == 1) {
       return found.local();
     }
-    if (wiring.transport() == Settings.Transport.SHARED_MEMORY) {
+    if (wiring.transport() == TrainSettings.TransportChoice.SHARED_MEMORY) {
       throw CollectiveException.primary(
           "Cannot use train.transport = shared-memory because not all ranks share "
               + wiring.sharedFolder()

@@ -1,6 +1,6 @@
 package io.github.kklip.comms;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.io.Serializable;
 
 /**
@@ -12,17 +12,18 @@ import java.io.Serializable;
  * @param gpu the number of this rank's GPU; negative: it computes on the CPU
  */
 public record TransportOptions(
-    Settings.Transport transport, String sharedFolder, boolean encrypted, int gpu)
+    TrainSettings.TransportChoice transport, String sharedFolder, boolean encrypted, int gpu)
     implements Serializable {
   /** Where Linux has memory that processes share as files. */
   public static final String SHARED_FOLDER = "/dev/shm";
 
   /** The automatic choice without encryption. */
   public static final TransportOptions AUTO =
-      new TransportOptions(Settings.Transport.AUTO, SHARED_FOLDER, false);
+      new TransportOptions(TrainSettings.TransportChoice.AUTO, SHARED_FOLDER, false);
 
   /** On the CPU. */
-  public TransportOptions(Settings.Transport transport, String sharedFolder, boolean encrypted) {
+  public TransportOptions(
+      TrainSettings.TransportChoice transport, String sharedFolder, boolean encrypted) {
     this(transport, sharedFolder, encrypted, -1);
   }
 

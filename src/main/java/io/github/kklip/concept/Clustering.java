@@ -2,8 +2,8 @@ package io.github.kklip.concept;
 
 import static io.github.kklip.config.Message.message;
 
-import io.github.kklip.config.Settings;
-import io.github.kklip.config.Settings.KMeansMetric;
+import io.github.kklip.config.ConceptSettings;
+import io.github.kklip.config.ConceptSettings.KMeansMetric;
 import io.github.kklip.kmeans.CentreSums;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
@@ -49,7 +49,7 @@ record Clustering(
     Lloyd.Engine make(Rows rows, Totals totals);
   }
 
-  static Clustering of(Rows rows, Settings.Concepts settings, long seed, EngineOf engine) {
+  static Clustering of(Rows rows, ConceptSettings settings, long seed, EngineOf engine) {
     Totals totals = Totals.of(rows);
     if (totals.rows() < settings.k()) {
       throw new IllegalArgumentException(
@@ -57,11 +57,12 @@ record Clustering(
               "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
               settings.k(), totals.rows()));
     }
-    boolean cosine = settings.metric() == KMeansMetric.COSINE;
+    boolean cosine = settings.kmeans().metric() == KMeansMetric.COSINE;
     Centres start =
-        switch (settings.start()) {
+        switch (settings.kmeans().start()) {
           case PARALLEL ->
-              ParallelStart.centres(rows, totals, settings.k(), settings.initSteps(), seed);
+              ParallelStart.centres(
+                  rows, totals, settings.k(), settings.kmeans().initSteps(), seed);
           case SAMPLE -> ParallelStart.onSample(rows, totals, settings.k(), seed);
         };
     Lloyd.Engine step = engine.make(rows, totals);
@@ -69,8 +70,8 @@ record Clustering(
         Lloyd.run(
             cosine ? Lloyd.spherical(step) : step,
             start,
-            settings.iterations(),
-            settings.tolerance());
+            settings.kmeans().iterations(),
+            settings.kmeans().tolerance());
     Centres centres = lloyd.centres();
     CentreSums last = CentreSums.of(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
@@ -82,7 +83,11 @@ record Clustering(
     double scale = Math.max(inside, 1e-3 * totals.sumOfSquares()) / totals.rows();
     Temperature.Found found = temperature(rows, totals, centres, settings, scale);
     double[] ranked = RankedMass.of(rows, totals.rows(), centres, found.temperature());
-    int topK = settings.fixedTopK().orElseGet(() -> TopK.reaching(settings.topMass(), ranked));
+    int topK =
+        settings
+            .labels()
+            .fixedTopK()
+            .orElseGet(() -> TopK.reaching(settings.labels().topMass(), ranked));
     double topMass = Arrays.stream(ranked, 0, topK).sum();
     LOG.info(
         "Soft labels: temperature {}, perplexity {}, the {} largest of {} hold {} of the mass",
@@ -106,15 +111,15 @@ record Clustering(
   }
 
   private static Temperature.Found temperature(
-      Rows rows, Totals totals, Centres centres, Settings.Concepts settings, double scale) {
-    if (settings.fixedTemperature().isPresent()) {
-      double fixed = settings.fixedTemperature().getAsDouble();
+      Rows rows, Totals totals, Centres centres, ConceptSettings settings, double scale) {
+    if (settings.labels().fixedTemperature().isPresent()) {
+      double fixed = settings.labels().fixedTemperature().getAsDouble();
       double[] perplexity =
           Entropy.perplexities(rows, totals.rows(), centres, new double[] {fixed});
       return new Temperature.Found(fixed, perplexity[0]);
     }
     return Temperature.reaching(
-        settings.targetPerplexity(),
+        settings.labels().targetPerplexity(),
         scale,
         temperatures -> Entropy.perplexities(rows, totals.rows(), centres, temperatures));
   }

@@ -2,6 +2,7 @@ package io.github.kklip.concept;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -75,7 +76,7 @@ public final class ConceptStage {
             teacherName,
             teacher,
             settings.teacher().postprocess(),
-            settings.concepts().metric());
+            settings.concepts().kmeans().metric());
   }
 
   /**
@@ -180,31 +181,31 @@ public final class ConceptStage {
 
   /** The settings that decide centroids and labels. */
   private ProcessingSettings processing() {
-    Settings.Concepts concepts = settings.concepts();
+    ConceptSettings concepts = settings.concepts();
     TreeMap<String, String> values = new TreeMap<>();
     values.put("seed", Long.toString(settings.seed()));
     values.put("teacher", settings.teacher().name());
     values.put("teacher.digest", teacher.settings().digest());
     values.put("teacher.postprocess", keyword(settings.teacher().postprocess()));
     values.put("k", Integer.toString(concepts.k()));
-    values.put("engine", keyword(concepts.engine()));
-    values.put("metric", keyword(concepts.metric()));
-    values.put("start", keyword(concepts.start()));
-    values.put("batch-rows", Long.toString(concepts.batchRows()));
-    values.put("iterations", Integer.toString(concepts.iterations()));
-    values.put("tolerance", Double.toString(concepts.tolerance()));
-    values.put("init-steps", Integer.toString(concepts.initSteps()));
-    if (concepts.fixedTemperature().isPresent()) {
-      values.put("temperature", Double.toString(concepts.temperature().value()));
+    values.put("engine", keyword(concepts.kmeans().engine()));
+    values.put("metric", keyword(concepts.kmeans().metric()));
+    values.put("start", keyword(concepts.kmeans().start()));
+    values.put("batch-rows", Long.toString(concepts.kmeans().batchRows()));
+    values.put("iterations", Integer.toString(concepts.kmeans().iterations()));
+    values.put("tolerance", Double.toString(concepts.kmeans().tolerance()));
+    values.put("init-steps", Integer.toString(concepts.kmeans().initSteps()));
+    if (concepts.labels().fixedTemperature().isPresent()) {
+      values.put("temperature", Double.toString(concepts.labels().temperature().value()));
     } else {
       values.put("temperature", "auto");
-      values.put("target-perplexity", Double.toString(concepts.targetPerplexity()));
+      values.put("target-perplexity", Double.toString(concepts.labels().targetPerplexity()));
     }
-    if (concepts.fixedTopK().isPresent()) {
-      values.put("top-k", Integer.toString(concepts.fixedTopK().getAsInt()));
+    if (concepts.labels().fixedTopK().isPresent()) {
+      values.put("top-k", Integer.toString(concepts.labels().fixedTopK().getAsInt()));
     } else {
       values.put("top-k", "auto");
-      values.put("top-mass", Double.toString(concepts.topMass()));
+      values.put("top-mass", Double.toString(concepts.labels().topMass()));
     }
     return new ProcessingSettings(values);
   }
@@ -215,9 +216,9 @@ public final class ConceptStage {
 
   private Clustering cluster(List<Shard> train) throws IOException {
     removeOrphans();
-    Settings.Concepts concepts = settings.concepts();
+    ConceptSettings concepts = settings.concepts();
     int partitions = partitions(train);
-    if (concepts.batchRows() > 0) {
+    if (concepts.kmeans().batchRows() > 0) {
       try (SparkRows rows =
           SparkRows.passing(spark, source, train, settings.threads(), partitions)) {
         return Clustering.of(
@@ -228,7 +229,7 @@ public final class ConceptStage {
       }
     }
     try (SparkRows rows = SparkRows.of(spark, source, train, settings.threads(), partitions)) {
-      return switch (concepts.engine()) {
+      return switch (concepts.kmeans().engine()) {
         case GEMM -> Clustering.of(rows, concepts, settings.seed(), Lloyd::gemm);
         case MLLIB -> {
           try (MLlibEngine mllib = new MLlibEngine(rows)) {
@@ -253,7 +254,7 @@ public final class ConceptStage {
     List<Shard> drawn = new ArrayList<>();
     long rows = 0;
     for (Shard shard : shuffled) {
-      if (rows < settings.concepts().batchRows()) {
+      if (rows < settings.concepts().kmeans().batchRows()) {
         drawn.add(shard);
         rows += shard.rows();
       }

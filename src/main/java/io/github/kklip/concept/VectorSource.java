@@ -1,8 +1,8 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.config.ConceptSettings.KMeansMetric;
 import io.github.kklip.config.Seeds;
-import io.github.kklip.config.Settings.KMeansMetric;
-import io.github.kklip.config.Settings.Postprocess;
+import io.github.kklip.config.TeacherSettings.Postprocess;
 import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.store.DatasetFolder;

@@ -3,6 +3,7 @@ package io.github.kklip.embed;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.ProcessingSettings;
@@ -90,7 +91,7 @@ public final class EmbedStage {
    */
   public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
-    Settings.Teacher teacher = settings.teacher();
+    TeacherSettings teacher = settings.teacher();
     Settings.required(teacher.path(), "teacher.path");
     DatasetFolder dataset =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
@@ -154,7 +155,7 @@ public final class EmbedStage {
   }
 
   /** Refuses a teacher that cannot be used before any task starts. */
-  private static LlamaConfig check(Configuration configuration, Settings.Teacher teacher)
+  private static LlamaConfig check(Configuration configuration, TeacherSettings teacher)
       throws IOException {
     try (LocalCopy small = LocalCopy.of(configuration, teacher.path(), TeacherFolder::isSmall)) {
       return CaptionEmbedder.check(small.path(), teacher);
@@ -184,7 +185,7 @@ public final class EmbedStage {
       boolean sums) {
     String root = dataset.root().toString();
     PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
-    Settings.Teacher teacher = settings.teacher();
+    TeacherSettings teacher = settings.teacher();
     return ShardTasks.run(
         spark,
         "the embedding of captions",
@@ -246,7 +247,7 @@ public final class EmbedStage {
   private static TeacherManifest withMean(
       ProcessingSettings processing,
       LlamaConfig config,
-      Settings.Teacher teacher,
+      TeacherSettings teacher,
       DatasetManifest pairs,
       List<Shard> shards,
       List<ShardDone> done) {
@@ -277,7 +278,7 @@ public final class EmbedStage {
   private static TeacherManifest manifest(
       ProcessingSettings processing,
       LlamaConfig config,
-      Settings.Teacher teacher,
+      TeacherSettings teacher,
       DatasetManifest pairs,
       TeacherManifest before) {
     return new TeacherManifest(

@@ -1,5 +1,6 @@
 package io.github.kklip.eval;
 
+import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.eval.EvaluationResult.Classification;
 import io.github.kklip.eval.EvaluationResult.Direction;
@@ -124,7 +125,7 @@ public final class Evaluation {
 
   private SortedMap<String, Classification> zeroShot(Embedder embedder) throws IOException {
     SortedMap<String, Classification> figures = new TreeMap<>();
-    for (Settings.ZeroShot task : settings.evaluate().zeroShot()) {
+    for (EvaluateSettings.ZeroShotSettings task : settings.evaluate().zeroShot()) {
       figures.put(
           task.name(), ZeroShot.of(task, embedder, settings.evaluate().batch(), configuration));
     }

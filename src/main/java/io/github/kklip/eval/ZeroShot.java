@@ -2,7 +2,7 @@ package io.github.kklip.eval;
 
 import static io.github.kklip.config.Message.message;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
@@ -34,7 +34,10 @@ final class ZeroShot {
   private record Category(String name, List<Path> files) {}
 
   static EvaluationResult.Classification of(
-      Settings.ZeroShot settings, Embedder embedder, int batch, Configuration configuration)
+      EvaluateSettings.ZeroShotSettings settings,
+      Embedder embedder,
+      int batch,
+      Configuration configuration)
       throws IOException {
     List<Category> categories = categories(settings, configuration);
     float[] classes =
@@ -123,8 +126,8 @@ final class ZeroShot {
     return means;
   }
 
-  private static List<Category> categories(Settings.ZeroShot settings, Configuration configuration)
-      throws IOException {
+  private static List<Category> categories(
+      EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
     Path root = Storage.path(settings.path(), configuration);
     FileSystem files = Storage.of(configuration, root);
     if (!files.exists(root)) {

@@ -2,6 +2,7 @@ package io.github.kklip.ingest;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -105,7 +106,7 @@ public final class IngestStage {
   }
 
   private IngestResult run() throws IOException {
-    List<Settings.Source> sources = settings.ingest().sources();
+    List<IngestSettings.SourceSettings> sources = settings.ingest().sources();
     if (sources.isEmpty()) {
       throw new SettingsException(
           "Cannot ingest anything because kklip.ingest.sources is empty. Set it to a list of { format = ..., path = ... }.");
@@ -257,7 +258,7 @@ public final class IngestStage {
   }
 
   private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {
-    int bits = settings.ingest().nearDuplicateBits();
+    int bits = settings.ingest().images().nearDuplicateBits();
     if (bits < 0) {
       return Set.of();
     }
@@ -423,7 +424,7 @@ public final class IngestStage {
               layout.split(part),
               layout.hasShards() ? indices.get(part) : 0,
               settings.ingest().rowGroupRows(),
-              settings.ingest().nearDuplicateBits() >= 0));
+              settings.ingest().images().nearDuplicateBits() >= 0));
     }
     return tasks;
   }

@@ -1,7 +1,7 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Seeds;
-import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageHeader;
@@ -38,7 +38,7 @@ final class Screening {
       Pattern.compile("\\r\\n|[\\t\\n\\x0B\\f\\r\\x85\\u2028\\u2029]");
   private static final Pattern CONTROLS = Pattern.compile("\\p{Cc}");
 
-  private final Settings.Ingest settings;
+  private final IngestSettings settings;
   private final double weight;
   private final Predicate<String> known;
   private final Decoder decoder;
@@ -55,7 +55,7 @@ final class Screening {
    * @param journal what is known of images
    */
   Screening(
-      Settings.Ingest settings,
+      IngestSettings settings,
       double weight,
       Predicate<String> known,
       Decoder decoder,
@@ -73,22 +73,25 @@ final class Screening {
   }
 
   /** The settings that decide what comes out of here, and which split it goes to. */
-  static ProcessingSettings processing(Settings.Ingest settings) {
+  static ProcessingSettings processing(IngestSettings settings) {
     TreeMap<String, String> values = new TreeMap<>();
-    values.put("ingest.min-side", Integer.toString(settings.minSide()));
-    values.put("ingest.max-pixels", Long.toString(settings.maxPixels()));
-    values.put("ingest.max-bytes", Long.toString(settings.maxBytes()));
-    values.put("ingest.max-aspect", Double.toString(settings.maxAspect()));
-    values.put("ingest.min-caption-chars", Integer.toString(settings.minCaptionChars()));
-    values.put("ingest.max-caption-chars", Integer.toString(settings.maxCaptionChars()));
-    values.put("ingest.max-caption-bytes", Long.toString(settings.maxCaptionBytes()));
+    values.put("ingest.min-side", Integer.toString(settings.images().minSide()));
+    values.put("ingest.max-pixels", Long.toString(settings.images().maxPixels()));
+    values.put("ingest.max-bytes", Long.toString(settings.images().maxBytes()));
+    values.put("ingest.max-aspect", Double.toString(settings.images().maxAspect()));
+    values.put("ingest.min-caption-chars", Integer.toString(settings.captions().minCaptionChars()));
+    values.put("ingest.max-caption-chars", Integer.toString(settings.captions().maxCaptionChars()));
+    values.put("ingest.max-caption-bytes", Long.toString(settings.captions().maxCaptionBytes()));
     values.put("ingest.max-expansion", Double.toString(settings.maxExpansion()));
-    values.put("ingest.normalise-captions", Boolean.toString(settings.normaliseCaptions()));
-    values.put("ingest.near-duplicate-bits", Integer.toString(settings.nearDuplicateBits()));
-    values.put("ingest.reencode-side", Integer.toString(settings.reencodeSide()));
-    if (settings.reencodeSide() > 0) {
-      values.put("ingest.reencode-format", settings.reencodeFormat().name());
-      values.put("ingest.reencode-quality", Integer.toString(settings.reencodeQuality()));
+    values.put(
+        "ingest.normalise-captions", Boolean.toString(settings.captions().normaliseCaptions()));
+    values.put(
+        "ingest.near-duplicate-bits", Integer.toString(settings.images().nearDuplicateBits()));
+    values.put("ingest.reencode-side", Integer.toString(settings.reencode().reencodeSide()));
+    if (settings.reencode().reencodeSide() > 0) {
+      values.put("ingest.reencode-format", settings.reencode().reencodeFormat().name());
+      values.put(
+          "ingest.reencode-quality", Integer.toString(settings.reencode().reencodeQuality()));
     }
     values.put("ingest.validation-fraction", Double.toString(settings.validationFraction()));
     return new ProcessingSettings(values);
@@ -178,7 +181,7 @@ final class Screening {
    */
   private String text(Caption caption) {
     String text = caption.text();
-    if (settings.normaliseCaptions()) {
+    if (settings.captions().normaliseCaptions()) {
       text = Normalizer.normalize(text, Normalizer.Form.NFC);
       text = LINE_ENDS.matcher(text).replaceAll(" ");
       text = CONTROLS.matcher(text).replaceAll("");
@@ -196,15 +199,21 @@ final class Screening {
       return Content.encodingProblem();
     }
     int length = text.codePointCount(0, text.length());
-    if (length < settings.minCaptionChars()) {
+    if (length < settings.captions().minCaptionChars()) {
       return new Problem(
           Problem.CAPTION_TOO_SHORT,
-          length + " characters, at least " + settings.minCaptionChars() + " are needed");
+          length
+              + " characters, at least "
+              + settings.captions().minCaptionChars()
+              + " are needed");
     }
-    if (length > settings.maxCaptionChars()) {
+    if (length > settings.captions().maxCaptionChars()) {
       return new Problem(
           Problem.CAPTION_TOO_LONG,
-          length + " characters, at most " + settings.maxCaptionChars() + " are allowed");
+          length
+              + " characters, at most "
+              + settings.captions().maxCaptionChars()
+              + " are allowed");
     }
     return null;
   }
@@ -226,7 +235,7 @@ final class Screening {
       }
       Outcome found = journal.find(imageId);
       // Bytes that are made anew are not in the journal.
-      if (found != null && (found.problem() != null || settings.reencodeSide() == 0)) {
+      if (found != null && (found.problem() != null || settings.reencode().reencodeSide() == 0)) {
         outcome = found;
         return;
       }
@@ -241,20 +250,20 @@ final class Screening {
         if (problem != null) {
           return new Outcome(0, 0, 0, problem);
         }
-        RgbImage image = decoder.decode(stored, settings.maxPixels());
-        long hash = settings.nearDuplicateBits() < 0 ? 0 : Resample.perceptualHash(image);
-        int side = settings.reencodeSide();
+        RgbImage image = decoder.decode(stored, settings.images().maxPixels());
+        long hash = settings.images().nearDuplicateBits() < 0 ? 0 : Resample.perceptualHash(image);
+        int side = settings.reencode().reencodeSide();
         if (side > 0 && Math.min(image.width(), image.height()) > side) {
           image = Resample.shortestSide(image, side);
           int longer = Math.max(image.width(), image.height());
-          if (longer > settings.reencodeFormat().longestSide()) {
+          if (longer > settings.reencode().reencodeFormat().longestSide()) {
             String detail = "resized, it is longer than its format allows: " + longer + " pixels";
             return new Outcome(0, 0, 0, new Problem(ImageRejectedException.TOO_LARGE, detail));
           }
           stored =
-              switch (settings.reencodeFormat()) {
-                case JPEG -> Resample.jpeg(image, settings.reencodeQuality());
-                case WEBP -> Resample.webp(image, settings.reencodeQuality());
+              switch (settings.reencode().reencodeFormat()) {
+                case JPEG -> Resample.jpeg(image, settings.reencode().reencodeQuality());
+                case WEBP -> Resample.webp(image, settings.reencode().reencodeQuality());
               };
         }
         return new Outcome(image.width(), image.height(), hash, null);
@@ -268,23 +277,24 @@ final class Screening {
     int shorter = Math.min(header.width(), header.height());
     int longer = Math.max(header.width(), header.height());
     String size = header.width() + "x" + header.height();
-    if (header.pixels() > settings.maxPixels()) {
+    if (header.pixels() > settings.images().maxPixels()) {
       return new Problem(
           Problem.IMAGE_TOO_LARGE,
-          size + " pixels, at most " + settings.maxPixels() + " are allowed");
+          size + " pixels, at most " + settings.images().maxPixels() + " are allowed");
     }
-    if (shorter < settings.minSide()) {
+    if (shorter < settings.images().minSide()) {
       return new Problem(
-          Problem.IMAGE_TOO_SMALL, size + " pixels, the shorter side needs " + settings.minSide());
+          Problem.IMAGE_TOO_SMALL,
+          size + " pixels, the shorter side needs " + settings.images().minSide());
     }
-    if (longer > settings.maxAspect() * shorter) {
+    if (longer > settings.images().maxAspect() * shorter) {
       return new Problem(
           Problem.ASPECT_RATIO,
           String.format(
               Locale.ROOT,
               "%s pixels, the longer side may be %s times the shorter",
               size,
-              settings.maxAspect()));
+              settings.images().maxAspect()));
     }
     return null;
   }

@@ -1,6 +1,6 @@
 package io.github.kklip.ingest;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.Split;
@@ -127,11 +127,12 @@ final class Tally {
   /**
    * @param pairs candidates of each source that became rows; the other accepted ones are duplicates
    */
-  IngestResult result(List<Settings.Source> sources, Map<Integer, Long> pairs, String dataset) {
+  IngestResult result(
+      List<IngestSettings.SourceSettings> sources, Map<Integer, Long> pairs, String dataset) {
     SortedMap<String, Long> reasons = new TreeMap<>();
     List<SourceCounts> bySource = new ArrayList<>();
     for (int i = 0; i < sources.size(); i++) {
-      Settings.Source source = sources.get(i);
+      IngestSettings.SourceSettings source = sources.get(i);
       long input = input(i);
       long rows = pairs.getOrDefault(i, 0L);
       bySource.add(

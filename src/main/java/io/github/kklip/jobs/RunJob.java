@@ -1,6 +1,7 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -32,7 +33,7 @@ final class RunJob implements Job {
   }
 
   static List<String> preparation(Settings settings) {
-    Settings.LossWeights loss = settings.train().loss();
+    TrainSettings.LossSettings loss = settings.train().loss();
     List<String> stages = new ArrayList<>();
     if (!settings.ingest().sources().isEmpty()) {
       stages.add("ingest");

@@ -37,7 +37,7 @@ final class SparkSessions {
     // Spark's default is a year.
     conf.setIfMissing(
         "spark.barrier.sync.timeout",
-        Long.toString(settings.train().rendezvousTimeout().toSeconds()));
+        Long.toString(settings.train().comms().rendezvousTimeout().toSeconds()));
     overrides.forEach(conf::set);
     return SparkSession.builder().config(conf).getOrCreate();
   }

@@ -7,6 +7,7 @@ import io.github.kklip.comms.tcp.Handshake;
 import io.github.kklip.comms.transport.Timeouts;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.tasks.SparkFailures;
 import io.github.kklip.tasks.TaskPlace;
 import java.security.SecureRandom;
@@ -49,7 +50,7 @@ public final class BarrierLauncher {
           "spark.ssl.rpc.enabled");
 
   private final JavaSparkContext spark;
-  private final Settings.Train train;
+  private final TrainSettings train;
   private final int ranks;
   private final int threads;
 
@@ -86,16 +87,16 @@ public final class BarrierLauncher {
     int failures = 0;
     for (int submission = 1; ; submission++) {
       long before = mark.getAsLong();
-      RankSlots slots = RankSlots.await(spark.sc(), ranks, train.rendezvousTimeout());
+      RankSlots slots = RankSlots.await(spark.sc(), ranks, train.comms().rendezvousTimeout());
       try {
         return submit(name, submission, slots, progress, body);
       } catch (LaunchFailure e) {
         failures = mark.getAsLong() > before ? 1 : failures + 1;
-        if (failures > train.restarts()) {
+        if (failures > train.comms().restarts()) {
           throw new IllegalStateException(
               message(
                   "Cannot finish %s because it failed %s times in a row without coming further (train.restarts = %s). The last failure was of %s",
-                  name, failures, train.restarts(), e.getMessage()),
+                  name, failures, train.comms().restarts(), e.getMessage()),
               e);
         }
         LOG.warn("{} is submitted again after the failure of {}", name, e.getMessage());
@@ -109,13 +110,16 @@ public final class BarrierLauncher {
     new SecureRandom().nextBytes(secret);
     Reports reports = new Reports(spark.sc());
     Timeouts limits =
-        new Timeouts(train.rendezvousTimeout(), train.heartbeatTimeout(), train.stepTimeout());
+        new Timeouts(
+            train.comms().rendezvousTimeout(),
+            train.comms().heartbeatTimeout(),
+            train.comms().stepTimeout());
     RankTask<R> task =
         new RankTask<>(
             secret,
             limits,
             wiring(spark.getConf(), train),
-            train.port(),
+            train.comms().port(),
             threads(slots),
             reports,
             body);
@@ -140,10 +144,10 @@ public final class BarrierLauncher {
   }
 
   /** Ranks are as careful with their connections as Spark is, unless they are told not to be. */
-  static TransportOptions wiring(SparkConf conf, Settings.Train train) {
+  static TransportOptions wiring(SparkConf conf, TrainSettings train) {
     boolean sparkEncrypts = ENCRYPTION.stream().anyMatch(key -> conf.getBoolean(key, false));
     boolean encrypted =
-        switch (train.encryption()) {
+        switch (train.comms().encryption()) {
           case ON -> true;
           case OFF -> false;
           case AUTO -> sparkEncrypts;
@@ -152,10 +156,10 @@ public final class BarrierLauncher {
       LOG.warn(
           "Spark encrypts its connections, but gradients travel in the clear: train.encryption = off");
     }
-    if (train.transport() == Settings.Transport.NCCL) {
+    if (train.comms().transport() == TrainSettings.TransportChoice.NCCL) {
       requireNccl(conf, encrypted);
     }
-    return new TransportOptions(train.transport(), train.sharedFolder(), encrypted);
+    return new TransportOptions(train.comms().transport(), train.comms().sharedFolder(), encrypted);
   }
 
   private static void requireNccl(SparkConf conf, boolean encrypted) {
@@ -203,7 +207,7 @@ public final class BarrierLauncher {
   }
 
   private <T> T await(JavaFutureAction<T> job, String name, StageWatch watch) {
-    Duration limit = train.rendezvousTimeout();
+    Duration limit = train.comms().rendezvousTimeout();
     try {
       while (true) {
         try {

@@ -37,7 +37,8 @@ public final class Doctor {
     int processors = Runtime.getRuntime().availableProcessors();
     processes.add(Checkup.here("driver", new TaskPlace("cpu", processors)));
     try {
-      RankSlots.await(spark.sc(), settings.train().ranks(), settings.train().rendezvousTimeout());
+      RankSlots.await(
+          spark.sc(), settings.train().ranks(), settings.train().comms().rendezvousTimeout());
     } catch (SettingsException | IllegalStateException e) {
       problems.add(e.getMessage());
     }

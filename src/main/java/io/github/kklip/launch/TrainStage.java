@@ -138,7 +138,7 @@ public final class TrainStage {
           plan,
           rank,
           stopFile.configuration(),
-          new Progress(plan.settings().train().batch(), scope.progress()),
+          new Progress(plan.settings().train().schedule().batch(), scope.progress()),
           poll::isAsked);
     }
   }

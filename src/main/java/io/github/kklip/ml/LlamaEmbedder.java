@@ -1,6 +1,7 @@
 package io.github.kklip.ml;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.tasks.TaskPlace;
@@ -52,11 +53,11 @@ public final class LlamaEmbedder extends EmbeddingTransformer<LlamaEmbedder> {
   /** For {@link #read}. */
   public LlamaEmbedder(String uid) {
     super(uid);
-    Settings.Teacher defaults = Settings.load(List.of(), List.of()).teacher();
+    TeacherSettings defaults = Settings.load(List.of(), List.of()).teacher();
     setDefault(dtype, Settings.keyword(defaults.dtype()));
     setDefault(pooling, Settings.keyword(defaults.pooling()));
     setDefault(layer, defaults.layer());
-    setDefault(maxLength, defaults.maxLength());
+    setDefault(maxLength, defaults.input().maxLength());
     setDefault(batchSize(), 1024);
   }
 
@@ -127,7 +128,7 @@ public final class LlamaEmbedder extends EmbeddingTransformer<LlamaEmbedder> {
   /** The same checks as those of the job, before any task starts. */
   @Override
   Source source(Dataset<?> dataset, DataType input) {
-    Settings.Teacher settings =
+    TeacherSettings settings =
         Settings.load(
                 List.of(),
                 List.of(
@@ -152,7 +153,7 @@ public final class LlamaEmbedder extends EmbeddingTransformer<LlamaEmbedder> {
   private record Teacher(SharedEmbedder shared) implements Model {
     static Teacher open(
         PortableConfiguration configuration,
-        Settings.Teacher settings,
+        TeacherSettings settings,
         String identity,
         TaskPlace place)
         throws IOException {

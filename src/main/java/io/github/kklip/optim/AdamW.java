@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.config.TrainSettings.AdamWSettings;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
@@ -21,12 +22,9 @@ import java.util.List;
  * </pre>
  */
 public final class AdamW implements AutoCloseable {
-  /** Decay rates of the moments, eps, and the decoupled weight decay. */
-  public record Settings(double beta1, double beta2, double eps, double weightDecay) {}
-
   private final FlatTensor parameters;
   private final List<FlatTensor.Range> ranges;
-  private final Settings settings;
+  private final AdamWSettings settings;
   private final NDManager manager;
   private final NDArray firstMoment;
   private final NDArray secondMoment;
@@ -34,7 +32,7 @@ public final class AdamW implements AutoCloseable {
   private long steps;
 
   /** Starts with moments of zero, on the device of the parameters. */
-  public AdamW(FlatTensor parameters, Settings settings) {
+  public AdamW(FlatTensor parameters, AdamWSettings settings) {
     this(
         parameters,
         settings,
@@ -48,7 +46,7 @@ public final class AdamW implements AutoCloseable {
    *
    * @param ranges what it updates; each all with weight decay, or all without
    */
-  public AdamW(FlatTensor parameters, Settings settings, List<FlatTensor.Range> ranges) {
+  public AdamW(FlatTensor parameters, AdamWSettings settings, List<FlatTensor.Range> ranges) {
     this.parameters = parameters;
     this.settings = settings;
     this.ranges = List.copyOf(ranges);

@@ -1,6 +1,6 @@
 package io.github.kklip.store;
 
-import io.github.kklip.config.Settings.Postprocess;
+import io.github.kklip.config.TeacherSettings.Postprocess;
 import java.io.Serializable;
 
 /**

@@ -5,8 +5,9 @@ import static io.github.kklip.config.Message.message;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.Dtype;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
@@ -43,13 +44,13 @@ public final class CaptionEmbedder implements AutoCloseable {
   /** Vectors that wait for their row group to be written. */
   private static final long WINDOW_BYTES = 256L << 20;
 
-  private final Settings.Teacher settings;
+  private final TeacherSettings settings;
   private final TeacherTokenizer tokenizer;
   private final Llama llama;
   private final int batchTokens;
 
   private CaptionEmbedder(
-      Settings.Teacher settings, Device device, TeacherTokenizer tokenizer, Llama llama) {
+      TeacherSettings settings, Device device, TeacherTokenizer tokenizer, Llama llama) {
     this.settings = settings;
     batchTokens = batchTokens(settings, device);
     this.tokenizer = tokenizer;
@@ -62,10 +63,10 @@ public final class CaptionEmbedder implements AutoCloseable {
    * @return its shape
    * @throws IOException when the folder cannot be used as a teacher with these settings
    */
-  public static LlamaConfig check(Path folder, Settings.Teacher settings) throws IOException {
+  public static LlamaConfig check(Path folder, TeacherSettings settings) throws IOException {
     LlamaConfig config = LlamaConfig.read(folder);
     Llama.layers(config, settings.layer());
-    Llama.requirePositions(config, settings.maxLength(), folder);
+    Llama.requirePositions(config, settings.input().maxLength(), folder);
     try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
       if (tokenizer.vocabSize() > config.vocabSize()) {
         throw new IOException(
@@ -84,10 +85,10 @@ public final class CaptionEmbedder implements AutoCloseable {
    * @throws IOException when a file is missing or invalid
    * @throws SettingsException when it does not fit into memory, or the type is not for this device
    */
-  public static CaptionEmbedder open(Path folder, Settings.Teacher settings, Device device)
+  public static CaptionEmbedder open(Path folder, TeacherSettings settings, Device device)
       throws IOException {
     ElementType type = requireUsable(folder, settings, device);
-    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.maxLength());
+    Llama llama = Llama.open(folder, type, device, settings.layer(), settings.input().maxLength());
     try {
       return new CaptionEmbedder(settings, device, TeacherTokenizer.load(folder), llama);
     } catch (RuntimeException e) {
@@ -103,7 +104,7 @@ public final class CaptionEmbedder implements AutoCloseable {
    * @throws IOException when the folder cannot be used as a teacher with these settings
    * @throws SettingsException when it does not fit into memory, or the type is not for this device
    */
-  static ElementType requireUsable(Path folder, Settings.Teacher settings, Device device)
+  static ElementType requireUsable(Path folder, TeacherSettings settings, Device device)
       throws IOException {
     ElementType type =
         switch (settings.dtype()) {
@@ -126,16 +127,16 @@ public final class CaptionEmbedder implements AutoCloseable {
     return type;
   }
 
-  private static int batchTokens(Settings.Teacher settings, Device device) {
-    if (settings.batchTokens() > 0) {
-      return settings.batchTokens();
+  private static int batchTokens(TeacherSettings settings, Device device) {
+    if (settings.input().batchTokens() > 0) {
+      return settings.input().batchTokens();
     }
     return device.isGpu() ? GPU_BATCH_TOKENS : CPU_BATCH_TOKENS;
   }
 
   static void requireMemory(
       LlamaConfig config,
-      Settings.Teacher settings,
+      TeacherSettings settings,
       ElementType type,
       Device device,
       Path folder,
@@ -180,7 +181,7 @@ public final class CaptionEmbedder implements AutoCloseable {
    *
    * @param identity of the teacher's files ({@link TeacherFolder#identity})
    */
-  public static ProcessingSettings processing(Settings.Teacher settings, String identity) {
+  public static ProcessingSettings processing(TeacherSettings settings, String identity) {
     return new ProcessingSettings(
         new TreeMap<>(
             Map.of(
@@ -188,13 +189,13 @@ public final class CaptionEmbedder implements AutoCloseable {
                 "teacher.dtype", settings.dtype().name(),
                 "teacher.pooling", settings.pooling().name(),
                 "teacher.layer", Integer.toString(settings.layer()),
-                "teacher.max-length", Integer.toString(settings.maxLength()),
-                "teacher.long-captions", settings.longCaptions().name(),
+                "teacher.max-length", Integer.toString(settings.input().maxLength()),
+                "teacher.long-captions", settings.input().longCaptions().name(),
                 "teacher.storage", settings.storage().name())));
   }
 
   /** How the settings want embeddings to be stored. */
-  public static VectorStorage storage(Settings.Teacher settings) {
+  public static VectorStorage storage(TeacherSettings settings) {
     return switch (settings.storage()) {
       case FLOAT32 -> VectorStorage.FLOAT32;
       case FLOAT16 -> VectorStorage.FLOAT16;
@@ -242,16 +243,16 @@ public final class CaptionEmbedder implements AutoCloseable {
   }
 
   private int[] encode(String caption) {
-    if (settings.longCaptions() == Settings.LongCaptions.CUT) {
-      return tokenizer.encode(caption, settings.maxLength());
+    if (settings.input().longCaptions() == TeacherSettings.LongCaptions.CUT) {
+      return tokenizer.encode(caption, settings.input().maxLength());
     }
     int[] tokens = tokenizer.encode(caption, Integer.MAX_VALUE);
-    if (tokens.length > settings.maxLength()) {
+    if (tokens.length > settings.input().maxLength()) {
       throw new IllegalArgumentException(
           message(
               "%s kklip.teacher.long-captions is refuse: \"%s\". Set kklip.teacher.long-captions = cut, raise kklip.teacher.max-length (the%s",
               "Cannot embed a caption because it has %d tokens, kklip.teacher.max-length is %d and"
-                  .formatted(tokens.length, settings.maxLength()),
+                  .formatted(tokens.length, settings.input().maxLength()),
               caption.substring(0, Math.min(80, caption.length())),
               " teacher has %d positions), or remove the caption."
                   .formatted(llama.config().maxPositions())));
@@ -305,7 +306,7 @@ public final class CaptionEmbedder implements AutoCloseable {
   }
 
   private void requireFinite(Pair pair, float[] values) {
-    float largest = settings.storage() == Settings.Dtype.FLOAT16 ? 65_504f : Float.MAX_VALUE;
+    float largest = settings.storage() == Dtype.FLOAT16 ? 65_504f : Float.MAX_VALUE;
     for (float value : values) {
       if (!(Math.abs(value) <= largest)) {
         throw new IllegalStateException(

@@ -6,7 +6,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
@@ -322,7 +322,8 @@ public final class Llama implements AutoCloseable {
    * @param sequences tokens with the start token first
    * @return float32 [batch, hidden]
    */
-  public NDArray embed(NDManager scope, List<int[]> sequences, Settings.Pooling pooling) {
+  public NDArray embed(
+      NDManager scope, List<int[]> sequences, TeacherSettings.TokenPooling pooling) {
     int longest = sequences.stream().mapToInt(s -> s.length).max().orElseThrow();
     float[] shares = new float[sequences.size() * longest];
     for (int row = 0; row < sequences.size(); row++) {

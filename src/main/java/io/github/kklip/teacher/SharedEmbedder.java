@@ -1,6 +1,6 @@
 package io.github.kklip.teacher;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
@@ -29,7 +29,7 @@ public final class SharedEmbedder implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SharedEmbedder.class);
   private static final Duration IDLE = Duration.ofSeconds(10);
 
-  private record Key(Settings.Teacher settings, String identity, String device) {}
+  private record Key(TeacherSettings settings, String identity, String device) {}
 
   /** An open teacher; guarded by the class's lock. */
   private static final class Open {
@@ -69,7 +69,7 @@ public final class SharedEmbedder implements AutoCloseable {
    * @param device {@code cpu} or {@code cuda:N}
    */
   public static SharedEmbedder acquire(
-      Configuration configuration, Settings.Teacher settings, String identity, String device)
+      Configuration configuration, TeacherSettings settings, String identity, String device)
       throws IOException {
     Key key = new Key(settings, identity, device);
     synchronized (OPEN) {

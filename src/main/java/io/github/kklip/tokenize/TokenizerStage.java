@@ -3,6 +3,7 @@ package io.github.kklip.tokenize;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.TokenizerSettings;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
@@ -123,7 +124,7 @@ public final class TokenizerStage {
         folder.toString(), manifest.vocabSize(), manifest.captions(), manifest.words(), reused);
   }
 
-  private static ProcessingSettings processing(Settings.Tokenizer tokenizer) {
+  private static ProcessingSettings processing(TokenizerSettings tokenizer) {
     return new ProcessingSettings(
         new TreeMap<>(
             Map.of(

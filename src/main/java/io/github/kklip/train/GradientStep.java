@@ -8,7 +8,7 @@ import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Parts;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.Tokens;
@@ -55,7 +55,7 @@ final class GradientStep implements AutoCloseable {
   private final GradientSum sum;
   private final List<String> names = new ArrayList<>();
 
-  GradientStep(Student student, Collective collective, Settings.Train settings) {
+  GradientStep(Student student, Collective collective, TrainSettings settings) {
     this(student, collective, settings, settings.loss());
   }
 
@@ -63,25 +63,26 @@ final class GradientStep implements AutoCloseable {
   GradientStep(
       Student student,
       Collective collective,
-      Settings.Train settings,
-      Settings.LossWeights weights) {
+      TrainSettings settings,
+      TrainSettings.LossSettings weights) {
     model = student.model();
     this.collective = collective;
     losses =
         new Losses(
             model, new Losses.Weights(weights.emb(), weights.concept(), weights.contrastive()));
     contrastive = weights.contrastive() > 0;
-    rows = Parts.evenCounts(settings.batch(), collective.size());
+    rows = Parts.evenCounts(settings.schedule().batch(), collective.size());
     own = rows[collective.rank()];
     offset = Arrays.stream(rows, 0, collective.rank()).sum();
-    micro = settings.microBatch() == 0 ? own : Math.min(own, settings.microBatch());
-    recompute = settings.recompute();
+    micro = settings.step().microBatch() == 0 ? own : Math.min(own, settings.step().microBatch());
+    recompute = settings.step().recompute();
     int width = model.config().projection();
     type = model.parameters().type();
     text = new FeatureExchange(collective, rows, width, type);
     image = new FeatureExchange(collective, rows, width, type);
     imageNumbers =
-        ByteBuffer.allocateDirect(settings.batch() * Long.BYTES).order(ByteOrder.nativeOrder());
+        ByteBuffer.allocateDirect(settings.schedule().batch() * Long.BYTES)
+            .order(ByteOrder.nativeOrder());
     sum = new GradientSum(model, collective, settings);
     if (weights.emb() > 0) {
       names.add(Losses.EMB);

@@ -3,7 +3,7 @@ package io.github.kklip.train;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
 import io.github.kklip.comms.transport.ElementType;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.model.ClipModel;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,11 +25,11 @@ final class GradientSum implements AutoCloseable {
   private final List<Part> tail;
   private final List<Running> running = new ArrayList<>();
 
-  GradientSum(ClipModel model, Collective collective, Settings.Train settings) {
+  GradientSum(ClipModel model, Collective collective, TrainSettings settings) {
     this.collective = collective;
-    scatter = settings.shardOptimizer();
+    scatter = settings.step().shardOptimizer();
     type =
-        settings.compressGradients()
+        settings.step().compressGradients()
             ? ElementType.BFLOAT16
             : ElementType.valueOf(model.parameters().type().name());
     Division division = Division.of(model);

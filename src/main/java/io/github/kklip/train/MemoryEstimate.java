@@ -1,6 +1,7 @@
 package io.github.kklip.train;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.Dtype;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.train.plan.TrainPlan;
@@ -39,19 +40,19 @@ public record MemoryEstimate(Map<String, Long> parts) {
 
   /** Of the plan's run on rank 0, which writes the checkpoints. */
   public static MemoryEstimate of(TrainPlan plan) {
-    Settings.Train train = plan.settings().train();
+    TrainSettings train = plan.settings().train();
     ClipConfig shape = plan.shape();
     long parameters = ClipModel.size(shape, plan.heads());
     int ranks = train.ranks();
-    long rows = (train.batch() + ranks - 1L) / ranks;
-    boolean whole = train.microBatch() == 0 || train.microBatch() >= rows;
-    long pass = whole ? rows : train.microBatch();
-    boolean halves = train.precision() == Settings.Dtype.BFLOAT16;
+    long rows = (train.schedule().batch() + ranks - 1L) / ranks;
+    boolean whole = train.step().microBatch() == 0 || train.step().microBatch() >= rows;
+    long pass = whole ? rows : train.step().microBatch();
+    boolean halves = train.step().precision() == Dtype.BFLOAT16;
     int element = halves ? 2 : FLOAT;
     ClipConfig.Text text = shape.text();
     ClipConfig.Vision vision = shape.vision();
     long pixels = 3L * vision.image() * vision.image() * FLOAT;
-    boolean recompute = train.recompute();
+    boolean recompute = train.step().recompute();
     long ofText =
         kept(recompute, text.layers(), text.context(), text.width(), text.intermediate(), element);
     long ofImage =
@@ -66,18 +67,21 @@ public record MemoryEstimate(Map<String, Long> parts) {
     Map<String, Long> parts = new LinkedHashMap<>();
     parts.put("parameters", parameters * FLOAT);
     parts.put("gradients", parameters * FLOAT);
-    parts.put("moments", 2 * parameters * FLOAT / (train.shardOptimizer() ? ranks : 1));
+    parts.put("moments", 2 * parameters * FLOAT / (train.step().shardOptimizer() ? ranks : 1));
     parts.put("bfloat16 copies", halves ? parameters * 2 : 0);
     // With micro-batches one tower's pass is there at a time.
     parts.put("activations", pass * (whole ? ofText + ofImage : Math.max(ofText, ofImage)));
     parts.put(
         "features and logits",
-        FLOAT * (6L * train.batch() * shape.projection() + 8L * rows * train.batch()));
+        FLOAT
+            * (6L * train.schedule().batch() * shape.projection()
+                + 8L * rows * train.schedule().batch()));
     parts.put("checkpoint's copy", 3 * parameters * FLOAT);
     parts.put(PIXELS, rows * pixels);
-    parts.put(PREFETCH, Math.max(train.prefetch(), rows * pixels));
+    parts.put(PREFETCH, Math.max(train.loader().prefetch(), rows * pixels));
     parts.put(
-        TRANSPORT, ranks == 1 ? 0 : (40L << 20) + (train.compressGradients() ? parameters * 2 : 0));
+        TRANSPORT,
+        ranks == 1 ? 0 : (40L << 20) + (train.step().compressGradients() ? parameters * 2 : 0));
     parts.put("workspaces", WORKSPACES);
     return new MemoryEstimate(parts);
   }

@@ -6,7 +6,9 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
+import io.github.kklip.config.Dtype;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.ClipWeights;
 import io.github.kklip.optim.AdamW;
@@ -63,10 +65,10 @@ public final class Student implements AutoCloseable {
    */
   Student(NDManager manager, TrainPlan plan, Collective collective, ElementType master) {
     this.collective = collective;
-    Settings.Train train = plan.settings().train();
+    TrainSettings train = plan.settings().train();
     ElementType compute =
-        train.precision() == Settings.Dtype.BFLOAT16
-            ? products(train.precision(), manager.getDevice())
+        train.step().precision() == Dtype.BFLOAT16
+            ? products(train.step().precision(), manager.getDevice())
             : master;
     model = new ClipModel(manager, plan.shape(), plan.heads(), master, compute);
     travelling = io.github.kklip.comms.transport.ElementType.valueOf(master.name());
@@ -76,19 +78,17 @@ public final class Student implements AutoCloseable {
         stretches.stream()
             .map(s -> HostRange.of(model.parameters().data(), s, travelling, collective))
             .toList();
-    sharded = train.shardOptimizer() && collective.size() > 1;
-    AdamW.Settings settings =
-        new AdamW.Settings(train.beta1(), train.beta2(), train.eps(), train.weightDecay());
+    sharded = train.step().shardOptimizer() && collective.size() > 1;
     optimizer =
         sharded
             ? new AdamW(
                 model.parameters(),
-                settings,
+                train.adamw(),
                 stretches.stream()
                     .map(this::own)
                     .map(own -> new FlatTensor.Range(own.from(), own.length()))
                     .toList())
-            : new AdamW(model.parameters(), settings);
+            : new AdamW(model.parameters(), train.adamw());
   }
 
   /** What this rank updates of a stretch. */
@@ -97,8 +97,8 @@ public final class Student implements AutoCloseable {
   }
 
   /** The type of the matrix products that a precision means on a device. */
-  static ElementType products(Settings.Dtype precision, Device device) {
-    return precision == Settings.Dtype.BFLOAT16
+  static ElementType products(Dtype precision, Device device) {
+    return precision == Dtype.BFLOAT16
         ? Torch.products(ElementType.BFLOAT16, device)
         : ElementType.FLOAT32;
   }

@@ -4,7 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.optim.Schedule;
@@ -58,7 +58,7 @@ public final class Trainer {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
 
   private final TrainPlan plan;
-  private final Settings.Train settings;
+  private final TrainSettings settings;
   private final Rank rank;
   private final Collective collective;
   private final Configuration configuration;
@@ -200,7 +200,9 @@ public final class Trainer {
     }
     PairLoader.Options options =
         new PairLoader.Options(
-            settings.loaderThreads(), settings.prefetch(), settings.stepTimeout());
+            settings.loader().loaderThreads(),
+            settings.loader().prefetch(),
+            settings.comms().stepTimeout());
     try (StudentTokenizer tokenizer = StudentTokenizer.load(plan.tokenizer(), configuration);
         GradientStep gradient = new GradientStep(student, collective, settings);
         PairLoader loader =
@@ -224,7 +226,7 @@ public final class Trainer {
                     student.model(),
                     tokenizerFiles(),
                     settings.checkpoint().keep(),
-                    settings.stepTimeout())
+                    settings.comms().stepTimeout())
                 : null;
         RunMetrics metrics =
             first() ? new RunMetrics(plan, collective, configuration, firstStep) : null) {
@@ -249,8 +251,9 @@ public final class Trainer {
     circumstances.put("transport", collective.transport());
     circumstances.put("device", rank.device().getDeviceType());
     circumstances.put("libtorch", Torch.version());
-    circumstances.put("products", Student.products(settings.precision(), rank.device()).name());
-    circumstances.put("micro-batch", Integer.toString(settings.microBatch()));
+    circumstances.put(
+        "products", Student.products(settings.step().precision(), rank.device()).name());
+    circumstances.put("micro-batch", Integer.toString(settings.step().microBatch()));
     return circumstances;
   }
 
@@ -309,7 +312,7 @@ public final class Trainer {
     private final CheckpointWriter writer;
     private final RunMetrics metrics;
     private final Schedule schedule;
-    private final Clip clip = new Clip(settings.clipNorm());
+    private final Clip clip = new Clip(settings.step().clipNorm());
     private long step;
     private int skippedInRow;
     private long skipped;
@@ -337,7 +340,9 @@ public final class Trainer {
       this.steps = steps;
       this.writer = writer;
       this.metrics = metrics;
-      schedule = new Schedule(settings.lr(), Math.min(settings.warmupSteps(), steps), steps);
+      schedule =
+          new Schedule(
+              settings.schedule().lr(), Math.min(settings.schedule().warmupSteps(), steps), steps);
     }
 
     TrainResult run(
@@ -376,7 +381,7 @@ public final class Trainer {
                 && step % settings.checkpoint().everySteps() == 0;
         // One that is due while another is being written is made when that one is whole.
         boolean save = end || (due && sums.extra()[2] == 0);
-        if (save || step % settings.logEverySteps() == 0) {
+        if (save || step % settings.step().logEverySteps() == 0) {
           last = report(sums, lr, norm);
           if (first()) {
             metrics.add(last);
@@ -464,7 +469,7 @@ public final class Trainer {
         skipped++;
         String what = Double.isFinite(loss) ? "the gradient's norm is " + norm : notFinite(sums);
         LOG.warn("Skipped step {} because {}", step, what);
-        if (skippedInRow >= settings.maxSkippedSteps()) {
+        if (skippedInRow >= settings.step().maxSkippedSteps()) {
           if (Double.isFinite(loss)) {
             what += suspects(manager, batch, sums.losses().keySet());
           }
@@ -489,18 +494,18 @@ public final class Trainer {
 
     /** Which parts of the loss have, alone, a gradient that is not finite: for the message. */
     private String suspects(NDManager manager, Batch batch, Set<String> parts) {
-      Settings.LossWeights weights = settings.loss();
       List<String> suspects = new ArrayList<>();
       for (String part : parts) {
         if (part.equals(Losses.TOTAL)) {
           continue;
         }
         student.model().parameters().zeroGradients();
-        Settings.LossWeights alone =
-            new Settings.LossWeights(
-                part.equals(Losses.EMB) ? weights.emb() : 0,
-                part.equals(Losses.CONCEPT) ? weights.concept() : 0,
-                part.equals(Losses.CONTRASTIVE) ? weights.contrastive() : 0);
+        String[] others =
+            parts.stream()
+                .filter(other -> !other.equals(part) && !other.equals(Losses.TOTAL))
+                .map(other -> message("train.loss.%s=0", other))
+                .toArray(String[]::new);
+        TrainSettings.LossSettings alone = plan.settings().with(others).train().loss();
         try (GradientStep again = new GradientStep(student, collective, settings, alone);
             NDManager scope = manager.newSubManager()) {
           again.compute(scope, batch);

@@ -13,7 +13,7 @@ import io.github.kklip.comms.transport.Accumulator;
 import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Timeouts;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.ConnectException;
@@ -66,11 +66,13 @@ class CommunicatorTest {
 
     private TransportOptions wiring(int rank) {
       return switch (this) {
-        case TCP -> new TransportOptions(Settings.Transport.TCP, "", false);
-        case ENCRYPTED -> new TransportOptions(Settings.Transport.TCP, "", true);
+        case TCP -> new TransportOptions(TrainSettings.TransportChoice.TCP, "", false);
+        case ENCRYPTED -> new TransportOptions(TrainSettings.TransportChoice.TCP, "", true);
         case SHARED ->
-            new TransportOptions(Settings.Transport.SHARED_MEMORY, folder.toString(), false);
-        case MACHINES -> new TransportOptions(Settings.Transport.AUTO, machine(rank / 2), false);
+            new TransportOptions(
+                TrainSettings.TransportChoice.SHARED_MEMORY, folder.toString(), false);
+        case MACHINES ->
+            new TransportOptions(TrainSettings.TransportChoice.AUTO, machine(rank / 2), false);
       };
     }
 
@@ -171,13 +173,16 @@ class CommunicatorTest {
     assertThat(
             Ranks.run(
                 3,
-                rank -> new TransportOptions(Settings.Transport.AUTO, Way.machine(rank), false),
+                rank ->
+                    new TransportOptions(
+                        TrainSettings.TransportChoice.AUTO, Way.machine(rank), false),
                 Collective::transport))
         .containsOnly("tcp");
     assertThat(
             Ranks.run(
                 2,
-                new TransportOptions(Settings.Transport.AUTO, "/proc/self/nowhere", false),
+                new TransportOptions(
+                    TrainSettings.TransportChoice.AUTO, "/proc/self/nowhere", false),
                 Collective::transport))
         .containsOnly("tcp");
     for (Future<String> outcome :
@@ -186,7 +191,7 @@ class CommunicatorTest {
             Ranks.LIMITS,
             rank ->
                 new TransportOptions(
-                    Settings.Transport.SHARED_MEMORY, Way.machine(rank / 2), false),
+                    TrainSettings.TransportChoice.SHARED_MEMORY, Way.machine(rank / 2), false),
             Collective::transport)) {
       assertThat(failure(outcome))
           .hasMessageContaining("Cannot use train.transport = shared-memory because")
@@ -202,7 +207,7 @@ class CommunicatorTest {
             6,
             rank ->
                 new TransportOptions(
-                    Settings.Transport.AUTO, Way.machine(machines[rank]), rank >= 0),
+                    TrainSettings.TransportChoice.AUTO, Way.machine(machines[rank]), rank >= 0),
             collective -> {
               assertThat(collective.transport()).isEqualTo("hierarchical [3, 2, 1]");
               ByteBuffer buffer = floats(0, 300_001);
@@ -655,7 +660,7 @@ class CommunicatorTest {
   @Test
   void ncclThatCannotBeUsedIsRefusedOrLeftOut() throws Exception {
     TransportOptions required =
-        new TransportOptions(Settings.Transport.NCCL, folder.toString(), false);
+        new TransportOptions(TrainSettings.TransportChoice.NCCL, folder.toString(), false);
     for (Future<String> outcome :
         Ranks.outcomes(2, Ranks.LIMITS, rank -> required, Collective::transport)) {
       assertThat(failure(outcome))
@@ -666,7 +671,8 @@ class CommunicatorTest {
         Ranks.outcomes(
             2,
             Ranks.LIMITS,
-            rank -> new TransportOptions(Settings.Transport.NCCL, folder.toString(), true),
+            rank ->
+                new TransportOptions(TrainSettings.TransportChoice.NCCL, folder.toString(), true),
             Collective::transport)) {
       assertThat(failure(outcome))
           .hasMessageContaining("Cannot use train.transport = nccl because")
@@ -674,7 +680,8 @@ class CommunicatorTest {
     }
     // GPUs that Spark promises, of which CUDA's libraries know nothing here.
     for (Future<String> outcome :
-        onGpus(new TransportOptions(Settings.Transport.AUTO, folder.toString(), false))) {
+        onGpus(
+            new TransportOptions(TrainSettings.TransportChoice.AUTO, folder.toString(), false))) {
       assertThat(outcome.get()).isEqualTo("shared-memory");
     }
     for (Future<String> outcome : onGpus(required)) {

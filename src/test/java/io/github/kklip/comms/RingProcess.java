@@ -5,7 +5,7 @@ import io.github.kklip.comms.tcp.RingListener;
 import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Timeouts;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.net.InetAddress;
@@ -35,7 +35,7 @@ final class RingProcess {
             Duration.ofSeconds(Integer.parseInt(args[4])));
     TransportOptions wiring =
         new TransportOptions(
-            Settings.Transport.valueOf(args[5]), args[6], Boolean.parseBoolean(args[7]));
+            TrainSettings.TransportChoice.valueOf(args[5]), args[6], Boolean.parseBoolean(args[7]));
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     byte[] secret = HexFormat.of().parseHex(in.readLine());

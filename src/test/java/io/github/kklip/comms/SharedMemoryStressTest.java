@@ -3,7 +3,7 @@ package io.github.kklip.comms;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.kklip.comms.transport.ElementType;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -45,7 +45,8 @@ class SharedMemoryStressTest {
       List<Integer> right =
           Ranks.run(
               RANKS,
-              new TransportOptions(Settings.Transport.SHARED_MEMORY, folder.toString(), false),
+              new TransportOptions(
+                  TrainSettings.TransportChoice.SHARED_MEMORY, folder.toString(), false),
               SharedMemoryStressTest::sums);
       assertThat(right).containsOnly(OPERATIONS);
     } finally {

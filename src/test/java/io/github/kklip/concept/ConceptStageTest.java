@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.data.Offset.offset;
 import static org.assertj.core.data.Percentage.withPercentage;
 
+import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
@@ -342,8 +344,8 @@ class ConceptStageTest {
             dataset.folder(),
             "llama",
             dataset.folder().readTeacherManifest("llama").orElseThrow(),
-            Settings.Postprocess.CENTRE_L2,
-            Settings.KMeansMetric.EUCLIDEAN);
+            TeacherSettings.Postprocess.CENTRE_L2,
+            ConceptSettings.KMeansMetric.EUCLIDEAN);
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
     try (SparkRows rows = SparkRows.of(spark, source, train, 1, 2);
         MLlibEngine mllib = new MLlibEngine(rows)) {
@@ -419,8 +421,8 @@ class ConceptStageTest {
             dataset.folder(),
             "llama",
             dataset.folder().readTeacherManifest("llama").orElseThrow(),
-            Settings.Postprocess.CENTRE_L2,
-            Settings.KMeansMetric.EUCLIDEAN);
+            TeacherSettings.Postprocess.CENTRE_L2,
+            ConceptSettings.KMeansMetric.EUCLIDEAN);
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
     List<Clustering> clusterings = new ArrayList<>();
     for (int partitions : new int[] {1, 2, 3}) {

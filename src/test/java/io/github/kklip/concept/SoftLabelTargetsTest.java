@@ -3,6 +3,7 @@ package io.github.kklip.concept;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Percentage.withPercentage;
 
+import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.kmeans.Block;
@@ -66,7 +67,7 @@ class SoftLabelTargetsTest {
     "one-far-row, 1, 4"
   })
   void perplexityAndMassAreReached(String kind, float scale, double target) {
-    Settings.Concepts settings =
+    ConceptSettings settings =
         Settings.load(List.of(), List.of("concepts.k=" + K, "concepts.target-perplexity=" + target))
             .concepts();
 

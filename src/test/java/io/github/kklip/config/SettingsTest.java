@@ -16,10 +16,12 @@ class SettingsTest {
   @Test
   void defaultsAreThoseOfThePaper() {
     Settings settings = Settings.load(List.of(), List.of());
-    assertThat(settings.train().lr()).isEqualTo(5e-5);
-    assertThat(settings.train().loss()).isEqualTo(new Settings.LossWeights(1, 0.01, 1));
-    assertThat(settings.concepts().fixedTemperature()).isEmpty();
-    assertThat(settings.ingest().maxBytes()).isEqualTo(64L << 20);
+    assertThat(settings.train().schedule().lr()).isEqualTo(5e-5);
+    assertThat(settings.train().loss().emb()).isEqualTo(1);
+    assertThat(settings.train().loss().concept()).isEqualTo(0.01);
+    assertThat(settings.train().loss().contrastive()).isEqualTo(1);
+    assertThat(settings.concepts().labels().fixedTemperature()).isEmpty();
+    assertThat(settings.ingest().images().maxBytes()).isEqualTo(64L << 20);
   }
 
   @Test
@@ -32,7 +34,7 @@ class SettingsTest {
             List.of(first, second),
             List.of("dataset=s3a://bucket/x:y", "train.lr=0.5", "train.lr=0.25"));
     assertThat(settings.seed()).isEqualTo(2);
-    assertThat(settings.train().lr()).isEqualTo(0.25);
+    assertThat(settings.train().schedule().lr()).isEqualTo(0.25);
     assertThat(settings.dataset()).isEqualTo("s3a://bucket/x:y");
   }
 
@@ -43,8 +45,10 @@ class SettingsTest {
             List.of(),
             List.of("ingest.sources=[{format=csv, path=\"/a/b.csv\", separator=\"\\t\"}]"));
     assertThat(settings.ingest().sources())
-        .containsExactly(
-            new Settings.Source(Settings.SourceFormat.CSV, "/a/b.csv", "", "", "\t", 2000, 1));
+        .singleElement()
+        .hasToString(
+            "SourceSettings[format=CSV, path=/a/b.csv, imageColumn=, captionColumn=, separator=\t,"
+                + " pairs=2000, weight=1.0]");
   }
 
   @ParameterizedTest
@@ -53,11 +57,11 @@ class SettingsTest {
       value = {
         "train.bach=3 | Cannot use the setting kklip.train.bach: there is none of that name. Did"
             + " you mean kklip.train.batch?",
-        "train.batch=0 | Cannot use kklip.train.batch = 0: it must be a whole number from 1 to"
-            + " any.",
-        "train.batch=many | Cannot read kklip.train.batch",
-        "train.precision=float16 | Cannot use kklip.train.precision = float16: it must be float32"
-            + " or bfloat16.",
+        "train.batch=0 | Cannot use kklip.train.batch = 0: it must be a whole number of at"
+            + " least 1.",
+        "train.batch=many | Cannot use kklip.train.batch = many: it must be a whole number of at least 1.",
+        "train.precision=float16 | Cannot use kklip.train.precision = float16: it must be one of"
+            + " float32, bfloat16.",
         "teacher.pooling=max | it must be one of mean, mean-bos, last.",
         "teacher.name=a/b | Cannot use kklip.teacher.name = a/b",
         "concepts.target-perplexity=256 | it must be over 1 and under concepts.k = 256.",

@@ -3,6 +3,7 @@ package io.github.kklip.ingest;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageFormat;
@@ -167,7 +168,7 @@ class IngestScaleTest {
     archive("in/a.tar", 0, 200);
     Configuration configuration = new Configuration();
     Unit whole = Unit.whole(0, folder.resolve("in/a.tar").toString());
-    Settings.Ingest settings =
+    IngestSettings settings =
         Settings.load(List.of(), List.of("ingest.split-bytes=65536")).ingest();
     List<Unit> units = new WebDatasetReader("", settings).plan(configuration, whole);
     assertThat(units.size()).isGreaterThan(2);
@@ -197,7 +198,7 @@ class IngestScaleTest {
                     + ", "
                     + tar("many/*.tar")
                     + "]"));
-    for (Settings.Source source : settings.ingest().sources()) {
+    for (IngestSettings.SourceSettings source : settings.ingest().sources()) {
       List<SourceFiles.SourceFile> files = SourceFiles.of(new Configuration(), 0, source);
       assertThat(files).hasSize(10_000);
       assertThat(files.get(9_999).unit().path()).endsWith("/09999.tar");
@@ -488,7 +489,7 @@ class IngestScaleTest {
       }
       out.write(new byte[1024]);
     }
-    Settings.Ingest settings = Settings.load(List.of(), List.of()).ingest();
+    IngestSettings settings = Settings.load(List.of(), List.of()).ingest();
     long ignored = 0;
     try (Members members =
         new WebDatasetReader("", settings)

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.tasks.ShardTasks;
 import java.io.IOException;
 import java.net.URI;
@@ -99,9 +100,9 @@ class BarrierLauncherTest {
     SparkConf careful = plain.clone().set("spark.network.crypto.enabled", "true");
     assertThat(BarrierLauncher.wiring(plain, settings(2).train()).encrypted()).isFalse();
     assertThat(BarrierLauncher.wiring(careful, settings(2).train()).encrypted()).isTrue();
-    Settings.Train off = settings(2, "train.encryption=off").train();
+    TrainSettings off = settings(2, "train.encryption=off").train();
     assertThat(BarrierLauncher.wiring(careful, off).encrypted()).isFalse();
-    Settings.Train nccl = settings(2, "train.transport=nccl").train();
+    TrainSettings nccl = settings(2, "train.transport=nccl").train();
     assertThatThrownBy(() -> BarrierLauncher.wiring(careful, nccl))
         .hasMessageContaining(
             "Cannot use train.transport = nccl because connections are to be encrypted")
@@ -109,10 +110,10 @@ class BarrierLauncherTest {
     assertThatThrownBy(() -> BarrierLauncher.wiring(plain, nccl))
         .hasMessageContaining(
             "Cannot use train.transport = nccl because Spark gives tasks no GPUs");
-    Settings.Train both = settings(2, "train.transport=nccl", "train.encryption=off").train();
+    TrainSettings both = settings(2, "train.transport=nccl", "train.encryption=off").train();
     careful.set("spark.task.resource.gpu.amount", "1");
     assertThat(BarrierLauncher.wiring(careful, both).encrypted()).isFalse();
-    Settings.Train on = settings(2, "train.encryption=on", "train.transport=tcp").train();
+    TrainSettings on = settings(2, "train.encryption=on", "train.transport=tcp").train();
     assertThat(BarrierLauncher.wiring(plain, on).encrypted()).isTrue();
     assertThat(run(settings(2, "train.encryption=on", "train.transport=tcp"), TRANSPORT))
         .containsExactly("tcp", "tcp");

@@ -11,6 +11,7 @@ import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.Seeds;
+import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.Tokens;
@@ -354,11 +355,15 @@ class ClipGoldenTest {
     AdamW optimizer =
         new AdamW(
             c.model.parameters(),
-            new AdamW.Settings(
-                t.get("beta1").doubleValue(),
-                t.get("beta2").doubleValue(),
-                t.get("eps").doubleValue(),
-                t.get("weight_decay").doubleValue()));
+            Settings.load(
+                    List.of(),
+                    List.of(
+                        "train.beta1=" + t.get("beta1"),
+                        "train.beta2=" + t.get("beta2"),
+                        "train.eps=" + t.get("eps"),
+                        "train.weight-decay=" + t.get("weight_decay")))
+                .train()
+                .adamw());
     Clip clip = new Clip(t.get("clip").doubleValue());
     int steps = t.get("steps").intValue();
     Schedule schedule = new Schedule(t.get("lr").doubleValue(), t.get("warmup").longValue(), steps);

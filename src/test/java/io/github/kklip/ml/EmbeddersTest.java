@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.Device;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.eval.Embedder;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.teacher.CaptionEmbedder;
@@ -161,7 +162,7 @@ class EmbeddersTest {
     List<float[]> embedded =
         embeddings(PipelineModel.load(folder.resolve("pipeline").toString()).transform(table));
 
-    Settings.Teacher settings =
+    TeacherSettings settings =
         Settings.load(List.of(), List.of("teacher.path=" + teacher, "teacher.pooling=last"))
             .teacher();
     Torch.start(1);

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.config.Settings;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
@@ -41,7 +42,14 @@ class OptimTest {
             ElementType.FLOAT32);
     flat.bindGradients();
     Torch.fill(flat.data(), 1);
-    AdamW optimizer = new AdamW(flat, new AdamW.Settings(0.9, 0.99, 1e-8, 0.5));
+    AdamW optimizer =
+        new AdamW(
+            flat,
+            Settings.load(
+                    List.of(),
+                    List.of("train.beta2=0.99", "train.eps=1e-8", "train.weight-decay=0.5"))
+                .train()
+                .adamw());
     Torch.fill(flat.gradient(), 4);
     optimizer.step(0.1, 2);
     // First step: m / (1 - beta1) = g, sqrt(v / (1 - beta2)) = |g|, so that the step is lr.
@@ -60,12 +68,12 @@ class OptimTest {
 
   private float[] run(int steps, int restoreAt) {
     FlatTensor flat = flat();
-    AdamW optimizer = new AdamW(flat, new AdamW.Settings(0.9, 0.98, 1e-6, 0.2));
+    AdamW optimizer = new AdamW(flat, Settings.load(List.of(), List.of()).train().adamw());
     for (int step = 0; step < steps; step++) {
       if (step == restoreAt) {
         FlatTensor copy = flat();
         Torch.copy(copy.data(), flat.data());
-        AdamW restored = new AdamW(copy, new AdamW.Settings(0.9, 0.98, 1e-6, 0.2));
+        AdamW restored = new AdamW(copy, Settings.load(List.of(), List.of()).train().adamw());
         Torch.copy(restored.firstMoment(), optimizer.firstMoment());
         Torch.copy(restored.secondMoment(), optimizer.secondMoment());
         restored.restore(optimizer.steps());

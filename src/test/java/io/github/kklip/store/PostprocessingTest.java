@@ -3,7 +3,7 @@ package io.github.kklip.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.kklip.config.Settings.Postprocess;
+import io.github.kklip.config.TeacherSettings.Postprocess;
 import java.util.List;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;

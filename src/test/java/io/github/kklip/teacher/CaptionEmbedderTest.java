@@ -8,6 +8,7 @@ import ai.djl.Device;
 import io.github.kklip.SharedData;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.TeacherTokenizer;
@@ -166,8 +167,8 @@ class CaptionEmbedderTest {
   void tasksOfAProcessShareOneTeacher() throws IOException {
     RandomLlama.write(folder, 1, WORDS, 32, 1);
     Configuration configuration = new Configuration();
-    Settings.Teacher one = settings("path=" + folder);
-    Settings.Teacher other = settings("path=" + folder, "pooling=last");
+    TeacherSettings one = settings("path=" + folder);
+    TeacherSettings other = settings("path=" + folder, "pooling=last");
     try (SharedEmbedder second = SharedEmbedder.acquire(configuration, one, "x", "cpu")) {
       try (SharedEmbedder first = SharedEmbedder.acquire(configuration, one, "x", "cpu");
           SharedEmbedder third = SharedEmbedder.acquire(configuration, other, "x", "cpu")) {
@@ -199,7 +200,7 @@ class CaptionEmbedderTest {
     return CaptionEmbedder.open(folder, settings(assignments), Device.cpu());
   }
 
-  private static Settings.Teacher settings(String... assignments) {
+  private static TeacherSettings settings(String... assignments) {
     return Settings.load(
             List.of(), Arrays.stream(assignments).map(text -> "teacher." + text).toList())
         .teacher();

@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.offset;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.tensor.ElementType;
@@ -268,7 +268,7 @@ class LlamaGoldenTest {
     Safetensors golden = Safetensors.open(GOLDEN.resolve("heads16-grouped.safetensors"));
     List<int[]> batch = batch(golden, CAPTIONS);
     try (Llama llama = Llama.open(folder, ElementType.FLOAT32, TestDevice.get(), -1, 64)) {
-      for (Settings.Pooling pooling : Settings.Pooling.values()) {
+      for (TeacherSettings.TokenPooling pooling : TeacherSettings.TokenPooling.values()) {
         float[] together = embed(llama, batch, pooling);
         for (int i = 0; i < CAPTIONS; i++) {
           float[] alone = embed(llama, List.of(batch.get(i)), pooling);
@@ -294,17 +294,18 @@ class LlamaGoldenTest {
           sum += states[t * hidden + j];
         }
         double withStart = sum + states[j];
-        assertThat((double) embed(llama, List.of(ids), Settings.Pooling.MEAN)[j])
+        assertThat((double) embed(llama, List.of(ids), TeacherSettings.TokenPooling.MEAN)[j])
             .isCloseTo(sum / (ids.length - 1), offset(1e-5));
-        assertThat((double) embed(llama, List.of(ids), Settings.Pooling.MEAN_BOS)[j])
+        assertThat((double) embed(llama, List.of(ids), TeacherSettings.TokenPooling.MEAN_BOS)[j])
             .isCloseTo(withStart / ids.length, offset(1e-5));
-        assertThat(embed(llama, List.of(ids), Settings.Pooling.LAST)[j])
+        assertThat(embed(llama, List.of(ids), TeacherSettings.TokenPooling.LAST)[j])
             .isCloseTo(states[(ids.length - 1) * hidden + j], offset(1e-5f));
       }
     }
   }
 
-  private static float[] embed(Llama llama, List<int[]> batch, Settings.Pooling pooling) {
+  private static float[] embed(
+      Llama llama, List<int[]> batch, TeacherSettings.TokenPooling pooling) {
     try (NDManager scope = llama.newScope()) {
       return llama.embed(scope, batch, pooling).toFloatArray();
     }

@@ -6,7 +6,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Ranks;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
@@ -47,7 +47,7 @@ class GradientStepTest {
   private static List<Outcome> train(
       TrainPlan plan, Collective collective, ElementType type, int steps) throws Exception {
     Torch.start(1);
-    Settings.Train settings = plan.settings().train();
+    TrainSettings settings = plan.settings().train();
     try (NDManager manager = TestDevice.manager();
         Student student = new Student(manager, plan, collective, type);
         StudentTokenizer tokenizer =
@@ -78,7 +78,7 @@ class GradientStepTest {
             GradientStep.Sums sums = step.compute(scope, batch, collective.rank(), 1);
             loader.recycle(batch);
             double[] gradient = doubles(parameters.gradient());
-            student.update(settings.lr(), 1);
+            student.update(settings.schedule().lr(), 1);
             parameters.zeroGradients();
             outcomes.add(new Outcome(gradient, sums, doubles(parameters.data())));
           }
@@ -111,7 +111,7 @@ class GradientStepTest {
       String batch = "train.micro-batch=" + micro;
       TrainPlan kept = data.plan(temporary.resolve("run"), batch);
       TrainPlan plan = data.plan(temporary.resolve("run"), batch, "train.recompute=true");
-      assertThat(plan.settings().train().recompute()).isTrue();
+      assertThat(plan.settings().train().step().recompute()).isTrue();
       assertThat(Ranks.run(1, c -> first(plan, c)).get(0).gradient())
           .as("micro-batch %d", micro)
           .isEqualTo(Ranks.run(1, c -> first(kept, c)).get(0).gradient());

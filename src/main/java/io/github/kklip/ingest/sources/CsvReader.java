@@ -2,7 +2,7 @@ package io.github.kklip.ingest.sources;
 
 import static io.github.kklip.config.Message.message;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.store.publication.Storage;
 import java.io.BufferedReader;
@@ -34,7 +34,7 @@ public final class CsvReader implements SourceReader {
   private final String separator;
   private final long maxBytes;
 
-  public CsvReader(Settings.Source source, long maxBytes) {
+  public CsvReader(IngestSettings.SourceSettings source, long maxBytes) {
     this.imageColumn = source.imageColumn().isEmpty() ? DEFAULT_IMAGE_COLUMN : source.imageColumn();
     this.captionColumn =
         source.captionColumn().isEmpty() ? DEFAULT_CAPTION_COLUMN : source.captionColumn();

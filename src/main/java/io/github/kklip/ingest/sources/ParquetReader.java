@@ -2,7 +2,7 @@ package io.github.kklip.ingest.sources;
 
 import static io.github.kklip.config.Message.message;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.store.shards.DamagedFileException;
 import io.github.kklip.store.shards.RowGroupReader;
@@ -32,7 +32,7 @@ final class ParquetReader implements SourceReader {
   private final String captionColumn;
   private final long maxBytes;
 
-  ParquetReader(Settings.Source source, long maxBytes) {
+  ParquetReader(IngestSettings.SourceSettings source, long maxBytes) {
     this.imageColumn = source.imageColumn();
     this.captionColumn = source.captionColumn();
     this.maxBytes = maxBytes;

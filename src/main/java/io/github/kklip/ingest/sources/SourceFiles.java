@@ -2,7 +2,7 @@ package io.github.kklip.ingest.sources;
 
 import static io.github.kklip.config.Message.message;
 
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Storage;
@@ -46,15 +46,16 @@ public final class SourceFiles {
    *
    * @throws SettingsException when there is nothing at the path
    */
-  public static List<SourceFile> of(Configuration configuration, int index, Settings.Source source)
+  public static List<SourceFile> of(
+      Configuration configuration, int index, IngestSettings.SourceSettings source)
       throws IOException {
-    if (source.format() == Settings.SourceFormat.SYNTHETIC) {
+    if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
       return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
     }
     FileStatus[] found = found(configuration, index, source);
     List<FileStatus> files = new ArrayList<>();
     for (FileStatus status : found) {
-      if (status.isFile() || source.format() == Settings.SourceFormat.FOLDER) {
+      if (status.isFile() || source.format() == IngestSettings.SourceFormat.FOLDER) {
         files.add(status);
       } else {
         files.addAll(inFolder(configuration, status.getPath(), source.format()));
@@ -75,7 +76,7 @@ public final class SourceFiles {
         .toList();
   }
 
-  private static String fingerprint(Settings.Source source, FileStatus file) {
+  private static String fingerprint(IngestSettings.SourceSettings source, FileStatus file) {
     return switch (source.format()) {
       case WEBDATASET, PARQUET ->
           Identity.ofSettings(
@@ -91,7 +92,8 @@ public final class SourceFiles {
     };
   }
 
-  private static FileStatus[] found(Configuration configuration, int index, Settings.Source source)
+  private static FileStatus[] found(
+      Configuration configuration, int index, IngestSettings.SourceSettings source)
       throws IOException {
     try {
       Path path = Storage.path(source.path(), configuration);
@@ -115,7 +117,8 @@ public final class SourceFiles {
     }
   }
 
-  public static SettingsException refused(int index, Settings.Source source, String why) {
+  public static SettingsException refused(
+      int index, IngestSettings.SourceSettings source, String why) {
     return new SettingsException(
         message(
             "Cannot ingest %s because %s. Check kklip.ingest.sources[%s], a %s source.",
@@ -123,7 +126,8 @@ public final class SourceFiles {
   }
 
   private static List<FileStatus> inFolder(
-      Configuration configuration, Path folder, Settings.SourceFormat format) throws IOException {
+      Configuration configuration, Path folder, IngestSettings.SourceFormat format)
+      throws IOException {
     List<FileStatus> files = new ArrayList<>();
     for (FileStatus status : Storage.files(configuration, folder)) {
       String name = status.getPath().getName().toLowerCase(Locale.ROOT);
@@ -135,7 +139,7 @@ public final class SourceFiles {
     return files;
   }
 
-  private static List<String> endings(Settings.SourceFormat format) {
+  private static List<String> endings(IngestSettings.SourceFormat format) {
     return switch (format) {
       case WEBDATASET -> List.of(".tar", ".tar.gz", ".tgz");
       case CSV -> List.of(".csv", ".tsv");

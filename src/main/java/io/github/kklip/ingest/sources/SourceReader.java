@@ -1,5 +1,6 @@
 package io.github.kklip.ingest.sources;
 
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Settings;
 import java.io.IOException;
 import java.util.List;
@@ -17,12 +18,12 @@ public interface SourceReader {
   Members open(Configuration configuration, Unit unit) throws IOException;
 
   /** The reader of a source. */
-  static SourceReader of(Settings.Source source, Settings settings) {
+  static SourceReader of(IngestSettings.SourceSettings source, Settings settings) {
     return switch (source.format()) {
       case WEBDATASET -> new WebDatasetReader(source.captionColumn(), settings.ingest());
-      case CSV -> new CsvReader(source, settings.ingest().maxBytes());
-      case PARQUET -> new ParquetReader(source, settings.ingest().maxBytes());
-      case FOLDER -> new FolderReader(settings.ingest().maxBytes());
+      case CSV -> new CsvReader(source, settings.ingest().images().maxBytes());
+      case PARQUET -> new ParquetReader(source, settings.ingest().images().maxBytes());
+      case FOLDER -> new FolderReader(settings.ingest().images().maxBytes());
       case SYNTHETIC -> new SyntheticReader(settings.seed(), source.pairs());
     };
   }

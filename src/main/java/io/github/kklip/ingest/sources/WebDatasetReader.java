@@ -5,7 +5,7 @@ import static io.github.kklip.config.Message.message;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.kklip.config.Settings;
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.ingest.sources.Member.Picture;
 import io.github.kklip.store.publication.Storage;
@@ -30,8 +30,7 @@ import org.slf4j.LoggerFactory;
  * {@code caption}, {@code captions} or {@code text}), a text or a list of texts; where there is
  * none, and no column was named, from the {@code .txt} member.
  */
-public record WebDatasetReader(String captionField, Settings.Ingest limits)
-    implements SourceReader {
+public record WebDatasetReader(String captionField, IngestSettings limits) implements SourceReader {
   private static final Logger LOG = LoggerFactory.getLogger(WebDatasetReader.class);
 
   /** Decompressed bytes that are not counted: a small archive may well expand a lot. */
@@ -270,9 +269,11 @@ public record WebDatasetReader(String captionField, Settings.Ingest limits)
         return;
       }
       long limit =
-          caption ? Math.min(limits.maxCaptionBytes(), limits.maxBytes()) : limits.maxBytes();
+          caption
+              ? Math.min(limits.captions().maxCaptionBytes(), limits.images().maxBytes())
+              : limits.images().maxBytes();
       // All members of a sample are in memory together.
-      boolean crowded = sample.bytes > 2 * limits.maxBytes();
+      boolean crowded = sample.bytes > 2 * limits.images().maxBytes();
       boolean sparse = entry.kind() == TarReader.Kind.SPARSE;
       byte[] bytes = crowded || sparse ? null : tar.read(limit);
       Problem problem =

@@ -21,8 +21,8 @@ public final class TrainImages implements PairLoader.ImageReader {
 
   public TrainImages(TrainPlan plan) {
     side = plan.shape().vision().image();
-    augment = new Augment(plan.settings().train().augmentMinScale());
-    maxPixels = plan.settings().ingest().maxPixels();
+    augment = new Augment(plan.settings().train().loader().augmentMinScale());
+    maxPixels = plan.settings().ingest().images().maxPixels();
     preprocess = ThreadLocal.withInitial(() -> new Preprocess(side));
   }
 

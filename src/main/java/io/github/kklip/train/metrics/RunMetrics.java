@@ -54,7 +54,7 @@ public final class RunMetrics implements AutoCloseable {
   public RunMetrics(TrainPlan plan, Collective collective, Configuration configuration, long step)
       throws IOException {
     this.collective = collective;
-    timeout = plan.settings().train().stepTimeout();
+    timeout = plan.settings().train().comms().stepTimeout();
     String output = plan.settings().train().output();
     lines = MetricsLog.open(output, configuration, step);
     events = new EventFile(output, configuration, System.currentTimeMillis(), step);

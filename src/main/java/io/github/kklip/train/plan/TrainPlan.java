@@ -4,6 +4,8 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.config.StudentSettings;
+import io.github.kklip.config.TrainSettings;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.store.ConceptManifest;
@@ -79,7 +81,7 @@ public record TrainPlan(
     DatasetManifest manifest = folder.requireManifest();
     List<Shard> shards = manifest.shards(Split.TRAIN);
     checkFiles("pairs", folder.pairs(), shards, configuration);
-    Settings.LossWeights loss = settings.train().loss();
+    TrainSettings.LossSettings loss = settings.train().loss();
     Teacher teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
     Concepts concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
     String tokenizer =
@@ -109,7 +111,7 @@ public record TrainPlan(
     return plan;
   }
 
-  private static ClipConfig shape(Settings.Student student, StudentTokenizer tokenizer) {
+  private static ClipConfig shape(StudentSettings student, StudentTokenizer tokenizer) {
     if (!student.init().isEmpty()) {
       return ClipConfig.read(student.init());
     }
@@ -200,28 +202,28 @@ public record TrainPlan(
       String words,
       Teacher teacher,
       Concepts concepts) {
-    Settings.Train train = settings.train();
+    TrainSettings train = settings.train();
     SortedMap<String, String> identity = new TreeMap<>();
     identity.put("seed", Long.toString(settings.seed()));
     identity.put("dataset", manifest.settings().digest());
     identity.put("student", describe(student));
     identity.put("student.init", settings.student().init());
     identity.put("tokenizer", words);
-    identity.put("train.batch", Integer.toString(train.batch()));
-    identity.put("train.epochs", Integer.toString(train.epochs()));
-    identity.put("train.steps", Integer.toString(train.steps()));
-    identity.put("train.precision", train.precision().name().toLowerCase(Locale.ROOT));
-    identity.put("train.lr", Double.toString(train.lr()));
-    identity.put("train.warmup-steps", Integer.toString(train.warmupSteps()));
-    identity.put("train.weight-decay", Double.toString(train.weightDecay()));
-    identity.put("train.beta1", Double.toString(train.beta1()));
-    identity.put("train.beta2", Double.toString(train.beta2()));
-    identity.put("train.eps", Double.toString(train.eps()));
-    identity.put("train.clip-norm", Double.toString(train.clipNorm()));
+    identity.put("train.batch", Integer.toString(train.schedule().batch()));
+    identity.put("train.epochs", Integer.toString(train.schedule().epochs()));
+    identity.put("train.steps", Integer.toString(train.schedule().steps()));
+    identity.put("train.precision", train.step().precision().name().toLowerCase(Locale.ROOT));
+    identity.put("train.lr", Double.toString(train.schedule().lr()));
+    identity.put("train.warmup-steps", Integer.toString(train.schedule().warmupSteps()));
+    identity.put("train.weight-decay", Double.toString(train.adamw().weightDecay()));
+    identity.put("train.beta1", Double.toString(train.adamw().beta1()));
+    identity.put("train.beta2", Double.toString(train.adamw().beta2()));
+    identity.put("train.eps", Double.toString(train.adamw().eps()));
+    identity.put("train.clip-norm", Double.toString(train.step().clipNorm()));
     identity.put("train.loss.emb", Double.toString(train.loss().emb()));
     identity.put("train.loss.concept", Double.toString(train.loss().concept()));
     identity.put("train.loss.contrastive", Double.toString(train.loss().contrastive()));
-    identity.put("train.augment-min-scale", Double.toString(train.augmentMinScale()));
+    identity.put("train.augment-min-scale", Double.toString(train.loader().augmentMinScale()));
     if (teacher != null) {
       identity.put("teacher", teacher.name() + " " + teacher.settings().digest());
       identity.put(
@@ -229,7 +231,7 @@ public record TrainPlan(
     }
     if (concepts != null) {
       identity.put("concepts", concepts.name() + " " + concepts.settings().digest());
-      identity.put("train.shared-classifier", Boolean.toString(train.sharedClassifier()));
+      identity.put("train.shared-classifier", Boolean.toString(train.step().sharedClassifier()));
     }
     return identity;
   }
@@ -261,14 +263,16 @@ public record TrainPlan(
   /** The order of samples over these shards. */
   public SampleOrder order(List<Shard> over) {
     return new SampleOrder(
-        settings.seed(), over.stream().map(Shard::rows).toList(), settings.train().batch());
+        settings.seed(),
+        over.stream().map(Shard::rows).toList(),
+        settings.train().schedule().batch());
   }
 
   /** Steps of the whole run over these shards. */
   public long steps(SampleOrder order) {
-    return settings.train().steps() > 0
-        ? settings.train().steps()
-        : settings.train().epochs() * order.stepsPerEpoch();
+    return settings.train().schedule().steps() > 0
+        ? settings.train().schedule().steps()
+        : settings.train().schedule().epochs() * order.stepsPerEpoch();
   }
 
   /** Steps of the whole run, unless a checkpoint names other shards. */
@@ -290,6 +294,6 @@ public record TrainPlan(
     return new ClipModel.Heads(
         teacher == null ? 0 : teacher.dimension(),
         concepts == null ? 0 : concepts.k(),
-        settings.train().sharedClassifier());
+        settings.train().step().sharedClassifier());
   }
 }

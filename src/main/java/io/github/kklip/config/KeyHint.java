@@ -1,22 +1,20 @@
 package io.github.kklip.config;
 
+import static io.github.kklip.config.Message.message;
+
 import java.util.Collection;
 import java.util.Comparator;
 
 /** Finds what a mistyped key was meant to be. */
-final class Nearest {
-  private Nearest() {}
+final class KeyHint {
+  private KeyHint() {}
 
-  static String unknownKey(String key, String prefix, Collection<String> known) {
-    String local = key.startsWith(prefix) ? key.substring(prefix.length()) : key;
-    String nearest =
-        known.stream().min(Comparator.comparingInt(k -> distance(local, k))).orElse("");
-    return "Cannot use the setting "
-        + key
-        + ": there is none of that name. Did you mean "
-        + prefix
-        + nearest
-        + "?";
+  /** The message for a key that is none of {@code known}, all relative to {@code prefix}. */
+  static String unknown(String prefix, String key, Collection<String> known) {
+    String nearest = known.stream().min(Comparator.comparingInt(k -> distance(key, k))).orElse("");
+    return message(
+        "Cannot use the setting %s%s: there is none of that name. Did you mean %s%s?",
+        prefix, key, prefix, nearest);
   }
 
   /** Levenshtein distance. */

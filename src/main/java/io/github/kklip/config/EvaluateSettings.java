@@ -1,0 +1,30 @@
+package io.github.kklip.config;
+
+import java.io.Serializable;
+import java.util.List;
+
+/** What {@code evaluate} measures, and where it reports. */
+public record EvaluateSettings(
+    @Key(text = Key.Text.PATH) @Role({}) String model,
+    @Key(text = Key.Text.PATH) @Role({}) String report,
+    @Key(min = 1) @Role({}) int maxImages,
+    @Key(min = 1) @Role({}) int batch,
+    @Role({}) List<ZeroShotSettings> zeroShot,
+    @Key(max = 1000) @Role({}) int examples)
+    implements Serializable {
+
+  /** One zero-shot classification: a folder with one folder of images for each class. */
+  public record ZeroShotSettings(
+      String name,
+      @Key(text = Key.Text.PATH) String path,
+      @Key(absent = "[\"a photo of a {}.\"]") List<String> templates)
+      implements Section.Checked, Serializable {
+    @Override
+    public void check(Section section) {
+      section.require(
+          !templates.isEmpty() && templates.stream().allMatch(t -> t.contains("{}")),
+          "templates",
+          "a list of texts with {} where the class goes");
+    }
+  }
+}

@@ -1,0 +1,9 @@
+package io.github.kklip.config;
+
+import java.io.Serializable;
+
+/** What {@code export} writes, and where. */
+public record ExportSettings(
+    @Key(text = Key.Text.PATH) @Role({}) String model,
+    @Key(text = Key.Text.PATH) @Role({}) String path)
+    implements Serializable {}

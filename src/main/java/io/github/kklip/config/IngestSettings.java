@@ -1,0 +1,102 @@
+package io.github.kklip.config;
+
+import static io.github.kklip.config.Role.Kind.NONE;
+import static io.github.kklip.config.Role.Output.DATASET;
+import static io.github.kklip.config.Role.When.IMAGES_ARE_REENCODED;
+
+import java.io.Serializable;
+import java.util.List;
+
+/** What {@code ingest} reads, what it rejects, and how it stores the rest. */
+public record IngestSettings(
+    @Role(value = DATASET, kind = NONE) List<SourceSettings> sources,
+    @Key(min = 1, max = 1_000_000) @Role(value = DATASET, kind = NONE) int shardRows,
+    @Key(min = 1, max = 64) @Role(value = DATASET, kind = NONE) int rowGroupRows,
+    @Key(max = 0.9) @Role(DATASET) double validationFraction,
+    @Key(min = 1) @Role(DATASET) double maxExpansion,
+    @Key(bytes = true, min = 1 << 16) @Role(value = DATASET, kind = NONE) long splitBytes,
+    @Key(flat = true) ImageSettings images,
+    @Key(flat = true) CaptionSettings captions,
+    @Key(flat = true) ReencodeSettings reencode)
+    implements Serializable {
+
+  /** The forms of sources. */
+  public enum SourceFormat {
+    WEBDATASET,
+    CSV,
+    PARQUET,
+    FOLDER,
+    SYNTHETIC
+  }
+
+  /**
+   * One source of pairs.
+   *
+   * @param imageColumn column of the image's path (csv) or bytes (parquet)
+   * @param captionColumn column (csv, parquet) or JSON field (webdataset) of the caption or list of
+   *     captions
+   * @param separator the csv's separator; empty: tab, or comma when the header has no tab
+   * @param pairs images to make (synthetic)
+   * @param weight rows for each pair: 2.5 stands for two of each and a third of half of the images
+   */
+  public record SourceSettings(
+      SourceFormat format,
+      @Key(text = Key.Text.PATH, absent = "\"\"") String path,
+      @Key(absent = "\"\"") String imageColumn,
+      @Key(absent = "\"\"") String captionColumn,
+      @Key(absent = "\"\"") String separator,
+      @Key(min = 1, max = 10_000_000, absent = "2000") int pairs,
+      @Key(max = 100, absent = "1") double weight)
+      implements Section.Checked, Serializable {
+    @Override
+    public void check(Section section) {
+      section.require(
+          format == SourceFormat.SYNTHETIC || !path.isEmpty(),
+          "path",
+          "the path of the " + Settings.keyword(format) + " data");
+      section.require(separator.length() <= 1, "separator", "one character");
+    }
+  }
+
+  /** Which images are taken. */
+  public record ImageSettings(
+      @Key(min = 1, max = 65_535) @Role(DATASET) int minSide,
+      @Key(min = 1, max = 1_000_000_000) @Role(DATASET) long maxPixels,
+      @Key(bytes = true, min = 1024) @Role(DATASET) long maxBytes,
+      @Key(min = 1) @Role(DATASET) double maxAspect,
+      @Key(min = -1, max = 16) @Role(DATASET) int nearDuplicateBits)
+      implements Serializable {}
+
+  /** Which captions are taken, and in which form. */
+  public record CaptionSettings(
+      @Key(min = 1, max = 1_000_000) @Role(DATASET) int minCaptionChars,
+      @Key(min = 1, max = 10_000_000) @Role(DATASET) int maxCaptionChars,
+      @Key(bytes = true, min = 1024) @Role(DATASET) long maxCaptionBytes,
+      @Role(DATASET) boolean normaliseCaptions)
+      implements Serializable {}
+
+  /** What images are stored as that are made smaller. */
+  public record ReencodeSettings(
+      @Key(max = 65_535) @Role(DATASET) int reencodeSide,
+      @Role(value = DATASET, when = IMAGES_ARE_REENCODED) ReencodeFormat reencodeFormat,
+      @Key(min = 1, max = 100) @Role(value = DATASET, when = IMAGES_ARE_REENCODED)
+          int reencodeQuality)
+      implements Serializable {}
+
+  /** The formats that images are stored in anew. */
+  public enum ReencodeFormat {
+    JPEG(65_535),
+    WEBP(16_383);
+
+    private final int longestSide;
+
+    ReencodeFormat(int longestSide) {
+      this.longestSide = longestSide;
+    }
+
+    /** The format's limit, in pixels. */
+    public int longestSide() {
+      return longestSide;
+    }
+  }
+}
