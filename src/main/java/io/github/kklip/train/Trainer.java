@@ -20,6 +20,7 @@ import io.github.kklip.train.checkpoint.TrainState;
 import io.github.kklip.train.data.Batch;
 import io.github.kklip.train.data.PairLoader;
 import io.github.kklip.train.data.TrainImages;
+import io.github.kklip.train.metrics.RunFigures;
 import io.github.kklip.train.metrics.RunMetrics;
 import io.github.kklip.train.metrics.StepReport;
 import io.github.kklip.train.plan.SampleOrder;
@@ -115,7 +116,8 @@ public final class Trainer {
       String location = checkpoint == null ? "" : checkpoint.location();
       if (state != null && state.complete()) {
         LOG.info("All {} steps are done: {}", state.step(), location);
-        return new TrainResult(state.last(), true, state.step(), location);
+        return new TrainResult(
+            state.last(), RunFigures.of(state.last()), true, state.step(), location);
       }
       try (NDManager manager = Torch.manager(rank.device());
           Student student = new Student(manager, plan, collective)) {
@@ -317,11 +319,6 @@ public final class Trainer {
     private Saving saving;
     private String checkpoint = "";
 
-    // Since the last report.
-    private long reportedStep;
-    private long reportedTime;
-    private double waited;
-
     Loop(
         Student student,
         GradientStep gradient,
@@ -350,8 +347,8 @@ public final class Trainer {
       skippedInRow = from == null ? 0 : from.skippedInRow();
       skipped = from == null ? 0 : from.skipped();
       long firstStep = step;
-      reportedStep = step;
-      reportedTime = System.nanoTime();
+      RunReports reports =
+          new RunReports(order, steps, step, collective.size(), settings.logEverySteps());
       StepReport last = from == null ? null : from.last();
       boolean stopped = false;
       while (step < steps && !stopped) {
@@ -369,7 +366,7 @@ public final class Trainer {
         loader.recycle(batch);
         step++;
         stopped = sums.extra()[0] > 0;
-        waited += sums.extra()[1];
+        reports.add(sums.losses(), sums.extra()[1], skippedInRow == 0);
         boolean end = step == steps || stopped;
         due |=
             settings.checkpoint().everySteps() > 0
@@ -377,7 +374,7 @@ public final class Trainer {
         // One that is due while another is being written is made when that one is whole.
         boolean save = end || (due && sums.extra()[2] == 0);
         if (save || step % settings.logEverySteps() == 0) {
-          last = report(sums, lr, norm);
+          last = reports.report(step, sums.losses(), student.logitScale(), lr, norm, skipped);
           if (first()) {
             metrics.add(last);
             progress.step(last);
@@ -409,7 +406,7 @@ public final class Trainer {
         tell(writer.await());
         metrics.finish(step == steps);
       }
-      return new TrainResult(last, step == steps, firstStep, checkpoint);
+      return new TrainResult(last, reports.figures(last), step == steps, firstStep, checkpoint);
     }
 
     /** Starts to write a checkpoint: the step waits for the copy alone, the last one for all. */
@@ -512,30 +509,6 @@ public final class Trainer {
       return suspects.isEmpty()
           ? ", though each part of the loss has a finite gradient when it is computed again"
           : ", from the loss " + String.join(" and the loss ", suspects);
-    }
-
-    private StepReport report(GradientStep.Sums sums, double lr, double norm) {
-      long now = System.nanoTime();
-      double seconds = Math.max(1e-9, (now - reportedTime) / 1e9);
-      SortedMap<String, Double> parts = new TreeMap<>(sums.losses());
-      double loss = parts.remove(Losses.TOTAL);
-      StepReport report =
-          new StepReport(
-              step,
-              steps,
-              (double) step / order.stepsPerEpoch(),
-              loss,
-              parts,
-              student.logitScale(),
-              lr,
-              norm,
-              skipped,
-              (step - reportedStep) * order.batch() / seconds,
-              waited / (seconds * collective.size()));
-      reportedStep = step;
-      reportedTime = now;
-      waited = 0;
-      return report;
     }
   }
 }
