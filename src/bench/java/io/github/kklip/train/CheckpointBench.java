@@ -21,6 +21,7 @@ import io.github.kklip.train.data.PairLoader;
 import io.github.kklip.train.data.TrainImages;
 import io.github.kklip.train.plan.SampleOrder;
 import io.github.kklip.train.plan.TrainPlan;
+import io.github.kklip.train.step.Student;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;

@@ -25,6 +25,8 @@ import io.github.kklip.train.metrics.RunMetrics;
 import io.github.kklip.train.metrics.StepReport;
 import io.github.kklip.train.plan.SampleOrder;
 import io.github.kklip.train.plan.TrainPlan;
+import io.github.kklip.train.step.GradientStep;
+import io.github.kklip.train.step.Student;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;

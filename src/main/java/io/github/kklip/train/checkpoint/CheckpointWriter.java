@@ -11,7 +11,7 @@ import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
-import io.github.kklip.train.Student;
+import io.github.kklip.train.step.Student;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;

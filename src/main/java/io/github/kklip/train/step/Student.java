@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -38,7 +38,7 @@ public final class Student implements AutoCloseable {
   private final Collective collective;
   private final boolean sharded;
   private final io.github.kklip.comms.transport.ElementType travelling;
-  private final List<Division.Stretch> stretches;
+  private final List<SegmentRanges.Stretch> stretches;
 
   /** The weights of each stretch. */
   private final List<HostRange> weights;
@@ -54,7 +54,7 @@ public final class Student implements AutoCloseable {
    * All zero: rank 0 fills the weights by {@link #initialise} or {@link #restore}, then all {@link
    * #share}.
    */
-  Student(NDManager manager, TrainPlan plan, Collective collective) {
+  public Student(NDManager manager, TrainPlan plan, Collective collective) {
     this(manager, plan, collective, ElementType.FLOAT32);
   }
 
@@ -71,7 +71,7 @@ public final class Student implements AutoCloseable {
     model = new ClipModel(manager, plan.shape(), plan.heads(), master, compute);
     travelling = io.github.kklip.comms.transport.ElementType.valueOf(master.name());
     model.parameters().bindGradients();
-    stretches = Division.of(model).all();
+    stretches = SegmentRanges.of(model).all();
     weights =
         stretches.stream()
             .map(s -> HostRange.of(model.parameters().data(), s, travelling, collective))
@@ -92,27 +92,27 @@ public final class Student implements AutoCloseable {
   }
 
   /** What this rank updates of a stretch. */
-  private Division.Stretch own(Division.Stretch stretch) {
+  private SegmentRanges.Stretch own(SegmentRanges.Stretch stretch) {
     return sharded ? stretch.part(collective.rank(), collective.size()) : stretch;
   }
 
   /** The type of the matrix products that a precision means on a device. */
-  static ElementType products(Settings.Dtype precision, Device device) {
+  public static ElementType products(Settings.Dtype precision, Device device) {
     return precision == Settings.Dtype.BFLOAT16
         ? Torch.products(ElementType.BFLOAT16, device)
         : ElementType.FLOAT32;
   }
 
-  ClipModel model() {
+  public ClipModel model() {
     return model;
   }
 
-  AdamW optimizer() {
+  public AdamW optimizer() {
     return optimizer;
   }
 
   /** Random weights, and those of {@code student.init} over them when it is set. */
-  void initialise(Settings settings) throws IOException {
+  public void initialise(Settings settings) throws IOException {
     model.initialise(settings.seed());
     if (!settings.student().init().isEmpty()) {
       ClipWeights.load(model, List.of(Path.of(settings.student().init())));
@@ -120,7 +120,7 @@ public final class Student implements AutoCloseable {
   }
 
   /** Weights of a checkpoint. */
-  void restore(Checkpoint checkpoint) throws IOException {
+  public void restore(Checkpoint checkpoint) throws IOException {
     ClipWeights.load(model, List.of(checkpoint.folder(), checkpoint.heads()));
   }
 
@@ -130,7 +130,7 @@ public final class Student implements AutoCloseable {
    * @param checkpoint on rank 0 what is gone on from; null: from the start
    * @param updates AdamW's count
    */
-  void share(Checkpoint checkpoint, long updates) throws IOException {
+  public void share(Checkpoint checkpoint, long updates) throws IOException {
     optimizer.restore(updates);
     for (HostRange range : weights) {
       collective.broadcast(range.read(), 0).await();
@@ -146,8 +146,8 @@ public final class Student implements AutoCloseable {
     try (NDManager manager = Torch.manager()) {
       NDArray whole = checkpoint == null ? null : load(manager, checkpoint, prefix);
       long at = 0;
-      for (Division.Stretch stretch : stretches) {
-        Division.Stretch own = own(stretch);
+      for (SegmentRanges.Stretch stretch : stretches) {
+        SegmentRanges.Stretch own = own(stretch);
         try (NDManager scope = manager.newSubManager()) {
           NDArray there = place(scope, whole, stretch);
           collective.broadcast(Torch.memory(there), 0).await();
@@ -177,7 +177,7 @@ public final class Student implements AutoCloseable {
   }
 
   /** A stretch of {@code whole}; memory to receive it in when there is none. */
-  private NDArray place(NDManager scope, NDArray whole, Division.Stretch stretch) {
+  private NDArray place(NDManager scope, NDArray whole, SegmentRanges.Stretch stretch) {
     return whole == null
         ? zeros(scope, stretch.length())
         : Torch.view(scope, whole, stretch.from(), new Shape(stretch.length()));
@@ -188,15 +188,15 @@ public final class Student implements AutoCloseable {
   }
 
   /** Norm of the whole gradient, which {@link GradientSum} has summed; the same on every rank. */
-  double gradientNorm() {
+  public double gradientNorm() {
     NDArray gradient = model.parameters().gradient();
     if (!sharded) {
       return Clip.norm(gradient);
     }
     double squares = 0;
     try (NDManager scope = gradient.getManager().newSubManager()) {
-      for (Division.Stretch stretch : stretches) {
-        Division.Stretch own = own(stretch);
+      for (SegmentRanges.Stretch stretch : stretches) {
+        SegmentRanges.Stretch own = own(stretch);
         if (own.length() > 0) {
           double norm = Clip.norm(Torch.view(scope, gradient, own.from(), new Shape(own.length())));
           squares += norm * norm;
@@ -210,7 +210,7 @@ public final class Student implements AutoCloseable {
    * Takes a step along the gradient; each rank for its own parts where the optimizer is sharded,
    * which it then gives to the others.
    */
-  void update(double lr, double divisor) {
+  public void update(double lr, double divisor) {
     optimizer.step(lr, divisor);
     if (sharded) {
       List<Work> gathering = new ArrayList<>();
@@ -283,8 +283,8 @@ public final class Student implements AutoCloseable {
         return;
       }
       long at = 0;
-      for (Division.Stretch stretch : stretches) {
-        Division.Stretch own = own(stretch);
+      for (SegmentRanges.Stretch stretch : stretches) {
+        SegmentRanges.Stretch own = own(stretch);
         copyRange(target, own.from(), moment, at, own.length());
         at += own.length();
       }
@@ -311,10 +311,10 @@ public final class Student implements AutoCloseable {
     }
 
     private Work ask(NDArray moment, int index) {
-      Division.Stretch stretch = stretches.get(index);
+      SegmentRanges.Stretch stretch = stretches.get(index);
       NDArray there = place(scope, whole ? moment : null, stretch);
       if (!whole) {
-        Division.Stretch own = own(stretch);
+        SegmentRanges.Stretch own = own(stretch);
         long at = stretches.stream().limit(index).mapToLong(s -> own(s).length()).sum();
         copyRange(there, own.from() - stretch.from(), moment, at, own.length());
       }
@@ -354,7 +354,7 @@ public final class Student implements AutoCloseable {
    * Copies the state as it is now, this rank's share of it: the beginning of a snapshot, which
    * {@link #collect} goes on with. All ranks call it together.
    */
-  void startSnapshot() {
+  public void startSnapshot() {
     if (collective.rank() == 0 || sharded) {
       synchronized (lock) {
         collecting = spare == null ? new Snapshot() : spare;
@@ -371,7 +371,7 @@ public final class Student implements AutoCloseable {
    *
    * @param whole takes the snapshot when it is whole, on rank 0
    */
-  boolean collect(Consumer<Snapshot> whole) {
+  public boolean collect(Consumer<Snapshot> whole) {
     if (collecting == null || collecting.collect()) {
       return collecting != null;
     }
@@ -386,7 +386,7 @@ public final class Student implements AutoCloseable {
   }
 
   /** The logarithm of the contrastive loss's inverse temperature. */
-  double logitScale() {
+  public double logitScale() {
     return Torch.scalar(model.parameters().tensor(ClipModel.LOGIT_SCALE));
   }
 

@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import io.github.kklip.comms.transport.Parts;
 import io.github.kklip.model.ClipModel;
@@ -16,7 +16,7 @@ import java.util.stream.Stream;
  * @param segments the stretches of each segment of the model
  * @param tail the stretches without weight decay
  */
-record Division(List<List<Stretch>> segments, List<Stretch> tail) {
+record SegmentRanges(List<List<Stretch>> segments, List<Stretch> tail) {
   /** Elements of one stretch at the most, so that its bytes fit a buffer. */
   private static final int LARGEST = 1 << 28;
 
@@ -33,7 +33,7 @@ record Division(List<List<Stretch>> segments, List<Stretch> tail) {
     }
   }
 
-  static Division of(ClipModel model) {
+  static SegmentRanges of(ClipModel model) {
     FlatTensor parameters = model.parameters();
     List<List<Stretch>> segments = new ArrayList<>();
     for (int segment = 0; segment < model.segments(); segment++) {
@@ -45,7 +45,7 @@ record Division(List<List<Stretch>> segments, List<Stretch> tail) {
     }
     List<Stretch> tail = new ArrayList<>();
     cut(tail, parameters.decayed(), parameters.size() - parameters.decayed());
-    return new Division(List.copyOf(segments), List.copyOf(tail));
+    return new SegmentRanges(List.copyOf(segments), List.copyOf(tail));
   }
 
   private static void cut(List<Stretch> stretches, long from, long length) {

@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
@@ -11,10 +11,10 @@ import java.util.List;
 /**
  * Sums the flat gradient over all ranks, segment by segment while the backward pass goes on. Where
  * the optimizer is sharded, a rank gets the sums of its own parts only ({@link
- * Division.Stretch#part}).
+ * SegmentRanges.Stretch#part}).
  */
 final class GradientSum implements AutoCloseable {
-  private record Part(Division.Stretch stretch, HostRange range) {}
+  private record Part(SegmentRanges.Stretch stretch, HostRange range) {}
 
   private record Running(HostRange range, Work pending) {}
 
@@ -32,15 +32,15 @@ final class GradientSum implements AutoCloseable {
         settings.compressGradients()
             ? ElementType.BFLOAT16
             : ElementType.valueOf(model.parameters().type().name());
-    Division division = Division.of(model);
+    SegmentRanges ranges = SegmentRanges.of(model);
     segments =
         collective.size() == 1
-            ? division.segments().stream().map(s -> List.<Part>of()).toList()
-            : division.segments().stream().map(s -> parts(model, s)).toList();
-    tail = collective.size() == 1 ? List.of() : parts(model, division.tail());
+            ? ranges.segments().stream().map(s -> List.<Part>of()).toList()
+            : ranges.segments().stream().map(s -> parts(model, s)).toList();
+    tail = collective.size() == 1 ? List.of() : parts(model, ranges.tail());
   }
 
-  private List<Part> parts(ClipModel model, List<Division.Stretch> stretches) {
+  private List<Part> parts(ClipModel model, List<SegmentRanges.Stretch> stretches) {
     return stretches.stream()
         .map(s -> new Part(s, HostRange.of(model.parameters().gradient(), s, type, collective)))
         .toList();

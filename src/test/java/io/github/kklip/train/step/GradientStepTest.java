@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -13,6 +13,7 @@ import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
+import io.github.kklip.train.TinyDataset;
 import io.github.kklip.train.data.Batch;
 import io.github.kklip.train.data.PairLoader;
 import io.github.kklip.train.data.TrainImages;

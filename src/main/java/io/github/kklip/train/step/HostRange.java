@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -21,7 +21,7 @@ final class HostRange implements AutoCloseable {
   private final io.github.kklip.tensor.ElementType type;
 
   private HostRange(
-      NDArray flat, Division.Stretch stretch, ElementType type, Collective collective) {
+      NDArray flat, SegmentRanges.Stretch stretch, ElementType type, Collective collective) {
     range = Torch.view(flat.getManager(), flat, stretch.from(), new Shape(stretch.length()));
     this.type = io.github.kklip.tensor.ElementType.valueOf(type.name());
     boolean reached = flat.getDevice().equals(Device.cpu()) || collective.takesDeviceMemory();
@@ -40,7 +40,7 @@ final class HostRange implements AutoCloseable {
    * @param collective that carries them
    */
   static HostRange of(
-      NDArray flat, Division.Stretch stretch, ElementType type, Collective collective) {
+      NDArray flat, SegmentRanges.Stretch stretch, ElementType type, Collective collective) {
     return new HostRange(flat, stretch, type, collective);
   }
 

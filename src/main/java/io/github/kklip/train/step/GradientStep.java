@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -38,7 +38,7 @@ import java.util.function.IntConsumer;
  *       each segment's gradient is summed over the ranks while the next one is computed.
  * </ol>
  */
-final class GradientStep implements AutoCloseable {
+public final class GradientStep implements AutoCloseable {
   private final ClipModel model;
   private final Collective collective;
   private final Losses losses;
@@ -55,12 +55,12 @@ final class GradientStep implements AutoCloseable {
   private final GradientSum sum;
   private final List<String> names = new ArrayList<>();
 
-  GradientStep(Student student, Collective collective, Settings.Train settings) {
+  public GradientStep(Student student, Collective collective, Settings.Train settings) {
     this(student, collective, settings, settings.loss());
   }
 
   /** With other weights of the losses: for those of weight 0 the batch's data is not looked at. */
-  GradientStep(
+  public GradientStep(
       Student student,
       Collective collective,
       Settings.Train settings,
@@ -96,12 +96,12 @@ final class GradientStep implements AutoCloseable {
   }
 
   /** First position of this rank in the global batch. */
-  int from() {
+  public int from() {
     return offset;
   }
 
   /** The position after its last. */
-  int to() {
+  public int to() {
     return offset + own;
   }
 
@@ -112,7 +112,7 @@ final class GradientStep implements AutoCloseable {
    * @param extra numbers of this rank that come back summed over the ranks, with the losses
    * @return the loss's parts over the global batch by name, and the sums of {@code extra}
    */
-  Sums compute(NDManager scope, Batch batch, double... extra) {
+  public Sums compute(NDManager scope, Batch batch, double... extra) {
     Work numbers = contrastive ? gatherImageNumbers(batch) : null;
     NDArray pixels =
         onDevice(
@@ -193,7 +193,7 @@ final class GradientStep implements AutoCloseable {
    * @param extra the other numbers
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  record Sums(SortedMap<String, Double> losses, double[] extra) {}
+  public record Sums(SortedMap<String, Double> losses, double[] extra) {}
 
   private interface Part<T> {
     T of(NDManager manager, int from, int to);
