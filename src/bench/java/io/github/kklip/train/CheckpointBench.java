@@ -150,12 +150,12 @@ public final class CheckpointBench {
         long copied = System.nanoTime();
         student.startSnapshot();
         TrainState state = state(plan, round + 2L);
-        boolean more = student.collect(snapshot -> writer.start(state, snapshot, done));
+        boolean more = student.collectSnapshot(snapshot -> writer.start(state, snapshot, done));
         long paused = System.nanoTime();
         double longest = 0;
         while (more) {
           long before = System.nanoTime();
-          more = student.collect(snapshot -> writer.start(state, snapshot, done));
+          more = student.collectSnapshot(snapshot -> writer.start(state, snapshot, done));
           longest = Math.max(longest, (System.nanoTime() - before) / 1e6);
         }
         writer.await();

@@ -129,7 +129,7 @@ public final class Trainer {
         } else if (first()) {
           student.initialise(plan.settings());
         }
-        student.share(checkpoint, state == null ? 0 : state.updates());
+        student.broadcast(checkpoint, state == null ? 0 : state.updates());
         return train(manager, student, store, state);
       }
     }
@@ -434,7 +434,8 @@ public final class Trainer {
     private void collect() {
       Saving now = saving;
       if (now != null
-          && !student.collect(snapshot -> writer.start(now.state, snapshot, now.publication))) {
+          && !student.collectSnapshot(
+              snapshot -> writer.start(now.state, snapshot, now.publication))) {
         saving = null;
       }
     }

@@ -11,7 +11,6 @@ import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
-import io.github.kklip.train.step.Student;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -81,7 +80,7 @@ public final class CheckpointWriter implements AutoCloseable {
    *
    * @param before must be done before the checkpoint is whole
    */
-  public void start(TrainState state, Student.Snapshot snapshot, Future<Void> before) {
+  public void start(TrainState state, Snapshot snapshot, Future<Void> before) {
     await();
     deadline = System.nanoTime() + timeout.toNanos();
     running =
@@ -95,19 +94,19 @@ public final class CheckpointWriter implements AutoCloseable {
             });
   }
 
-  private Written write(TrainState state, Student.Snapshot snapshot) throws IOException {
+  private Written write(TrainState state, Snapshot snapshot) throws IOException {
     try (NDManager views = snapshot.manager().newSubManager()) {
       return write(state, snapshot, views);
     }
   }
 
-  private Written write(TrainState state, Student.Snapshot snapshot, NDManager manager)
-      throws IOException {
+  private Written write(TrainState state, Snapshot snapshot, NDManager manager) throws IOException {
     SafetensorsWriter weights =
         tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
     SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
-    SafetensorsWriter moments = tensors(manager, snapshot.first(), FIRST_MOMENT, name -> true);
-    add(moments, manager, snapshot.second(), SECOND_MOMENT, name -> true);
+    SafetensorsWriter moments =
+        tensors(manager, snapshot.firstMoment(), FIRST_MOMENT, name -> true);
+    add(moments, manager, snapshot.secondMoment(), SECOND_MOMENT, name -> true);
     Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
     byte[] config = model.config().json().getBytes(StandardCharsets.UTF_8);
     files.put(Checkpoint.CONFIG, out -> out.write(config));

@@ -7,7 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
 import io.github.kklip.comms.transport.ElementType;
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.config.Settings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipModel;
@@ -71,7 +71,7 @@ public final class GradientStep implements AutoCloseable {
         new Losses(
             model, new Losses.Weights(weights.emb(), weights.concept(), weights.contrastive()));
     contrastive = weights.contrastive() > 0;
-    rows = Parts.evenCounts(settings.batch(), collective.size());
+    rows = RankShards.evenCounts(settings.batch(), collective.size());
     own = rows[collective.rank()];
     offset = Arrays.stream(rows, 0, collective.rank()).sum();
     micro = settings.microBatch() == 0 ? own : Math.min(own, settings.microBatch());

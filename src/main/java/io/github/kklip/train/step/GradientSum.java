@@ -5,24 +5,25 @@ import io.github.kklip.comms.Work;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.config.Settings;
 import io.github.kklip.model.ClipModel;
+import io.github.kklip.tensor.FlatTensor.Range;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
  * Sums the flat gradient over all ranks, segment by segment while the backward pass goes on. Where
- * the optimizer is sharded, a rank gets the sums of its own parts only ({@link
- * SegmentRanges.Stretch#part}).
+ * the optimizer is sharded, a rank gets the sums of its own shards only ({@link
+ * SegmentRanges#shard}).
  */
 final class GradientSum implements AutoCloseable {
-  private record Part(SegmentRanges.Stretch stretch, HostRange range) {}
+  private record Exchanged(Range range, HostRange elements) {}
 
-  private record Running(HostRange range, Work pending) {}
+  private record Running(HostRange elements, Work pending) {}
 
   private final Collective collective;
   private final ElementType type;
   private final boolean scatter;
-  private final List<List<Part>> segments;
-  private final List<Part> tail;
+  private final List<List<Exchanged>> segments;
+  private final List<Exchanged> tail;
   private final List<Running> running = new ArrayList<>();
 
   GradientSum(ClipModel model, Collective collective, Settings.Train settings) {
@@ -33,17 +34,20 @@ final class GradientSum implements AutoCloseable {
             ? ElementType.BFLOAT16
             : ElementType.valueOf(model.parameters().type().name());
     SegmentRanges ranges = SegmentRanges.of(model);
-    segments =
-        collective.size() == 1
-            ? ranges.segments().stream().map(s -> List.<Part>of()).toList()
-            : ranges.segments().stream().map(s -> parts(model, s)).toList();
-    tail = collective.size() == 1 ? List.of() : parts(model, ranges.tail());
+    segments = ranges.segments().stream().map(segment -> exchanged(model, segment)).toList();
+    tail = exchanged(model, ranges.tail());
   }
 
-  private List<Part> parts(ClipModel model, List<SegmentRanges.Stretch> stretches) {
-    return stretches.stream()
-        .map(s -> new Part(s, HostRange.of(model.parameters().gradient(), s, type, collective)))
-        .toList();
+  private List<Exchanged> exchanged(ClipModel model, List<Range> ranges) {
+    return collective.size() == 1
+        ? List.of()
+        : ranges.stream()
+            .map(
+                range ->
+                    new Exchanged(
+                        range,
+                        new HostRange(model.parameters().gradient(), range, type, collective)))
+            .toList();
   }
 
   /** The segment's gradient is final on this rank. */
@@ -56,25 +60,25 @@ final class GradientSum implements AutoCloseable {
     start(tail);
     for (Running sum : running) {
       sum.pending.await();
-      sum.range.write();
+      sum.elements.write();
     }
     running.clear();
   }
 
-  private void start(List<Part> parts) {
-    for (Part part : parts) {
+  private void start(List<Exchanged> ranges) {
+    for (Exchanged of : ranges) {
       Work pending =
           scatter
               ? collective.reduceScatter(
-                  part.range.read(), type, part.stretch.counts(collective.size()))
-              : collective.allReduce(part.range.read(), type);
-      running.add(new Running(part.range, pending));
+                  of.elements.read(), type, SegmentRanges.shardSizes(of.range, collective.size()))
+              : collective.allReduce(of.elements.read(), type);
+      running.add(new Running(of.elements, pending));
     }
   }
 
   @Override
   public void close() {
-    segments.forEach(parts -> parts.forEach(part -> part.range.close()));
-    tail.forEach(part -> part.range.close());
+    segments.forEach(ranges -> ranges.forEach(of -> of.elements.close()));
+    tail.forEach(of -> of.elements.close());
   }
 }

@@ -1,61 +1,60 @@
 package io.github.kklip.train.step;
 
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.FlatTensor;
+import io.github.kklip.tensor.FlatTensor.Range;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * The flat tensors in stretches that ranks exchange in one operation. The elements with weight
- * decay, nearly all, are exchanged segment by segment; those without stand together at the end and
- * are exchanged in one piece, for they are few and every operation has its latency.
+ * The flat tensors in ranges that ranks exchange in one operation. The elements with weight decay,
+ * nearly all, are exchanged segment by segment; those without stand together at the end and are
+ * exchanged at once, for they are few and every operation has its latency.
  *
- * @param segments the stretches of each segment of the model
- * @param tail the stretches without weight decay
+ * @param segments the ranges of each segment of the model
+ * @param tail the ranges without weight decay
  */
-record SegmentRanges(List<List<Stretch>> segments, List<Stretch> tail) {
-  /** Elements of one stretch at the most, so that its bytes fit a buffer. */
+record SegmentRanges(List<List<Range>> segments, List<Range> tail) {
+  /** Elements of one range at the most, so that its bytes fit a buffer. */
   private static final int LARGEST = 1 << 28;
-
-  /** Elements {@code [from, from + length)} of the flat tensors, and each rank's part of them. */
-  record Stretch(long from, int length) {
-    int[] counts(int ranks) {
-      return Parts.evenCounts(length, ranks);
-    }
-
-    /** The part of one rank when the work on the stretch is divided. */
-    Stretch part(int rank, int ranks) {
-      int[] counts = counts(ranks);
-      return new Stretch(from + Arrays.stream(counts, 0, rank).sum(), counts[rank]);
-    }
-  }
 
   static SegmentRanges of(ClipModel model) {
     FlatTensor parameters = model.parameters();
-    List<List<Stretch>> segments = new ArrayList<>();
+    List<List<Range>> segments = new ArrayList<>();
     for (int segment = 0; segment < model.segments(); segment++) {
-      List<Stretch> stretches = new ArrayList<>();
-      for (FlatTensor.Range range : parameters.segment(segment)) {
-        cut(stretches, range.from(), Math.min(range.length(), parameters.decayed() - range.from()));
+      List<Range> ranges = new ArrayList<>();
+      for (Range range : parameters.segment(segment)) {
+        cut(ranges, range.from(), Math.min(range.length(), parameters.decayed() - range.from()));
       }
-      segments.add(List.copyOf(stretches));
+      segments.add(List.copyOf(ranges));
     }
-    List<Stretch> tail = new ArrayList<>();
+    List<Range> tail = new ArrayList<>();
     cut(tail, parameters.decayed(), parameters.size() - parameters.decayed());
     return new SegmentRanges(List.copyOf(segments), List.copyOf(tail));
   }
 
-  private static void cut(List<Stretch> stretches, long from, long length) {
+  private static void cut(List<Range> ranges, long from, long length) {
     for (long done = 0; done < length; done += LARGEST) {
-      stretches.add(new Stretch(from + done, (int) Math.min(LARGEST, length - done)));
+      ranges.add(new Range(from + done, Math.min(LARGEST, length - done)));
     }
   }
 
-  /** All stretches: every element is in one of them. */
-  List<Stretch> all() {
+  /** All ranges: every element is in one of them. */
+  List<Range> all() {
     return Stream.concat(segments.stream().flatMap(List::stream), tail.stream()).toList();
+  }
+
+  /** Elements of each rank's shard of a range. */
+  static int[] shardSizes(Range range, int ranks) {
+    return RankShards.evenCounts((int) range.length(), ranks);
+  }
+
+  /** One rank's shard of a range. */
+  static Range shard(Range range, int rank, int ranks) {
+    int[] sizes = shardSizes(range, ranks);
+    return new Range(range.from() + Arrays.stream(sizes, 0, rank).sum(), sizes[rank]);
   }
 }

@@ -56,7 +56,7 @@ class GradientStepTest {
       if (collective.rank() == 0) {
         student.initialise(plan.settings());
       }
-      student.share(null, 0);
+      student.broadcast(null, 0);
       FlatTensor parameters = student.model().parameters();
       try (GradientStep step = new GradientStep(student, collective, settings);
           PairLoader loader =
@@ -211,7 +211,7 @@ class GradientStepTest {
                 }
               });
       assertThat(moments.stream().mapToLong(Long::longValue).sum()).isEqualTo(last.length);
-      // Each stretch is divided, so that a rank may have one element of each more.
+      // Each range is divided, so that a rank may have one element of each more.
       assertThat(moments.get(0) - moments.get(ranks - 1)).isBetween(0L, 20L);
     }
   }
