@@ -54,6 +54,11 @@ final class FeatureExchange {
     buffer = ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
   }
 
+  /** [b, P] of zeros, for this rank's features. */
+  NDArray zeros(NDManager manager) {
+    return Torch.zeros(manager, new Shape(rows, width), type);
+  }
+
   /** Starts to gather this rank's features. */
   void gather(NDArray features) {
     Torch.read(features, local(), type);

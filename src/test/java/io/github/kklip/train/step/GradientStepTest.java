@@ -38,7 +38,7 @@ class GradientStepTest {
   @TempDir Path temporary;
 
   @SuppressWarnings("ArrayRecordComponent")
-  private record Outcome(double[] gradient, GradientStep.Sums sums, double[] weights) {}
+  private record Outcome(double[] gradient, StepSums sums, double[] weights) {}
 
   private static Outcome first(TrainPlan plan, Collective collective) throws Exception {
     return train(plan, collective, ElementType.FLOAT32, 1).get(0);
@@ -76,7 +76,7 @@ class GradientStepTest {
         for (int i = 0; i < steps; i++) {
           try (NDManager scope = manager.newSubManager()) {
             Batch batch = loader.next();
-            GradientStep.Sums sums = step.compute(scope, batch, collective.rank(), 1);
+            StepSums sums = step.compute(scope, batch, new StepSignals(collective.rank(), 1, 0.5));
             loader.recycle(batch);
             double[] gradient = doubles(parameters.gradient());
             student.update(settings.lr(), 1);
@@ -136,7 +136,8 @@ class GradientStepTest {
           // Every rank decides on the same bits.
           assertThat(outcome.gradient).isEqualTo(outcomes.get(0).gradient);
           assertThat(outcome.sums().losses()).isEqualTo(outcomes.get(0).sums().losses());
-          assertThat(outcome.sums().extra()).containsExactly(ranks * (ranks - 1) / 2.0, ranks);
+          assertThat(outcome.sums().signals())
+              .isEqualTo(new StepSignals(ranks * (ranks - 1) / 2.0, ranks, 0.5 * ranks));
         }
         double loss = one.sums().losses().get(Losses.TOTAL);
         assertThat(outcomes.get(0).sums().losses().get(Losses.TOTAL))
