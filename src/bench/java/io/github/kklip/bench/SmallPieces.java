@@ -46,7 +46,7 @@ public class SmallPieces {
   private NDManager manager;
   private ClipModel model;
   private Losses losses;
-  private Losses.Batch batch;
+  private Losses.Inputs batch;
 
   /** Makes the inputs. */
   @Setup
@@ -81,7 +81,7 @@ public class SmallPieces {
     Arrays.setAll(images, i -> i);
     int projection = model.config().projection();
     batch =
-        new Losses.Batch(
+        new Losses.Inputs(
             normal(projection),
             normal(projection),
             manager.create(images),
@@ -121,7 +121,7 @@ public class SmallPieces {
   @Benchmark
   public Map<String, Double> loss() {
     try (NDManager step = manager.newSubManager()) {
-      return losses.compute(step, batch).parts();
+      return losses.compute(step, batch).terms();
     }
   }
 

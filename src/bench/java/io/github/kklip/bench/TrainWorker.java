@@ -100,7 +100,7 @@ final class TrainWorker implements Worker {
         Losses.Result result =
             losses.compute(
                 step,
-                new Losses.Batch(
+                new Losses.Inputs(
                     text.features(),
                     image.features(),
                     step.create(images),

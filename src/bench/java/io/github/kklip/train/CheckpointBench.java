@@ -21,6 +21,7 @@ import io.github.kklip.train.data.PairLoader;
 import io.github.kklip.train.data.TrainImages;
 import io.github.kklip.train.plan.SampleOrder;
 import io.github.kklip.train.plan.TrainPlan;
+import io.github.kklip.train.step.Student;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -149,12 +150,12 @@ public final class CheckpointBench {
         long copied = System.nanoTime();
         student.startSnapshot();
         TrainState state = state(plan, round + 2L);
-        boolean more = student.collect(snapshot -> writer.start(state, snapshot, done));
+        boolean more = student.collectSnapshot(snapshot -> writer.start(state, snapshot, done));
         long paused = System.nanoTime();
         double longest = 0;
         while (more) {
           long before = System.nanoTime();
-          more = student.collect(snapshot -> writer.start(state, snapshot, done));
+          more = student.collectSnapshot(snapshot -> writer.start(state, snapshot, done));
           longest = Math.max(longest, (System.nanoTime() - before) / 1e6);
         }
         writer.await();

@@ -39,14 +39,14 @@ public interface Collective extends AutoCloseable {
   Work allReduce(ByteBuffer buffer, ElementType type);
 
   /**
-   * Sums over all ranks, each rank getting its own part. The buffer holds the parts of all ranks
-   * one after the other, part r of {@code counts[r]} elements. Afterwards part {@code rank()} holds
-   * the sums and the other parts hold nothing of use.
+   * Sums over all ranks, each rank getting its own shard. The buffer holds the shards of all ranks
+   * one after the other, shard r of {@code counts[r]} elements. Afterwards shard {@code rank()}
+   * holds the sums and the other shards hold nothing of use.
    */
   Work reduceScatter(ByteBuffer buffer, ElementType type, int... counts);
 
   /**
-   * Gathers the parts of all ranks, each rank having filled its own. The layout is that of {@link
+   * Gathers the shards of all ranks, each rank having filled its own. The layout is that of {@link
    * #reduceScatter}.
    */
   Work allGather(ByteBuffer buffer, ElementType type, int... counts);

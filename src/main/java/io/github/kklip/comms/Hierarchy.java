@@ -5,7 +5,7 @@ import io.github.kklip.comms.tcp.TcpRing;
 import io.github.kklip.comms.transport.Closing;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Operation;
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.comms.transport.Transport;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -69,13 +69,13 @@ final class Hierarchy implements Transport {
     ByteBuffer buffer = operation.buffer();
     ElementType type = operation.type();
     int lanes = lanes(machines);
-    int[] even = Parts.evenCounts(buffer.remaining() / type.bytes(), lanes);
+    int[] even = RankShards.evenCounts(buffer.remaining() / type.bytes(), lanes);
     int[] counts = Arrays.copyOf(even, ranksHere);
     if (local != null) {
       local.run(number, Operation.reduceScatter(buffer, type, ranksHere, counts));
     }
     if (lane != null) {
-      ByteBuffer own = Parts.of(buffer, type, counts, ranksHere).part(place);
+      ByteBuffer own = RankShards.of(buffer, type, counts, ranksHere).shard(place);
       lane.run(number, Operation.allReduce(own, type, machines.size()));
     }
     if (local != null) {

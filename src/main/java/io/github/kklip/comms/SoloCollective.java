@@ -2,7 +2,7 @@ package io.github.kklip.comms;
 
 import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.comms.transport.ElementType;
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import java.nio.ByteBuffer;
 
 /** The collective of a single rank: every sum is its own, and nothing is sent. */
@@ -31,19 +31,19 @@ public final class SoloCollective implements Collective {
 
   @Override
   public Work reduceScatter(ByteBuffer buffer, ElementType type, int... counts) {
-    Parts.of(buffer, type, counts, 1);
+    RankShards.of(buffer, type, counts, 1);
     return done();
   }
 
   @Override
   public Work allGather(ByteBuffer buffer, ElementType type, int... counts) {
-    Parts.of(buffer, type, counts, 1);
+    RankShards.of(buffer, type, counts, 1);
     return done();
   }
 
   @Override
   public Work broadcast(ByteBuffer buffer, int root) {
-    Parts.checkRoot(root, 1);
+    RankShards.checkRoot(root, 1);
     return done();
   }
 

@@ -24,12 +24,12 @@ final class TrainJob implements Job {
     Map<String, Object> fields = new LinkedHashMap<>();
     fields.put("steps", result.last().step());
     fields.put("first_step", result.firstStep());
-    fields.put("loss", result.last().loss());
-    fields.put("losses", result.last().losses());
+    fields.put("loss", result.figures().loss());
+    fields.put("losses", result.figures().losses());
     fields.put("logit_scale", result.last().logitScale());
     fields.put("skipped", result.last().skipped());
-    fields.put("samples_per_s", result.last().samplesPerSecond());
-    fields.put("data_wait", result.last().dataWait());
+    fields.put("samples_per_s", result.figures().samplesPerSecond());
+    fields.put("data_wait", result.figures().dataWait());
     fields.put("checkpoint", result.checkpoint());
     return fields;
   }

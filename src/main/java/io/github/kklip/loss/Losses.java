@@ -29,7 +29,7 @@ import java.util.Map;
  * is not computed.
  */
 public final class Losses {
-  /** Names of the parts: the three losses without their weights, and their weighted sum. */
+  /** Names of the terms: the three losses without their weights, and their weighted sum. */
   public static final String EMB = "emb";
 
   public static final String CONCEPT = "concept";
@@ -63,7 +63,7 @@ public final class Losses {
    * @param conceptWeights [b, k] of sum 1 in each row (an index with weight 0 fills up); null
    *     likewise
    */
-  public record Batch(
+  public record Inputs(
       NDArray text,
       NDArray image,
       NDArray images,
@@ -76,12 +76,12 @@ public final class Losses {
   /**
    * What one rank adds to a step.
    *
-   * @param parts name to this rank's share of the loss; the shares of all ranks add up
+   * @param terms name to this rank's share of the loss; the shares of all ranks add up
    * @param dText [B, P]: this rank's share of the gradients of all ranks' features, to be added up
    *     over ranks
    * @param dImage [B, P]
    */
-  public record Result(Map<String, Double> parts, NDArray dText, NDArray dImage) {}
+  public record Result(Map<String, Double> terms, NDArray dText, NDArray dImage) {}
 
   private final ClipModel model;
   private final Weights weights;
@@ -114,7 +114,7 @@ public final class Losses {
    * model's flat gradient (its {@link ClipModel#headsSegment}); those of the features come back, in
    * arrays of {@code manager}.
    */
-  public Result compute(NDManager manager, Batch batch) {
+  public Result compute(NDManager manager, Inputs batch) {
     require(
         weights.emb() == 0 || batch.teacher() != null, EMB, "the batch has no teacher embeddings");
     require(
@@ -134,60 +134,58 @@ public final class Losses {
           Map.of(
               EMB, weights.emb(), CONCEPT, weights.concept(), CONTRASTIVE, weights.contrastive());
       if (weights.emb() > 0) {
-        losses.put(
-            EMB,
-            methods.call(
-                scope,
-                "embedding",
-                text,
-                leaf(ClipModel.EMBEDDING_HEAD),
-                batch.teacher(),
-                batch.offset()));
+        losses.put(EMB, emb(scope, text, batch));
       }
       if (weights.concept() > 0) {
-        String imageHead =
-            model.heads().sharedClassifier()
-                ? ClipModel.CONCEPT_HEAD
-                : ClipModel.IMAGE_CONCEPT_HEAD;
-        losses.put(
-            CONCEPT,
-            concept(scope, text, ClipModel.CONCEPT_HEAD, batch)
-                .add(concept(scope, image, imageHead, batch)));
+        losses.put(CONCEPT, concept(scope, text, image, batch));
       }
       if (weights.contrastive() > 0) {
-        losses.put(
-            CONTRASTIVE,
-            methods.call(
-                scope,
-                "contrastive",
-                text,
-                image,
-                leaf(ClipModel.LOGIT_SCALE),
-                batch.images(),
-                batch.offset(),
-                batch.rows()));
+        losses.put(CONTRASTIVE, contrastive(scope, text, image, batch));
       }
-      Map<String, Double> parts = new LinkedHashMap<>();
+      Map<String, Double> terms = new LinkedHashMap<>();
       NDArray total = null;
       double sum = 0;
       for (Map.Entry<String, NDArray> loss : losses.entrySet()) {
         double factor = factors.get(loss.getKey());
         double value = Torch.scalar(loss.getValue());
-        parts.put(loss.getKey(), value);
+        terms.put(loss.getKey(), value);
         sum += factor * value;
         // Not NDArray.mul: the collector may free its factor's buffer before the backward pass.
         NDArray weighted = methods.call(scope, "weighted", loss.getValue(), factor);
         total = total == null ? weighted : total.add(weighted);
       }
-      parts.put(TOTAL, sum);
+      terms.put(TOTAL, sum);
       grad.backward(total);
       // The image features are in no loss when only L_emb has weight.
       boolean onlyText = weights.concept() == 0 && weights.contrastive() == 0;
-      return new Result(parts, gradient(manager, text, false), gradient(manager, image, onlyText));
+      return new Result(terms, gradient(manager, text, false), gradient(manager, image, onlyText));
     }
   }
 
-  private NDArray concept(NDManager scope, NDArray features, String head, Batch batch) {
+  /**
+   * This rank's share of L_emb = 1/B sum_i || E_T(x_i) W_e - t_i ||²: B rows of the global batch, i
+   * those of this rank, E_T(x_i) [P] the caption's features, W_e the embedding head, t_i the
+   * teacher's embedding.
+   */
+  private NDArray emb(NDManager scope, NDArray text, Inputs batch) {
+    return methods.call(
+        scope, "emb", text, leaf(ClipModel.EMBEDDING_HEAD), batch.teacher(), batch.offset());
+  }
+
+  /**
+   * This rank's share of L_concept = 1/B sum_i (CE(s_i, softmax(E_T(x_i) W_c)) + CE(s_i,
+   * softmax(E_I(x_i) W_c'))): s_i the soft label, E_T and E_I features of caption and image, W_c
+   * and W_c' the concept heads, one and the same with {@code train.shared-classifier}; CE(s, p) =
+   * -sum_k s_k ln p_k.
+   */
+  private NDArray concept(NDManager scope, NDArray text, NDArray image, Inputs batch) {
+    String imageHead =
+        model.heads().sharedClassifier() ? ClipModel.CONCEPT_HEAD : ClipModel.IMAGE_CONCEPT_HEAD;
+    return crossEntropy(scope, text, ClipModel.CONCEPT_HEAD, batch)
+        .add(crossEntropy(scope, image, imageHead, batch));
+  }
+
+  private NDArray crossEntropy(NDManager scope, NDArray features, String head, Inputs batch) {
     return methods.call(
         scope,
         "concept",
@@ -196,6 +194,23 @@ public final class Losses {
         batch.concepts(),
         batch.conceptWeights(),
         batch.offset());
+  }
+
+  /**
+   * This rank's share of L_clip = -1/(2 B) sum_i (ln softmax_j(z_ij)[i] + ln softmax_j(z_ji)[i]),
+   * with z_ij = exp(logit_scale) cos(E_T(x_i), E_I(x_j)), i over this rank's rows and j over those
+   * of all ranks but for other rows of the same image.
+   */
+  private NDArray contrastive(NDManager scope, NDArray text, NDArray image, Inputs batch) {
+    return methods.call(
+        scope,
+        "contrastive",
+        text,
+        image,
+        leaf(ClipModel.LOGIT_SCALE),
+        batch.images(),
+        batch.offset(),
+        batch.rows());
   }
 
   private NDArray leaf(String name) {

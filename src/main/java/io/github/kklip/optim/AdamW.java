@@ -13,7 +13,7 @@ import java.util.List;
 
 /**
  * AdamW ("Decoupled Weight Decay Regularization", Loshchilov and Hutter, 2019) over a flat tensor,
- * in two native calls: the part with weight decay and the part without.
+ * in two native calls: the range with weight decay and the range without.
  *
  * <pre>
  * g = gradient / divisor
@@ -42,7 +42,7 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
-   * Updates a part of the parameters only, and has moments for no more.
+   * Updates some ranges of the parameters only, and has moments for no more.
    *
    * @param ranges what it updates; each all with weight decay, or all without
    */
@@ -100,10 +100,10 @@ public final class AdamW implements AutoCloseable {
       methods.run(
           scope,
           "adamw",
-          part(scope, parameters.data(), range.from(), length),
-          part(scope, parameters.gradient(), range.from(), length),
-          part(scope, firstMoment, moments, length),
-          part(scope, secondMoment, moments, length),
+          view(scope, parameters.data(), range.from(), length),
+          view(scope, parameters.gradient(), range.from(), length),
+          view(scope, firstMoment, moments, length),
+          view(scope, secondMoment, moments, length),
           List.of(step),
           lr,
           settings.beta1(),
@@ -114,7 +114,7 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-  private static List<NDArray> part(NDManager scope, NDArray flat, long offset, long length) {
+  private static List<NDArray> view(NDManager scope, NDArray flat, long offset, long length) {
     return List.of(Torch.view(scope, flat, offset, new Shape(length)));
   }
 

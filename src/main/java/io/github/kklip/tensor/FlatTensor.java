@@ -42,7 +42,7 @@ public final class FlatTensor implements AutoCloseable {
     }
   }
 
-  /** Elements {@code [from, from + length)} of the flat tensor. */
+  /** A range of the flat tensor: the elements {@code [from, from + length)}. */
   public record Range(long from, long length) {}
 
   private final NDManager manager;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.comms.transport.ElementType;
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Test;
 
@@ -51,8 +51,8 @@ class SoloCollectiveTest {
 
   @Test
   void evenCountsDifferByOneAtMost() {
-    assertThat(Parts.evenCounts(7, 3)).containsExactly(3, 2, 2);
-    assertThat(Parts.evenCounts(1, 4)).containsExactly(1, 0, 0, 0);
-    assertThat(Parts.evenCounts(0, 2)).containsExactly(0, 0);
+    assertThat(RankShards.evenCounts(7, 3)).containsExactly(3, 2, 2);
+    assertThat(RankShards.evenCounts(1, 4)).containsExactly(1, 0, 0, 0);
+    assertThat(RankShards.evenCounts(0, 2)).containsExactly(0, 0);
   }
 }

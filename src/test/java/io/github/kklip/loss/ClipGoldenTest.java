@@ -117,7 +117,7 @@ class ClipGoldenTest {
     }
 
     /** The batch of one of {@code ranks} equal ranks that begins at row {@code offset}. */
-    Losses.Batch batch(NDArray text, NDArray image, int offset, int count) {
+    Losses.Inputs batch(NDArray text, NDArray image, int offset, int count) {
       int dimension = model.heads().teacher();
       JsonNode concepts = golden.get("concepts");
       JsonNode kept = golden.get("concept_weights");
@@ -133,7 +133,7 @@ class ClipGoldenTest {
       for (int i = 0; i < rows; i++) {
         images[i] = imageNumbers[i];
       }
-      return new Losses.Batch(
+      return new Losses.Inputs(
           text,
           image,
           manager.create(images),
@@ -260,7 +260,7 @@ class ClipGoldenTest {
     assertFeatures(c, "text", c.model.textFeatures(manager, c.tokens), tolerance);
     assertFeatures(c, "image", c.model.imageFeatures(manager, c.pixels), tolerance);
     Losses.Result result = c.step();
-    c.assertParts(result.parts(), tolerance);
+    c.assertParts(result.terms(), tolerance);
     c.assertGradients(tolerance);
   }
 
@@ -302,7 +302,7 @@ class ClipGoldenTest {
       Losses.Result result =
           c.losses.compute(
               manager, c.batch(allText, allImages, first[rank], first[rank + 1] - first[rank]));
-      result.parts().forEach((part, value) -> parts.merge(part, value, Double::sum));
+      result.terms().forEach((part, value) -> parts.merge(part, value, Double::sum));
       dText = dText == null ? result.dText() : dText.add(result.dText());
       dImage = dImage == null ? result.dImage() : dImage.add(result.dImage());
     }
@@ -368,7 +368,7 @@ class ClipGoldenTest {
     int steps = t.get("steps").intValue();
     Schedule schedule = new Schedule(t.get("lr").doubleValue(), t.get("warmup").longValue(), steps);
     for (int step = 0; step < steps; step++) {
-      double loss = c.step().parts().get(Losses.TOTAL);
+      double loss = c.step().terms().get(Losses.TOTAL);
       double norm = Clip.norm(c.model.parameters().gradient());
       optimizer.step(schedule.at(step), clip.divisor(norm));
       double expected = t.get("losses").get(step).doubleValue();
@@ -472,9 +472,9 @@ class ClipGoldenTest {
     Losses.Result first = c.losses.compute(manager, c.batch(text, image, 0, 2));
     Losses.Result second = c.losses.compute(manager, c.batch(text, image, 2, 2));
     Losses.Result third = c.losses.compute(manager, c.batch(text, image, 4, 1));
-    for (String part : one.parts().keySet()) {
-      double sum = first.parts().get(part) + second.parts().get(part) + third.parts().get(part);
-      assertThat(sum).as(part).isCloseTo(one.parts().get(part), within(1e-12 * sum));
+    for (String part : one.terms().keySet()) {
+      double sum = first.terms().get(part) + second.terms().get(part) + third.terms().get(part);
+      assertThat(sum).as(part).isCloseTo(one.terms().get(part), within(1e-12 * sum));
     }
     assertClose(
         first.dText().add(second.dText()).add(third.dText()).toDoubleArray(),

@@ -57,12 +57,12 @@ class LossesTest {
     Losses.Result result =
         losses.compute(
             manager,
-            new Losses.Batch(
+            new Losses.Inputs(
                 text, image, manager.create(new long[] {4, 9}), 0, 2, null, null, null));
     // Every row and column has the logits 2 (its partner) and 0.
     double expected = Math.log(1 + Math.exp(-2));
-    assertThat(result.parts()).containsOnlyKeys(Losses.CONTRASTIVE, Losses.TOTAL);
-    assertThat(result.parts().get(Losses.CONTRASTIVE)).isCloseTo(expected, within(1e-6));
+    assertThat(result.terms()).containsOnlyKeys(Losses.CONTRASTIVE, Losses.TOTAL);
+    assertThat(result.terms().get(Losses.CONTRASTIVE)).isCloseTo(expected, within(1e-6));
     // dL/d logit_scale = 2 dL/dz = -2 / (1 + e^2)
     assertThat((double) model.parameters().gradientOf(ClipModel.LOGIT_SCALE).getFloat())
         .isCloseTo(-2 / (1 + Math.exp(2)), within(1e-6));
@@ -78,9 +78,9 @@ class LossesTest {
     Losses.Result result =
         losses.compute(
             manager,
-            new Losses.Batch(
+            new Losses.Inputs(
                 text, image, manager.create(new long[] {4, 4}), 0, 2, null, null, null));
-    assertThat(result.parts().get(Losses.TOTAL)).isZero();
+    assertThat(result.terms().get(Losses.TOTAL)).isZero();
     assertThat(result.dText().toFloatArray()).containsOnly(0f);
   }
 
@@ -93,11 +93,11 @@ class LossesTest {
     Losses.Result result =
         losses.compute(
             manager,
-            new Losses.Batch(
+            new Losses.Inputs(
                 features(1, 0, 1, 1), features(1, 0, 1, 0), null, 0, 2, teacher, null, null));
     // ((2 - 1)² + (4 - 10)²) / 2
-    assertThat(result.parts().get(Losses.EMB)).isEqualTo(18.5);
-    assertThat(result.parts().get(Losses.TOTAL)).isEqualTo(55.5);
+    assertThat(result.terms().get(Losses.EMB)).isEqualTo(18.5);
+    assertThat(result.terms().get(Losses.TOTAL)).isEqualTo(55.5);
     // 3 * 2 (2 - 1) * 2 / 2 and 3 * 2 (4 - 10) * 2 / 2
     assertThat(result.dText().get(0).getFloat(5)).isEqualTo(6);
     assertThat(result.dText().get(1).getFloat(5)).isEqualTo(-36);
@@ -113,9 +113,9 @@ class LossesTest {
     Losses.Result result =
         losses.compute(
             manager,
-            new Losses.Batch(
+            new Losses.Inputs(
                 features(1, 0, 1, 1), features(1, 0, 1, 0), null, 0, 2, null, concepts, weights));
-    assertThat(result.parts().get(Losses.CONCEPT)).isCloseTo(2 * Math.log(8), within(1e-6));
+    assertThat(result.terms().get(Losses.CONCEPT)).isCloseTo(2 * Math.log(8), within(1e-6));
   }
 
   @Test
@@ -132,7 +132,8 @@ class LossesTest {
             () ->
                 losses.compute(
                     manager,
-                    new Losses.Batch(features(1, 0), features(1, 0), null, 0, 1, null, null, null)))
+                    new Losses.Inputs(
+                        features(1, 0), features(1, 0), null, 0, 1, null, null, null)))
         .hasMessageContaining("no image numbers");
   }
 }

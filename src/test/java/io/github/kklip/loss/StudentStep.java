@@ -85,7 +85,7 @@ final class StudentStep implements AutoCloseable {
         result =
             losses.compute(
                 step,
-                new Losses.Batch(
+                new Losses.Inputs(
                     text.features(),
                     image.features(),
                     step.create(images),
@@ -100,7 +100,7 @@ final class StudentStep implements AutoCloseable {
       double norm = Clip.norm(model.parameters().gradient());
       optimizer.step(1e-4, new Clip(1).divisor(norm));
       model.clampLogitScale();
-      return result.parts().get(Losses.TOTAL);
+      return result.terms().get(Losses.TOTAL);
     }
   }
 

@@ -19,6 +19,7 @@ import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.metrics.MetricsLog;
+import io.github.kklip.train.metrics.RunFigures;
 import io.github.kklip.train.metrics.StepReport;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
@@ -326,6 +327,55 @@ class TrainerTest {
                 assertThat(value).as(name).isFinite();
               }
             });
+  }
+
+  /** Figures of the run: one report a step beside one in four steps. */
+  @Test
+  void theResultTellsOfTheLastIntervalAndOfAllStepsOfTheAttempt() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 40);
+    TinyDataset.train(data.plan(output("each"), "train.steps=10", "train.batch=8"), 1);
+    RunFigures figures =
+        TinyDataset.train(
+                data.plan(
+                    output("fourth"), "train.steps=10", "train.batch=8", "train.log-every-steps=4"),
+                1)
+            .figures();
+    List<StepReport> steps = metrics(output("each"));
+    List<StepReport> reports = metrics(output("fourth"));
+    assertThat(reports.stream().map(StepReport::step)).containsExactly(4L, 8L, 10L);
+    // The last four steps, though two of them stand in the report before the last.
+    assertThat(figures.loss())
+        .isCloseTo(
+            steps.subList(6, 10).stream().mapToDouble(StepReport::loss).average().orElseThrow(),
+            within(1e-9));
+    assertThat(figures.losses().keySet()).containsExactly("concept", "contrastive", "emb");
+    assertThat(figures.losses().get("emb"))
+        .isCloseTo(
+            steps.subList(6, 10).stream()
+                .mapToDouble(step -> step.losses().get("emb"))
+                .average()
+                .orElseThrow(),
+            within(1e-9));
+    // Seconds cancel out: waited over pairs, of all steps.
+    double waited = 0;
+    for (int i = 0; i < 3; i++) {
+      long pairs = 8 * (reports.get(i).step() - (i == 0 ? 0 : reports.get(i - 1).step()));
+      waited += reports.get(i).dataWait() * pairs / reports.get(i).samplesPerSecond();
+    }
+    assertThat(figures.dataWait() / figures.samplesPerSecond())
+        .isCloseTo(waited / 80, within(1e-12));
+  }
+
+  /** The step that meets the odd row does not count, nor does an attempt without steps. */
+  @Test
+  void figuresLeaveOutStepsThatWereSkipped() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), 17, 50);
+    String[] settings = {"train.steps=10", "train.log-every-steps=10"};
+    TrainResult result = TinyDataset.train(data.plan(output("run"), settings), 2);
+    assertThat(result.last().skipped()).isEqualTo(2);
+    assertThat(result.figures().losses().values()).allMatch(Double::isFinite);
+    assertThat(TinyDataset.train(data.plan(output("run"), settings), 2).figures())
+        .isEqualTo(RunFigures.of(result.last()));
   }
 
   @Test

@@ -3,14 +3,14 @@ package io.github.kklip.comms.memory;
 import java.nio.ByteBuffer;
 
 /**
- * Which slots of the segments pieces take in turn. Few slots stay in the processors' caches, which
+ * Which slots of the segments rounds take in turn. Few slots stay in the processors' caches, which
  * is fastest where ranks share a cache. Where they do not, a line that was read by another rank is
  * in both caches, and to write it again costs a message across the processor; with many slots it
  * has left the caches before. Nothing says which of both holds, and it changes where the system
- * moves its processes, so that it is measured: the first rank times its own work on some pieces in
- * either way, and tells the others which way is taken, an epoch of pieces ahead.
+ * moves its processes, so that it is measured: the first rank times its own work on some rounds in
+ * either way, and tells the others which way is taken, an epoch of rounds ahead.
  *
- * <p>A slot is used again {@value #FEW} pieces later or more, also where the way changes, because
+ * <p>A slot is used again {@value #FEW} rounds later or more, also where the way changes, because
  * epochs begin at multiples of {@value #EPOCH}.
  */
 final class SegmentSlots {
@@ -30,7 +30,7 @@ final class SegmentSlots {
   private final ByteBuffer ways;
   private final int many;
 
-  /** Of either way, the least time of the first rank for a piece when it was last taken. */
+  /** Of either way, the least time of the first rank for a round when it was last taken. */
   private final long[] nanos = {Long.MAX_VALUE, Long.MAX_VALUE};
 
   private long fastest = Long.MAX_VALUE;
@@ -50,22 +50,22 @@ final class SegmentSlots {
     return Math.max(EPOCH, ALL_BYTES / SharedMemory.SLOT_BYTES / ranks / EPOCH * EPOCH);
   }
 
-  /** The slot of a piece, counted over all operations. */
-  int of(long piece) {
-    return (int) (piece % (way(piece / EPOCH) == 0 ? FEW : many));
+  /** The slot of a round, counted over all operations. */
+  int of(long round) {
+    return (int) (round % (way(round / EPOCH) == 0 ? FEW : many));
   }
 
-  /** Called by the first rank alone: what a whole piece cost it, without waits. */
+  /** Called by the first rank alone: what a whole round cost it, without waits. */
   void took(long time) {
     fastest = Math.min(fastest, time);
   }
 
-  /** Called by the first rank alone, before the others can have begun the piece. */
-  void begin(long piece) {
-    if (piece % EPOCH != 0) {
+  /** Called by the first rank alone, before the others can have begun the round. */
+  void begin(long round) {
+    if (round % EPOCH != 0) {
       return;
     }
-    long epoch = piece / EPOCH;
+    long epoch = round / EPOCH;
     if (fastest != Long.MAX_VALUE) {
       nanos[way(epoch - 1)] = fastest;
       fastest = Long.MAX_VALUE;

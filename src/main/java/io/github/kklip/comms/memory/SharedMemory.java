@@ -3,7 +3,7 @@ package io.github.kklip.comms.memory;
 import io.github.kklip.comms.transport.Accumulator;
 import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.comms.transport.Transport;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -18,22 +18,22 @@ import java.util.Map;
  * Ranks of one machine that work in memory they share. Each has a {@link SharedSegment} that it
  * alone writes and all read.
  *
- * <p>With N ranks, a piece is the same stretch of all N parts of the buffer. Three stages follow
- * each other, and those of successive pieces overlap:
+ * <p>With N ranks, a round moves the same chunk of all N shards of the buffer. Three stages follow
+ * each other, and those of successive rounds overlap:
  *
  * <ol>
- *   <li>scatter: each rank puts the stretches of the others' parts into its segment;
- *   <li>reduce: each adds up the stretch of its own part, from its buffer and the N-1 segments, and
+ *   <li>scatter: each rank puts the chunks of the others' shards into its segment;
+ *   <li>reduce: each adds up the chunk of its own shard, from its buffer and the N-1 segments, and
  *       puts the sum into its buffer and its segment;
- *   <li>gather: each takes the stretches of the others' parts from their segments.
+ *   <li>gather: each takes the chunks of the others' shards from their segments.
  * </ol>
  *
  * All-reduce has all three, reduce-scatter the first two, all-gather and broadcast the last, after
- * each rank has put its own stretch into its segment. Pieces take the {@link SegmentSlots} of a
+ * each rank has put its own chunk into its segment. Rounds take the {@link SegmentSlots} of a
  * segment in turn. Terms are added in the order of the TCP ring, so that both give the same bytes.
  */
 public final class SharedMemory implements Transport {
-  /** Bytes of one slot, of all parts together. */
+  /** Bytes of one slot, of all shards together. */
   static final int SLOT_BYTES = 256 * 1024;
 
   private static final VarHandle LONG =
@@ -64,13 +64,13 @@ public final class SharedMemory implements Transport {
   private final Liveness vigil;
   private final SegmentSlots slots;
   private final Accumulator accumulator = new Accumulator();
-  private final int stretchBytes;
+  private final int chunkBytes;
   private final long spinNanos;
 
   /** By counter and rank. */
   private final Map<Integer, Futex[]> futexes = new HashMap<>();
 
-  /** Operations begun, and pieces of all operations before this one. */
+  /** Operations begun, and rounds of all operations before this one. */
   private long opened;
 
   private long before;
@@ -88,9 +88,9 @@ public final class SharedMemory implements Transport {
     this.position = position;
     this.segments = List.copyOf(segments);
     this.vigil = vigil;
-    stretchBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
+    chunkBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
     // A segment is made before a rank knows how many share it.
-    int room = (segments.get(0).capacity() - DATA) / (members.length * stretchBytes);
+    int room = (segments.get(0).capacity() - DATA) / (members.length * chunkBytes);
     slots = new SegmentSlots(segments.get(0), WAYS, room);
     spinNanos = members.length <= Runtime.getRuntime().availableProcessors() ? SPIN_NANOS : 0;
     for (int counter : new int[] {OPENED, SCATTERED, REDUCED, GATHERED}) {
@@ -121,44 +121,44 @@ public final class SharedMemory implements Transport {
     if (operation.kind() == Operation.Kind.BARRIER) {
       return;
     }
-    Parts parts = operation.cut();
-    int pieces = (parts.longest() + stretchBytes - 1) / stretchBytes;
+    RankShards shards = operation.cut();
+    int rounds = (shards.longest() + chunkBytes - 1) / chunkBytes;
     boolean sums = operation.kind().sums();
     boolean gathers = operation.kind() != Operation.Kind.REDUCE_SCATTER;
-    for (int step = 0; step < pieces + 2; step++) {
+    for (int step = 0; step < rounds + 2; step++) {
       long start = System.nanoTime() - waited;
-      if (step < pieces) {
+      if (step < rounds) {
         // The slot is free when all have gathered what was in it.
         await(operation, GATHERED, before + step + 1 - SegmentSlots.FEW);
         if (position == 0) {
           slots.begin(before + step);
         }
         if (sums) {
-          scatter(parts, step);
+          scatter(shards, step);
         }
         set(SCATTERED, before + step + 1);
       }
-      if (step >= 1 && step <= pieces) {
+      if (step >= 1 && step <= rounds) {
         if (sums) {
           await(operation, SCATTERED, before + step);
-          reduce(parts, step - 1, operation);
+          reduce(shards, step - 1, operation);
         } else {
-          put(parts, step - 1, position);
+          put(shards, step - 1, position);
         }
         set(REDUCED, before + step);
       }
       if (step >= 2) {
         await(operation, REDUCED, before + step - 1);
         if (gathers) {
-          gather(parts, step - 2);
+          gather(shards, step - 2);
         }
         set(GATHERED, before + step - 1);
       }
-      if (position == 0 && step >= 2 && step < pieces - 1) {
+      if (position == 0 && step >= 2 && step < rounds - 1) {
         slots.took(System.nanoTime() - waited - start);
       }
     }
-    before += pieces;
+    before += rounds;
   }
 
   /** All have come to the same operation. */
@@ -180,51 +180,49 @@ public final class SharedMemory implements Transport {
     return FINGERPRINTS + (int) (opened & 1) * Long.BYTES;
   }
 
-  private void scatter(Parts parts, int piece) {
+  private void scatter(RankShards shards, int round) {
     for (int k = 1; k < members.length; k++) {
-      put(parts, piece, (position + k) % members.length);
+      put(shards, round, (position + k) % members.length);
     }
   }
 
-  private void put(Parts parts, int piece, int part) {
-    ByteBuffer stretch = stretch(parts, piece, part);
-    slot(position, piece, part).put(stretch);
+  private void put(RankShards shards, int round, int shard) {
+    ByteBuffer chunk = chunk(shards, round, shard);
+    slot(position, round, shard).put(chunk);
   }
 
-  private void reduce(Parts parts, int piece, Operation operation) {
-    ByteBuffer own = stretch(parts, piece, position);
+  private void reduce(RankShards shards, int round, Operation operation) {
+    ByteBuffer own = chunk(shards, round, position);
     int bytes = own.remaining();
-    // The ring's all-reduce begins with the part's own rank, its reduce-scatter with the next.
+    // The ring's all-reduce begins with the shard's own rank, its reduce-scatter with the next.
     int first = operation.kind() == Operation.Kind.ALL_REDUCE ? 0 : 1;
     ByteBuffer[] terms = new ByteBuffer[members.length];
     for (int k = 0; k < members.length; k++) {
       int r = (position + first + k) % members.length;
-      terms[k] = r == position ? own : slot(r, piece, position).limit(bytes);
+      terms[k] = r == position ? own : slot(r, round, position).limit(bytes);
     }
-    accumulator.sum(operation.type(), own, slot(position, piece, position), terms);
+    accumulator.sum(operation.type(), own, slot(position, round, position), terms);
   }
 
-  private void gather(Parts parts, int piece) {
+  private void gather(RankShards shards, int round) {
     for (int k = 1; k < members.length; k++) {
       int r = (position + k) % members.length;
-      ByteBuffer stretch = stretch(parts, piece, r);
-      stretch.put(slot(r, piece, r).limit(stretch.remaining()));
+      ByteBuffer chunk = chunk(shards, round, r);
+      chunk.put(slot(r, round, r).limit(chunk.remaining()));
     }
   }
 
-  /** The stretch of a part that belongs to a piece; empty beyond the part's end. */
-  private ByteBuffer stretch(Parts parts, int piece, int part) {
-    ByteBuffer all = parts.part(part);
-    int from = (int) Math.min((long) piece * stretchBytes, all.remaining());
-    return all.slice(from, Math.min(stretchBytes, all.remaining() - from));
+  /** The chunk of a shard that a round moves; empty beyond the shard's end. */
+  private ByteBuffer chunk(RankShards shards, int round, int shard) {
+    return shards.chunk(shard, (long) round * chunkBytes, chunkBytes);
   }
 
-  /** Where the segment of the rank at {@code owner} has the stretch of {@code part}. */
-  private ByteBuffer slot(int owner, int piece, int part) {
-    int index = slots.of(before + piece);
+  /** Where the segment of the rank at {@code owner} has the chunk of {@code shard}. */
+  private ByteBuffer slot(int owner, int round, int shard) {
+    int index = slots.of(before + round);
     return segments
         .get(owner)
-        .slice(DATA + (index * members.length + part) * stretchBytes, stretchBytes)
+        .slice(DATA + (index * members.length + shard) * chunkBytes, chunkBytes)
         .order(ByteOrder.nativeOrder());
   }
 

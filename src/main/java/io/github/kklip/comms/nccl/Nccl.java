@@ -31,7 +31,7 @@ import io.github.kklip.comms.transport.CollectiveException;
 import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.comms.transport.Transport;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -247,7 +247,7 @@ public final class Nccl implements Transport {
     }
   }
 
-  /** All in place. Parts may differ in size, which NCCL's own scatter and gather do not allow. */
+  /** All in place. Shards may differ in size, which NCCL's own scatter and gather do not allow. */
   private void enqueue(Operation operation) throws IOException {
     int type = typeOf(operation.type());
     if (operation.kind() == Operation.Kind.ALL_REDUCE) {
@@ -256,13 +256,13 @@ public final class Nccl implements Transport {
       nccl(ncclAllReduce(all, all, count, type, ncclSum, communicator, stream));
       return;
     }
-    Parts parts = operation.cut();
+    RankShards shards = operation.cut();
     nccl(ncclGroupStart());
     for (int r = 0; r < ranks; r++) {
-      ByteBuffer part = parts.part(r);
-      if (part.hasRemaining()) {
-        Pointer p = new Pointer(part);
-        long count = part.remaining() / operation.type().bytes();
+      ByteBuffer shard = shards.shard(r);
+      if (shard.hasRemaining()) {
+        Pointer p = new Pointer(shard);
+        long count = shard.remaining() / operation.type().bytes();
         nccl(
             operation.kind().sums()
                 ? ncclReduce(p, p, count, type, ncclSum, r, communicator, stream)

@@ -18,13 +18,13 @@ import java.util.function.Function;
 
 /**
  * Ranks in a ring over TCP: each has a connection to the next one. One thread sends, receives and
- * adds at the same time; what comes to be added comes in pieces of {@value #PIECE} bytes. See
- * {@link Transfer} for the algorithm.
+ * adds at the same time; what comes to be added is read up to {@value #READ_BYTES} bytes at a time.
+ * See {@link Transfer} for the algorithm.
  *
  * <p>An operation begins with a header of {@value #HEADER_BYTES} bytes: its number and fingerprint.
  */
 public final class TcpRing implements Transport {
-  private static final int PIECE = 256 * 1024;
+  private static final int READ_BYTES = 256 * 1024;
   private static final int HEADER_BYTES = Long.BYTES + Integer.BYTES;
 
   private final int[] members;
@@ -37,7 +37,7 @@ public final class TcpRing implements Transport {
   private final SelectionKey readable;
   private final ByteBuffer header = ByteBuffer.allocateDirect(HEADER_BYTES);
   private final ByteBuffer theirHeader = ByteBuffer.allocateDirect(HEADER_BYTES);
-  private final ByteBuffer piece = ByteBuffer.allocateDirect(PIECE);
+  private final ByteBuffer arrived = ByteBuffer.allocateDirect(READ_BYTES);
   private final Accumulator accumulator = new Accumulator();
 
   /**
@@ -72,11 +72,11 @@ public final class TcpRing implements Transport {
     Transfer transfer = Transfer.of(operation, position);
     header.clear().putLong(number).putInt(operation.fingerprint()).flip();
     theirHeader.clear();
-    piece.clear();
+    arrived.clear();
     Stream<Transfer.Outgoing> outgoing =
-        new Stream<>(transfer.outgoing(), Transfer.Outgoing::slice);
+        new Stream<>(transfer.outgoing(), Transfer.Outgoing::chunk);
     Stream<Transfer.Incoming> incoming =
-        new Stream<>(transfer.incoming(), Transfer.Incoming::slice);
+        new Stream<>(transfer.incoming(), Transfer.Incoming::chunk);
     long moved = System.nanoTime();
     boolean flushed = true;
     int tries = 0;
@@ -93,7 +93,7 @@ public final class TcpRing implements Transport {
         if (header.hasRemaining()) {
           sent = next.write(header);
         } else if (sendable > 0) {
-          sent = send(outgoing.current().slice(), sendable);
+          sent = send(outgoing.current().chunk(), sendable);
         }
         flushed = next.flush();
       } catch (IOException e) {
@@ -106,7 +106,7 @@ public final class TcpRing implements Transport {
           compareHeaders(number, operation);
         }
       } else if (incoming.hasRemaining()) {
-        ByteBuffer target = incoming.current().slice();
+        ByteBuffer target = incoming.current().chunk();
         received =
             incoming.current().summed()
                 ? receiveSum(target, operation.type())
@@ -132,27 +132,27 @@ public final class TcpRing implements Transport {
     return Math.floorMod(position + offset, members.length);
   }
 
-  private int send(ByteBuffer slice, int most) throws IOException {
-    int limit = slice.limit();
-    slice.limit(slice.position() + most);
+  private int send(ByteBuffer chunk, int most) throws IOException {
+    int limit = chunk.limit();
+    chunk.limit(chunk.position() + most);
     try {
-      return next.write(slice);
+      return next.write(chunk);
     } finally {
-      slice.limit(limit);
+      chunk.limit(limit);
     }
   }
 
   /** Reads what has come and adds its whole elements to the target, whose position moves on. */
   private int receiveSum(ByteBuffer target, ElementType type) throws IOException {
     // No more than the target takes: what follows belongs elsewhere.
-    piece.limit(Math.min(PIECE, target.remaining()));
-    int received = previous.read(piece);
-    int whole = piece.position() / type.bytes() * type.bytes();
+    arrived.limit(Math.min(READ_BYTES, target.remaining()));
+    int received = previous.read(arrived);
+    int whole = arrived.position() / type.bytes() * type.bytes();
     if (whole > 0) {
-      accumulator.add(target.slice(target.position(), whole), piece.slice(0, whole), type);
+      accumulator.add(target.slice(target.position(), whole), arrived.slice(0, whole), type);
       target.position(target.position() + whole);
-      piece.limit(piece.position()).position(whole);
-      piece.compact();
+      arrived.limit(arrived.position()).position(whole);
+      arrived.compact();
     }
     return received;
   }
@@ -190,19 +190,19 @@ public final class TcpRing implements Transport {
     Closing.quietly(previous);
   }
 
-  /** Slices, one after the other; their positions move on as bytes do. */
+  /** Chunks, one after the other; their positions move on as bytes do. */
   private static final class Stream<T> {
     private final List<T> items;
-    private final Function<T, ByteBuffer> slice;
+    private final Function<T, ByteBuffer> chunk;
     private int index;
 
-    Stream(List<T> items, Function<T, ByteBuffer> slice) {
+    Stream(List<T> items, Function<T, ByteBuffer> chunk) {
       this.items = items;
-      this.slice = slice;
+      this.chunk = chunk;
     }
 
     boolean hasRemaining() {
-      while (index < items.size() && !slice.apply(current()).hasRemaining()) {
+      while (index < items.size() && !chunk.apply(current()).hasRemaining()) {
         index++;
       }
       return index < items.size();

@@ -9,14 +9,14 @@ import java.util.Objects;
 /**
  * One collective operation as a rank calls it.
  *
- * @param parts the buffer in one part for each rank, counted in elements
+ * @param shardSizes elements of each rank's shard of the buffer
  * @param root the rank whose bytes are broadcast
  */
 public record Operation(
     Kind kind,
     ByteBuffer buffer,
     ElementType type,
-    @SuppressWarnings("ArrayRecordComponent") int[] parts,
+    @SuppressWarnings("ArrayRecordComponent") int[] shardSizes,
     int root) {
   public enum Kind {
     ALL_REDUCE("allReduce"),
@@ -48,24 +48,24 @@ public record Operation(
         Kind.ALL_REDUCE,
         buffer,
         type,
-        Parts.evenCounts(buffer.remaining() / type.bytes(), ranks),
+        RankShards.evenCounts(buffer.remaining() / type.bytes(), ranks),
         0);
   }
 
   public static Operation reduceScatter(
       ByteBuffer buffer, ElementType type, int ranks, int... counts) {
     requireSum(type);
-    Parts.of(buffer, type, counts, ranks);
+    RankShards.of(buffer, type, counts, ranks);
     return new Operation(Kind.REDUCE_SCATTER, buffer, type, counts, 0);
   }
 
   public static Operation allGather(ByteBuffer buffer, ElementType type, int ranks, int... counts) {
-    Parts.of(buffer, type, counts, ranks);
+    RankShards.of(buffer, type, counts, ranks);
     return new Operation(Kind.ALL_GATHER, buffer, type, counts, 0);
   }
 
   public static Operation broadcast(ByteBuffer buffer, int root, int ranks) {
-    Parts.checkRoot(root, ranks);
+    RankShards.checkRoot(root, ranks);
     int[] counts = new int[ranks];
     counts[root] = buffer.remaining();
     return new Operation(Kind.BROADCAST, buffer, ElementType.INT8, counts, root);
@@ -77,18 +77,18 @@ public record Operation(
         Kind.BARRIER,
         ByteBuffer.allocateDirect(ranks),
         ElementType.INT8,
-        Parts.evenCounts(ranks, ranks),
+        RankShards.evenCounts(ranks, ranks),
         0);
   }
 
-  /** The buffer cut into its parts. */
-  public Parts cut() {
-    return Parts.of(buffer, type, parts, parts.length);
+  /** The buffer cut into its shards. */
+  public RankShards cut() {
+    return RankShards.of(buffer, type, shardSizes, shardSizes.length);
   }
 
   /** Equal on all ranks that do the same. */
   public int fingerprint() {
-    return Objects.hash(kind.text, type.name(), root, Arrays.hashCode(parts));
+    return Objects.hash(kind.text, type.name(), root, Arrays.hashCode(shardSizes));
   }
 
   public String description() {
@@ -96,7 +96,8 @@ public record Operation(
       case ALL_REDUCE -> "allReduce of " + buffer.remaining() + " bytes " + type;
       case BROADCAST -> "broadcast of " + buffer.remaining() + " bytes from rank " + root;
       case BARRIER -> "barrier";
-      case REDUCE_SCATTER, ALL_GATHER -> kind.text + " of " + Arrays.toString(parts) + " " + type;
+      case REDUCE_SCATTER, ALL_GATHER ->
+          kind.text + " of " + Arrays.toString(shardSizes) + " " + type;
     };
   }
 

@@ -1,2 +1,2 @@
-/** What all transports share: operations, their parts, sums, timeouts, liveness. */
+/** What all transports share: operations, their shards, sums, timeouts, liveness. */
 package io.github.kklip.comms.transport;

@@ -9,10 +9,12 @@ import io.github.kklip.comms.Collective;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.Storage;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
-import io.github.kklip.train.Student;
+import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -25,12 +27,18 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Predicate;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Writes checkpoints on a thread of its own: the step waits only while the flat tensors are copied.
  * One at a time; a failure shows at the next call.
  */
 public final class CheckpointWriter implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(CheckpointWriter.class);
+
   /** Prefixes of the moments' names in {@link Checkpoint#OPTIMIZER}. */
   public static final String FIRST_MOMENT = "first_moment.";
 
@@ -77,11 +85,29 @@ public final class CheckpointWriter implements AutoCloseable {
   }
 
   /**
+   * The files of a tokenizer's folder by name, so that a checkpoint is whole in itself. {@code
+   * tokenizer.json} was loaded; the others are not always there.
+   */
+  public static Map<String, byte[]> tokenizerFiles(String folder, Configuration configuration)
+      throws IOException {
+    Map<String, byte[]> files = new LinkedHashMap<>();
+    for (String name : Checkpoint.TOKENIZER_FILES) {
+      Path path = new Path(Storage.path(folder, configuration), name);
+      try (InputStream in = Storage.of(configuration, path).open(path)) {
+        files.put(name, in.readAllBytes());
+      } catch (FileNotFoundException e) {
+        LOG.debug("The tokenizer has no {}", path);
+      }
+    }
+    return files;
+  }
+
+  /**
    * Starts to write; closes the snapshot when it is written.
    *
    * @param before must be done before the checkpoint is whole
    */
-  public void start(TrainState state, Student.Snapshot snapshot, Future<Void> before) {
+  public void start(TrainState state, Snapshot snapshot, Future<Void> before) {
     await();
     deadline = System.nanoTime() + timeout.toNanos();
     running =
@@ -95,19 +121,19 @@ public final class CheckpointWriter implements AutoCloseable {
             });
   }
 
-  private Written write(TrainState state, Student.Snapshot snapshot) throws IOException {
+  private Written write(TrainState state, Snapshot snapshot) throws IOException {
     try (NDManager views = snapshot.manager().newSubManager()) {
       return write(state, snapshot, views);
     }
   }
 
-  private Written write(TrainState state, Student.Snapshot snapshot, NDManager manager)
-      throws IOException {
+  private Written write(TrainState state, Snapshot snapshot, NDManager manager) throws IOException {
     SafetensorsWriter weights =
         tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
     SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
-    SafetensorsWriter moments = tensors(manager, snapshot.first(), FIRST_MOMENT, name -> true);
-    add(moments, manager, snapshot.second(), SECOND_MOMENT, name -> true);
+    SafetensorsWriter moments =
+        tensors(manager, snapshot.firstMoment(), FIRST_MOMENT, name -> true);
+    add(moments, manager, snapshot.secondMoment(), SECOND_MOMENT, name -> true);
     Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
     byte[] config = model.config().json().getBytes(StandardCharsets.UTF_8);
     files.put(Checkpoint.CONFIG, out -> out.write(config));

@@ -11,7 +11,7 @@ import java.io.IOException;
 import java.nio.FloatBuffer;
 
 /** Training images: decoded, a random crop resized, normalised. */
-public final class TrainImages implements PairLoader.ImageReader {
+public final class TrainImages implements PixelReader {
   private final int side;
   private final Augment augment;
   private final long maxPixels;

@@ -54,19 +54,20 @@ public record TrainPlan(
     List<Shard> shards,
     String tokenizer,
     String student,
-    Teacher teacher,
-    Concepts concepts,
+    TeacherData teacher,
+    ConceptData concepts,
     SortedMap<String, String> identity,
     Tracking tracking)
     implements Serializable {
 
   /** Embeddings to read. */
-  public record Teacher(
+  public record TeacherData(
       String name, ProcessingSettings settings, int dimension, Postprocessing postprocessing)
       implements Serializable {}
 
   /** Labels to read. */
-  public record Concepts(String name, ProcessingSettings settings, int k) implements Serializable {}
+  public record ConceptData(String name, ProcessingSettings settings, int k)
+      implements Serializable {}
 
   /**
    * Reads the manifests and lists the folders: all that the losses need must be there.
@@ -82,8 +83,8 @@ public record TrainPlan(
     List<Shard> shards = manifest.shards(Split.TRAIN);
     checkFiles("pairs", folder.pairs(), shards, configuration);
     TrainSettings.LossSettings loss = settings.train().loss();
-    Teacher teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
-    Concepts concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
+    TeacherData teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
+    ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
     String tokenizer =
         settings.student().tokenizer().isEmpty()
             ? folder.tokenizer().toString()
@@ -121,7 +122,7 @@ public record TrainPlan(
         : shape;
   }
 
-  private static Teacher teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
+  private static TeacherData teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
       throws IOException {
     String name = settings.teacher().name();
     TeacherManifest manifest =
@@ -130,14 +131,14 @@ public record TrainPlan(
             .orElseThrow(() -> missing("emb", "embeddings", name, folder, "embed"));
     checkWhole("embeddings", folder.teacher(name), manifest.shards(), shards, "embed");
     checkFiles("embeddings", folder.teacher(name), shards, folder.configuration());
-    return new Teacher(
+    return new TeacherData(
         name,
         manifest.settings(),
         manifest.dimension(),
         Postprocessing.of(settings.teacher().postprocess(), manifest));
   }
 
-  private static Concepts concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
+  private static ConceptData concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
       throws IOException {
     String name = settings.concepts().name();
     ConceptManifest manifest =
@@ -146,7 +147,7 @@ public record TrainPlan(
             .orElseThrow(() -> missing("concept", "labels", name, folder, "cluster"));
     checkWhole("labels", folder.concepts(name), manifest.shards(), shards, "cluster");
     checkFiles("labels", folder.concepts(name), shards, folder.configuration());
-    return new Concepts(name, manifest.settings(), manifest.k());
+    return new ConceptData(name, manifest.settings(), manifest.k());
   }
 
   private static SettingsException missing(
@@ -200,8 +201,8 @@ public record TrainPlan(
       DatasetManifest manifest,
       String student,
       String words,
-      Teacher teacher,
-      Concepts concepts) {
+      TeacherData teacher,
+      ConceptData concepts) {
     TrainSettings train = settings.train();
     SortedMap<String, String> identity = new TreeMap<>();
     identity.put("seed", Long.toString(settings.seed()));

@@ -17,7 +17,7 @@ class SegmentSlotsTest {
   void theFasterWayIsTaken() {
     int[] taken = run();
     assertThat(beyondFew(taken, 0, HALF)).isPositive().isLessThan(HALF / 20);
-    // The last trial before the change is an epoch of 8 in 256 pieces old at most.
+    // The last trial before the change is an epoch of 8 in 256 rounds old at most.
     int settled = HALF + 300;
     assertThat(beyondFew(taken, settled, PIECES)).isGreaterThan((PIECES - settled) * 8 / 10);
   }
@@ -27,30 +27,30 @@ class SegmentSlotsTest {
     int[] last = new int[MANY];
     Arrays.fill(last, -SegmentSlots.FEW);
     int[] taken = run();
-    for (int piece = 0; piece < PIECES; piece++) {
-      assertThat(piece - last[taken[piece]]).isGreaterThanOrEqualTo(SegmentSlots.FEW);
-      last[taken[piece]] = piece;
+    for (int round = 0; round < PIECES; round++) {
+      assertThat(round - last[taken[round]]).isGreaterThanOrEqualTo(SegmentSlots.FEW);
+      last[taken[round]] = round;
     }
   }
 
-  /** The slot of each piece. */
+  /** The slot of each round. */
   private static int[] run() {
     SegmentSlots slots = new SegmentSlots(ByteBuffer.allocateDirect(64), 0, MANY + 1);
     int[] taken = new int[PIECES];
     boolean many = false;
-    for (int piece = 0; piece < PIECES; piece++) {
-      slots.begin(piece);
-      taken[piece] = slots.of(piece);
-      many = piece % 8 == 0 ? isMany(slots, piece) : many;
-      // Every third piece is disturbed.
-      slots.took((many == (piece >= HALF) ? 30 : 60) + piece % 3 * 100);
+    for (int round = 0; round < PIECES; round++) {
+      slots.begin(round);
+      taken[round] = slots.of(round);
+      many = round % 8 == 0 ? isMany(slots, round) : many;
+      // Every third round is disturbed.
+      slots.took((many == (round >= HALF) ? 30 : 60) + round % 3 * 100);
     }
     return taken;
   }
 
-  /** Whether any of the next pieces takes a slot that is not one of the few. */
-  private static boolean isMany(SegmentSlots slots, int piece) {
-    return IntStream.range(piece, piece + 8)
+  /** Whether any of the next rounds takes a slot that is not one of the few. */
+  private static boolean isMany(SegmentSlots slots, int round) {
+    return IntStream.range(round, round + 8)
         .anyMatch(next -> slots.of(next) != next % SegmentSlots.FEW);
   }
 

@@ -80,7 +80,7 @@ class TransferTest {
       for (int r = 0; r < ranks - 1; r++) {
         for (Transfer.Outgoing out : transfers.get(r).outgoing()) {
           int sendable = out.sendable();
-          out.slice().position(out.slice().position() + sendable);
+          out.chunk().position(out.chunk().position() + sendable);
           moved += sendable;
           if (r + 1 < ranks - 1) {
             for (int b = 0; b < sendable; b++) {
@@ -91,13 +91,13 @@ class TransferTest {
       }
     }
     for (int r = 0; r < ranks - 1; r++) {
-      assertThat(transfers.get(r).incoming()).anyMatch(in -> in.slice().hasRemaining());
+      assertThat(transfers.get(r).incoming()).anyMatch(in -> in.chunk().hasRemaining());
     }
   }
 
   private static ByteBuffer next(Transfer transfer) {
     return transfer.incoming().stream()
-        .map(Transfer.Incoming::slice)
+        .map(Transfer.Incoming::chunk)
         .filter(ByteBuffer::hasRemaining)
         .findFirst()
         .orElseThrow();
@@ -146,9 +146,9 @@ class TransferTest {
         send(rank.transfer(), all.get((r + 1) % ranks).pipe(), most);
         take(rank, most);
         open +=
-            rank.transfer().incoming().stream().filter(in -> in.slice().hasRemaining()).count()
+            rank.transfer().incoming().stream().filter(in -> in.chunk().hasRemaining()).count()
                 + rank.transfer().outgoing().stream()
-                    .filter(out -> out.slice().hasRemaining())
+                    .filter(out -> out.chunk().hasRemaining())
                     .count();
       }
     }
@@ -157,10 +157,10 @@ class TransferTest {
 
   private static void send(Transfer transfer, ByteBuffer pipe, int most) {
     for (Transfer.Outgoing out : transfer.outgoing()) {
-      if (out.slice().hasRemaining()) {
+      if (out.chunk().hasRemaining()) {
         int n = Math.min(out.sendable(), most);
-        pipe.put(out.slice().slice(out.slice().position(), n));
-        out.slice().position(out.slice().position() + n);
+        pipe.put(out.chunk().slice(out.chunk().position(), n));
+        out.chunk().position(out.chunk().position() + n);
         return;
       }
     }
@@ -169,12 +169,12 @@ class TransferTest {
   private static void take(Rank rank, int most) {
     ByteBuffer come = rank.pipe().flip();
     for (Transfer.Incoming in : rank.transfer().incoming()) {
-      if (in.slice().hasRemaining()) {
+      if (in.chunk().hasRemaining()) {
         // Halves of a chunk may end within an element; what is added are whole ones.
-        int n = Math.min(Math.min(come.remaining(), in.slice().remaining()), most);
+        int n = Math.min(Math.min(come.remaining(), in.chunk().remaining()), most);
         n -= in.summed() ? n % Float.BYTES : 0;
         ByteBuffer from = come.slice(come.position(), n).order(ByteOrder.nativeOrder());
-        ByteBuffer to = in.slice().slice(in.slice().position(), n).order(ByteOrder.nativeOrder());
+        ByteBuffer to = in.chunk().slice(in.chunk().position(), n).order(ByteOrder.nativeOrder());
         for (int b = 0; in.summed() && b + Float.BYTES <= n; b += Float.BYTES) {
           to.putFloat(b, to.getFloat(b) + from.getFloat(b));
         }
@@ -182,7 +182,7 @@ class TransferTest {
           to.put(from);
         }
         come.position(come.position() + n);
-        in.slice().position(in.slice().position() + n);
+        in.chunk().position(in.chunk().position() + n);
         break;
       }
     }

@@ -3,7 +3,7 @@ package io.github.kklip.train.plan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.kklip.comms.transport.Parts;
+import io.github.kklip.comms.transport.RankShards;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -21,7 +21,7 @@ class SampleOrderTest {
     SampleOrder.Epoch pass = order.epoch(epoch);
     for (long step = 0; step < order.stepsPerEpoch(); step++) {
       int from = 0;
-      for (int count : Parts.evenCounts(order.batch(), ranks)) {
+      for (int count : RankShards.evenCounts(order.batch(), ranks)) {
         rows.addAll(pass.batchRows(step, from, from + count));
         from += count;
       }
@@ -75,7 +75,7 @@ class SampleOrderTest {
     int blocks = 40 * 2048 / 64;
     for (int ranks = 1; ranks <= 8; ranks++) {
       int from = 0;
-      for (int count : Parts.evenCounts(256, ranks)) {
+      for (int count : RankShards.evenCounts(256, ranks)) {
         int to = from + count;
         int reads = 0;
         int held = 0;

@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import static io.github.kklip.config.Message.message;
 
@@ -52,6 +52,11 @@ final class FeatureExchange {
     }
     counts = Arrays.stream(rows).map(count -> count * width).toArray();
     buffer = ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
+  }
+
+  /** [b, P] of zeros, for this rank's features. */
+  NDArray zeros(NDManager manager) {
+    return Torch.zeros(manager, new Shape(rows, width), type);
   }
 
   /** Starts to gather this rank's features. */

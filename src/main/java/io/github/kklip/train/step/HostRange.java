@@ -1,10 +1,11 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -20,28 +21,22 @@ final class HostRange implements AutoCloseable {
   private final boolean copied;
   private final io.github.kklip.tensor.ElementType type;
 
-  private HostRange(
-      NDArray flat, Division.Stretch stretch, ElementType type, Collective collective) {
-    range = Torch.view(flat.getManager(), flat, stretch.from(), new Shape(stretch.length()));
+  /**
+   * A range of a flat tensor.
+   *
+   * @param type as which its elements travel: the tensor's own, or BFLOAT16
+   * @param collective that carries them
+   */
+  HostRange(NDArray flat, FlatTensor.Range place, ElementType type, Collective collective) {
+    range = Torch.view(flat.getManager(), flat, place.from(), new Shape(place.length()));
     this.type = io.github.kklip.tensor.ElementType.valueOf(type.name());
     boolean reached = flat.getDevice().equals(Device.cpu()) || collective.takesDeviceMemory();
     copied = !reached || type == ElementType.BFLOAT16;
     buffer =
         copied
-            ? ByteBuffer.allocateDirect(stretch.length() * type.bytes())
+            ? ByteBuffer.allocateDirect((int) place.length() * type.bytes())
                 .order(ByteOrder.nativeOrder())
             : flat.getDevice().isGpu() ? Torch.deviceMemory(range, this.type) : Torch.memory(range);
-  }
-
-  /**
-   * A stretch of a flat tensor.
-   *
-   * @param type as which its elements travel: the tensor's own, or BFLOAT16
-   * @param collective that carries them
-   */
-  static HostRange of(
-      NDArray flat, Division.Stretch stretch, ElementType type, Collective collective) {
-    return new HostRange(flat, stretch, type, collective);
   }
 
   /** The elements as they are in the tensor now. */

@@ -1,4 +1,4 @@
-package io.github.kklip.train;
+package io.github.kklip.train.step;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -13,6 +13,7 @@ import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
+import io.github.kklip.train.TinyDataset;
 import io.github.kklip.train.data.Batch;
 import io.github.kklip.train.data.PairLoader;
 import io.github.kklip.train.data.TrainImages;
@@ -37,7 +38,7 @@ class GradientStepTest {
   @TempDir Path temporary;
 
   @SuppressWarnings("ArrayRecordComponent")
-  private record Outcome(double[] gradient, GradientStep.Sums sums, double[] weights) {}
+  private record Outcome(double[] gradient, StepSums sums, double[] weights) {}
 
   private static Outcome first(TrainPlan plan, Collective collective) throws Exception {
     return train(plan, collective, ElementType.FLOAT32, 1).get(0);
@@ -55,7 +56,7 @@ class GradientStepTest {
       if (collective.rank() == 0) {
         student.initialise(plan.settings());
       }
-      student.share(null, 0);
+      student.broadcast(null, 0);
       FlatTensor parameters = student.model().parameters();
       try (GradientStep step = new GradientStep(student, collective, settings);
           PairLoader loader =
@@ -75,7 +76,7 @@ class GradientStepTest {
         for (int i = 0; i < steps; i++) {
           try (NDManager scope = manager.newSubManager()) {
             Batch batch = loader.next();
-            GradientStep.Sums sums = step.compute(scope, batch, collective.rank(), 1);
+            StepSums sums = step.compute(scope, batch, new StepSignals(collective.rank(), 1, 0.5));
             loader.recycle(batch);
             double[] gradient = doubles(parameters.gradient());
             student.update(settings.schedule().lr(), 1);
@@ -135,7 +136,8 @@ class GradientStepTest {
           // Every rank decides on the same bits.
           assertThat(outcome.gradient).isEqualTo(outcomes.get(0).gradient);
           assertThat(outcome.sums().losses()).isEqualTo(outcomes.get(0).sums().losses());
-          assertThat(outcome.sums().extra()).containsExactly(ranks * (ranks - 1) / 2.0, ranks);
+          assertThat(outcome.sums().signals())
+              .isEqualTo(new StepSignals(ranks * (ranks - 1) / 2.0, ranks, 0.5 * ranks));
         }
         double loss = one.sums().losses().get(Losses.TOTAL);
         assertThat(outcomes.get(0).sums().losses().get(Losses.TOTAL))
@@ -210,7 +212,7 @@ class GradientStepTest {
                 }
               });
       assertThat(moments.stream().mapToLong(Long::longValue).sum()).isEqualTo(last.length);
-      // Each stretch is divided, so that a rank may have one element of each more.
+      // Each range is divided, so that a rank may have one element of each more.
       assertThat(moments.get(0) - moments.get(ranks - 1)).isBetween(0L, 20L);
     }
   }

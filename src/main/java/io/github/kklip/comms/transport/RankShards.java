@@ -7,20 +7,20 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
-/** A buffer cut into one part for each rank. */
-public final class Parts {
+/** A buffer cut into one shard for each rank: contiguous elements, in rank order. */
+public final class RankShards {
   /** The elements in native order, from position 0 to the limit. */
   private final ByteBuffer bytes;
 
-  /** The first byte of each part, and the end of the last. */
+  /** The first byte of each shard, and the end of the last. */
   private final int[] starts;
 
-  private Parts(ByteBuffer bytes, int[] starts) {
+  private RankShards(ByteBuffer bytes, int[] starts) {
     this.bytes = bytes;
     this.starts = starts;
   }
 
-  public static Parts of(ByteBuffer buffer, ElementType type, int[] counts, int ranks) {
+  public static RankShards of(ByteBuffer buffer, ElementType type, int[] counts, int ranks) {
     if (counts.length != ranks) {
       throw new IllegalArgumentException(
           message(
@@ -43,18 +43,18 @@ public final class Parts {
               "Cannot cut a buffer of %s bytes because the counts %s of %s need %s bytes.",
               buffer.remaining(), Arrays.toString(counts), type, end));
     }
-    return new Parts(buffer.slice().order(ByteOrder.nativeOrder()), starts);
+    return new RankShards(buffer.slice().order(ByteOrder.nativeOrder()), starts);
   }
 
   /**
-   * The counts of parts as equal as can be: the first {@code elements % parts} have one more.
+   * Sizes of shards as equal as can be: the first {@code elements % ranks} have one element more.
    *
-   * @return one count for each part, in order
+   * @return one size for each rank, in order
    */
-  public static int[] evenCounts(int elements, int parts) {
-    int[] counts = new int[parts];
-    Arrays.fill(counts, elements / parts);
-    for (int i = 0; i < elements % parts; i++) {
+  public static int[] evenCounts(int elements, int ranks) {
+    int[] counts = new int[ranks];
+    Arrays.fill(counts, elements / ranks);
+    for (int i = 0; i < elements % ranks; i++) {
       counts[i]++;
     }
     return counts;
@@ -67,26 +67,26 @@ public final class Parts {
     }
   }
 
-  /** Part {@code r}, where r may be any whole number: parts go round as the ranks do. */
-  public ByteBuffer part(int r) {
+  /** Shard {@code r}, where r may be any whole number: shards go round as the ranks do. */
+  public ByteBuffer shard(int r) {
     int index = Math.floorMod(r, starts.length - 1);
     return bytes.slice(starts[index], starts[index + 1] - starts[index]);
   }
 
   /**
-   * At most {@code size} bytes of a part, from its byte {@code start}; nothing when it is shorter.
+   * At most {@code size} bytes of a shard, from its byte {@code start}; nothing when it is shorter.
    */
-  ByteBuffer chunk(int r, long start, int size) {
-    ByteBuffer part = part(r);
-    int from = (int) Math.min(start, part.limit());
-    return part.slice(from, Math.min(size, part.limit() - from));
+  public ByteBuffer chunk(int r, long start, int size) {
+    ByteBuffer shard = shard(r);
+    int from = (int) Math.min(start, shard.limit());
+    return shard.slice(from, Math.min(size, shard.limit() - from));
   }
 
   int number() {
     return starts.length - 1;
   }
 
-  /** Bytes of the longest part. */
+  /** Bytes of the longest shard. */
   public int longest() {
     return IntStream.range(1, starts.length).map(r -> starts[r] - starts[r - 1]).max().orElse(0);
   }
