@@ -72,7 +72,7 @@ record Clustering(
             settings.iterations(),
             settings.tolerance());
     Centres centres = lloyd.centres();
-    CentreSums last = CentreSums.of(rows, totals, centres);
+    CentreSums last = Lloyd.sums(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
     double inside = last.inertia(centres, totals.sumOfSquares());
     inertia.add(inside);
