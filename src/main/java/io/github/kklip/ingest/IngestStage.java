@@ -11,6 +11,7 @@ import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.SourceFiles;
 import io.github.kklip.ingest.sources.SourceFiles.SourceFile;
+import io.github.kklip.ingest.sources.SourceFormats;
 import io.github.kklip.ingest.sources.SourceReader;
 import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.store.DatasetFolder;
@@ -322,7 +323,7 @@ public final class IngestStage {
   }
 
   private static SourceReader reader(Settings settings, Unit unit) {
-    return SourceReader.of(settings.ingest().sources().get(unit.source()), settings);
+    return SourceFormats.reader(settings.ingest().sources().get(unit.source()), settings);
   }
 
   private int slices(int pieces) {
