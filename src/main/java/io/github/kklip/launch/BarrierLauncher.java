@@ -56,7 +56,7 @@ public final class BarrierLauncher {
   /**
    * A launcher on this cluster.
    *
-   * @param settings for the ranks, their limits, port, restarts and native threads
+   * @param settings for the ranks, their timeouts, port, restarts and native threads
    */
   public BarrierLauncher(JavaSparkContext spark, Settings settings) {
     this(spark, settings, settings.train().ranks());
@@ -108,13 +108,13 @@ public final class BarrierLauncher {
     byte[] secret = new byte[Handshake.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
     Reports reports = new Reports(spark.sc());
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(train.rendezvousTimeout(), train.heartbeatTimeout(), train.stepTimeout());
     RankTask<R> task =
         new RankTask<>(
             secret,
-            limits,
-            wiring(spark.getConf(), train),
+            timeouts,
+            transportOptions(spark.getConf(), train),
             train.port(),
             threads(slots),
             reports,
@@ -140,7 +140,7 @@ public final class BarrierLauncher {
   }
 
   /** Ranks are as careful with their connections as Spark is, unless they are told not to be. */
-  static TransportOptions wiring(SparkConf conf, Settings.Train train) {
+  static TransportOptions transportOptions(SparkConf conf, Settings.Train train) {
     boolean sparkEncrypts = ENCRYPTION.stream().anyMatch(key -> conf.getBoolean(key, false));
     boolean encrypted =
         switch (train.encryption()) {
