@@ -12,7 +12,8 @@ import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
-import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -151,8 +152,8 @@ public final class TokenizerStage {
     try (CaptionWords words = new CaptionWords()) {
       while (shards.hasNext()) {
         Shard shard = shards.next();
-        try (PairReader reader =
-            PairReader.captionsOnly(configuration.get(), dataset.pairs(shard))) {
+        try (ShardReader<Pair> reader =
+            ShardReader.open(configuration.get(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
           if (reader.rows() != shard.rows()) {
             throw new IOException(
                 message(
