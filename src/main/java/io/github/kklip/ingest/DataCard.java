@@ -14,7 +14,6 @@ import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.RejectFormat;
 import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -75,13 +74,10 @@ final class DataCard {
                 .map(path -> sizes(hadoop.get(), path))
                 .reduce(Sizes::plus);
     String page = html(manifest, sizes, examples(folder, manifest), images(folder, manifest));
-    try (Publication publication =
-        Publication.of(folder.configuration(), new Path(folder.root(), FILE))) {
-      try (OutputStream out = publication.create()) {
-        out.write(page.getBytes(StandardCharsets.UTF_8));
-      }
-      publication.commit();
-    }
+    Publication.write(
+        folder.configuration(),
+        new Path(folder.root(), FILE),
+        page.getBytes(StandardCharsets.UTF_8));
   }
 
   private static Sizes sizes(Configuration configuration, String path) throws IOException {

@@ -16,7 +16,6 @@ import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Collections;
 import java.util.Iterator;
@@ -104,7 +103,7 @@ public final class TokenizerStage {
       lease.check();
       for (Map.Entry<String, byte[]> file :
           TokenizerFolder.files(TokenizerJson.of(vocabulary).toString(), 0).entrySet()) {
-        publish(configuration, new Path(folder, file.getKey()), file.getValue());
+        Publication.write(configuration, new Path(folder, file.getKey()), file.getValue());
       }
       TokenizerManifest manifest =
           new TokenizerManifest(
@@ -172,16 +171,6 @@ public final class TokenizerStage {
           .iterator();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  private static void publish(Configuration configuration, Path path, byte[] bytes)
-      throws IOException {
-    try (Publication publication = Publication.of(configuration, path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(bytes);
-      }
-      publication.commit();
     }
   }
 }
