@@ -288,7 +288,7 @@ public final class AllReduceBench {
         Arrays.stream(in.readLine().split(" ", -1))
             .map(port -> new Peer("127.0.0.1", Integer.parseInt(port)))
             .toList();
-    TransportOptions wiring =
+    TransportOptions options =
         new TransportOptions(
             TrainSettings.TransportChoice.valueOf(args[2]),
             TransportOptions.SHARED_FOLDER,
@@ -296,7 +296,7 @@ public final class AllReduceBench {
     Map<Integer, ByteBuffer> buffers = new LinkedHashMap<>();
     try (Collective collective =
         Communicator.connect(
-            listener, rank, peers, secret, new Timeouts(LIMIT, LIMIT, LIMIT), wiring)) {
+            listener, rank, peers, secret, new Timeouts(LIMIT, LIMIT, LIMIT), options)) {
       for (String line = in.readLine(); line != null; line = in.readLine()) {
         String[] words = line.split(" ", -1);
         int size = Integer.parseInt(words[0]);

@@ -37,7 +37,7 @@ import java.util.concurrent.locks.LockSupport;
  * for N ranks, S bytes, latency a and bandwidth B of a link: what docs/scale.md predicts with.
  */
 public final class SlowNetworkBench {
-  private static final Timeouts LIMITS =
+  private static final Timeouts TIMEOUTS =
       new Timeouts(Duration.ofMinutes(1), Duration.ofMinutes(1), Duration.ofMinutes(1));
   private static final int ROUNDS = 5;
 
@@ -100,10 +100,10 @@ public final class SlowNetworkBench {
   }
 
   private static double rank(RingListener listener, int rank, List<Peer> peers, int size) {
-    TransportOptions wiring = new TransportOptions(TrainSettings.TransportChoice.TCP, "", false);
+    TransportOptions options = new TransportOptions(TrainSettings.TransportChoice.TCP, "", false);
     try (Collective collective =
         Communicator.connect(
-            listener, rank, peers, new byte[Handshake.SECRET_BYTES], LIMITS, wiring)) {
+            listener, rank, peers, new byte[Handshake.SECRET_BYTES], TIMEOUTS, options)) {
       ByteBuffer buffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder());
       double[] seconds = new double[ROUNDS];
       for (int round = 0; round < ROUNDS; round++) {

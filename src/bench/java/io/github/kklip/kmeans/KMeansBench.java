@@ -310,7 +310,7 @@ public final class KMeansBench {
                         manager.create(
                             read(file(), 0, Block.ROWS), new Shape(Block.ROWS, dimension));
                     for (int i = 0; i < rows / Block.ROWS / 2; i++) {
-                      Torch.module("concept/kmeans").call(manager, "scores", x, c, half).close();
+                      Torch.module("kmeans/kmeans").call(manager, "scores", x, c, half).close();
                     }
                   } catch (IOException e) {
                     throw new java.io.UncheckedIOException(e);

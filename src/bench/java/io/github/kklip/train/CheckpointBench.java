@@ -87,7 +87,7 @@ public final class CheckpointBench {
   /** Two ranks as threads, in shared memory. */
   private static Map<String, Object> sharded(TrainPlan plan, int rounds) throws Exception {
     byte[] secret = new byte[Handshake.SECRET_BYTES];
-    Timeouts limits = new Timeouts(LIMIT, LIMIT, LIMIT);
+    Timeouts timeouts = new Timeouts(LIMIT, LIMIT, LIMIT);
     RingListener[] listeners = new RingListener[2];
     List<Peer> peers = new ArrayList<>();
     for (int rank = 0; rank < 2; rank++) {
@@ -104,7 +104,7 @@ public final class CheckpointBench {
                 () -> {
                   try (Collective collective =
                       Communicator.connect(
-                          listeners[rank], rank, peers, secret, limits, TransportOptions.AUTO)) {
+                          listeners[rank], rank, peers, secret, timeouts, TransportOptions.AUTO)) {
                     return pause(plan, collective, rounds);
                   }
                 }));

@@ -55,7 +55,7 @@ public final class Communicator implements Collective {
 
   private final int rank;
   private final List<Peer> peers;
-  private final Timeouts limits;
+  private final Timeouts timeouts;
   private final Guard guard = new Guard();
   private final TcpRing ring;
   private final NeighbourWatch watch;
@@ -75,7 +75,7 @@ public final class Communicator implements Collective {
   private Communicator(
       int rank,
       List<Peer> peers,
-      Timeouts limits,
+      Timeouts timeouts,
       Wire toNext,
       Wire fromPrevious,
       Wire controlNext,
@@ -83,13 +83,13 @@ public final class Communicator implements Collective {
       throws IOException {
     this.rank = rank;
     this.peers = List.copyOf(peers);
-    this.limits = limits;
+    this.timeouts = timeouts;
     int[] all = IntStream.range(0, peers.size()).toArray();
     this.ring = new TcpRing(all, rank, toNext, fromPrevious, guard);
     this.transport = ring;
     this.watch =
         new NeighbourWatch(
-            rank, this.peers, controlPrevious, controlNext, limits, () -> begun, this::fail);
+            rank, this.peers, controlPrevious, controlNext, timeouts, () -> begun, this::fail);
   }
 
   /**
@@ -101,15 +101,15 @@ public final class Communicator implements Collective {
    * @param secret {@value Handshake#SECRET_BYTES} random bytes that only the ranks of this attempt
    *     know
    * @throws CollectiveException when a neighbour cannot be reached in time, or the ranks cannot be
-   *     connected as {@code wiring} wants
+   *     connected as {@code options} wants
    */
   public static Collective connect(
       RingListener listener,
       int rank,
       List<Peer> peers,
       byte[] secret,
-      Timeouts limits,
-      TransportOptions wiring) {
+      Timeouts timeouts,
+      TransportOptions options) {
     if (peers.size() == 1) {
       listener.close();
       return new SoloCollective();
@@ -117,26 +117,26 @@ public final class Communicator implements Collective {
     int previous = Math.floorMod(rank - 1, peers.size());
     int next = Math.floorMod(rank + 1, peers.size());
     Handshake handshake = new Handshake(secret, peers.size());
-    RingListener.Calls calls = listener.accept(handshake, rank, wiring.encrypted());
-    Rendezvous meeting =
-        new Rendezvous(handshake, calls, rank, peers, wiring.encrypted(), limits.rendezvous());
+    RingListener.Calls calls = listener.accept(handshake, rank, options.encrypted());
+    Rendezvous rendezvous =
+        new Rendezvous(handshake, calls, rank, peers, options.encrypted(), timeouts.rendezvous());
     Wire data = null;
     Wire control = null;
     Communicator communicator = null;
     try (listener) {
-      data = meeting.call(next, Handshake.Purpose.DATA);
-      control = meeting.call(next, Handshake.Purpose.CONTROL);
+      data = rendezvous.call(next, Handshake.Purpose.DATA);
+      control = rendezvous.call(next, Handshake.Purpose.CONTROL);
       communicator =
           new Communicator(
               rank,
               peers,
-              limits,
+              timeouts,
               data,
-              meeting.answer(previous, Handshake.Purpose.DATA),
+              rendezvous.answer(previous, Handshake.Purpose.DATA),
               control,
-              meeting.answer(previous, Handshake.Purpose.CONTROL));
+              rendezvous.answer(previous, Handshake.Purpose.CONTROL));
       communicator.watch.start();
-      communicator.choose(meeting, wiring);
+      communicator.choose(rendezvous, options);
       communicator.worker = Closing.daemon("kklip-comms-" + rank, communicator::work);
       return communicator;
     } catch (IOException | RuntimeException | Error e) {
@@ -161,44 +161,44 @@ public final class Communicator implements Collective {
   }
 
   /** Takes the fastest transport that works; all ranks come to the same. */
-  private void choose(Rendezvous meeting, TransportOptions wiring) throws IOException {
-    boolean required = wiring.transport() == TrainSettings.TransportChoice.NCCL;
-    if (required && wiring.encrypted()) {
+  private void choose(Rendezvous rendezvous, TransportOptions options) throws IOException {
+    boolean required = options.transport() == TrainSettings.TransportChoice.NCCL;
+    if (required && options.encrypted()) {
       throw CollectiveException.primary(
           "Cannot use train.transport = nccl because connections are to be encrypted, which NCCL"
               + " does not do. Set train.encryption = off to let gradients travel in the clear.",
           null);
     }
-    if (wiring.transport() == TrainSettings.TransportChoice.TCP) {
+    if (options.transport() == TrainSettings.TransportChoice.TCP) {
       return;
     }
-    transport = host(meeting, wiring);
+    transport = host(rendezvous, options);
     if (!required
-        && (wiring.transport() != TrainSettings.TransportChoice.AUTO || wiring.gpu() < 0)) {
+        && (options.transport() != TrainSettings.TransportChoice.AUTO || options.gpu() < 0)) {
       return;
     }
-    if (wiring.encrypted()) {
+    if (options.encrypted()) {
       LOG.info(
           "Rank {} does without NCCL because it cannot encrypt; train.encryption = off would allow it.",
           rank);
       return;
     }
     transport =
-        Nccl.over(transport, rank, size(), wiring.gpu(), guard, limits.rendezvous(), required);
+        Nccl.over(transport, rank, size(), options.gpu(), guard, timeouts.rendezvous(), required);
   }
 
   /** The fastest transport between the memories of the hosts. */
-  private Transport host(Rendezvous meeting, TransportOptions wiring) throws IOException {
+  private Transport host(Rendezvous rendezvous, TransportOptions options) throws IOException {
     Sharing.Result found =
-        new Sharing(ring, rank, size(), guard).find(Path.of(wiring.sharedFolder()));
+        new Sharing(ring, rank, size(), guard).find(Path.of(options.sharedFolder()));
     List<int[]> machines = found.machines();
     if (machines.size() == 1) {
       return found.local();
     }
-    if (wiring.transport() == TrainSettings.TransportChoice.SHARED_MEMORY) {
+    if (options.transport() == TrainSettings.TransportChoice.SHARED_MEMORY) {
       throw CollectiveException.primary(
           "Cannot use train.transport = shared-memory because not all ranks share "
-              + wiring.sharedFolder()
+              + options.sharedFolder()
               + ": those that do are "
               + machines.stream().map(Arrays::toString).toList()
               + ". Use train.transport = auto.",
@@ -212,18 +212,19 @@ public final class Communicator implements Collective {
       mine++;
     }
     int place = Arrays.binarySearch(machines.get(mine), rank);
-    TcpRing lane = place < Hierarchy.lanes(machines) ? lane(meeting, machines, mine, place) : null;
+    TcpRing lane =
+        place < Hierarchy.lanes(machines) ? lane(rendezvous, machines, mine, place) : null;
     return new Hierarchy(machines, ring, found.local(), lane, machines.get(mine).length, place);
   }
 
-  private TcpRing lane(Rendezvous meeting, List<int[]> machines, int mine, int place)
+  private TcpRing lane(Rendezvous rendezvous, List<int[]> machines, int mine, int place)
       throws IOException {
     int[] members = machines.stream().mapToInt(m -> m[place]).toArray();
     int next = members[(mine + 1) % members.length];
     int previous = members[Math.floorMod(mine - 1, members.length)];
-    Wire out = meeting.call(next, Handshake.Purpose.LANE);
+    Wire out = rendezvous.call(next, Handshake.Purpose.LANE);
     try {
-      Wire in = meeting.answer(previous, Handshake.Purpose.LANE);
+      Wire in = rendezvous.answer(previous, Handshake.Purpose.LANE);
       return new TcpRing(members, mine, out, in, guard);
     } catch (IOException e) {
       Closing.quietly(out);
@@ -293,7 +294,7 @@ public final class Communicator implements Collective {
   @Override
   public void check() {
     Duration silence = watch.silence();
-    if (!failure.isDone() && silence.compareTo(limits.heartbeat()) > 0) {
+    if (!failure.isDone() && silence.compareTo(timeouts.heartbeat()) > 0) {
       throw CollectiveException.primary(
           "Cannot go on at rank "
               + rank
@@ -312,12 +313,12 @@ public final class Communicator implements Collective {
         CollectiveException.primary(
             "Cannot go on at rank " + rank + " because it was aborted: " + text, cause),
         new NeighbourWatch.Cause(rank, text));
-    Queued pending;
+    Queued queued;
     synchronized (queue) {
-      pending = last;
+      queued = last;
     }
-    if (pending != null && !pending.hasEndedWithin(limits.step())) {
-      LOG.error("{} of rank {} has not ended yet", pending.operation.description(), rank);
+    if (queued != null && !queued.hasEndedWithin(timeouts.step())) {
+      LOG.error("{} of rank {} has not ended yet", queued.operation.description(), rank);
     }
   }
 
@@ -341,7 +342,7 @@ public final class Communicator implements Collective {
       queue.notifyAll();
     }
     if (worker != null) {
-      Closing.join(worker, limits.step().multipliedBy(2));
+      Closing.join(worker, timeouts.step().multipliedBy(2));
     }
     watch.close();
     Closing.quietly(transport);
@@ -402,7 +403,7 @@ public final class Communicator implements Collective {
 
     @Override
     public Duration patience() {
-      return limits.step();
+      return timeouts.step();
     }
 
     @Override
@@ -427,7 +428,7 @@ public final class Communicator implements Collective {
       return failHere(
           cannotFinish(operation)
               + " because no byte moved for train.step-timeout = "
-              + limits.step().toSeconds()
+              + timeouts.step().toSeconds()
               + " s. It waits for "
               + named(peer)
               + (hasNotCome

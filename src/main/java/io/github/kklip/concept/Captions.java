@@ -6,7 +6,8 @@ import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
-import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
@@ -74,8 +75,8 @@ final class Captions {
   private static List<Found> read(VectorSource source, Wanted wanted) throws IOException {
     DatasetFolder folder = source.folder();
     List<Found> found = new ArrayList<>();
-    try (PairReader pairs =
-        PairReader.captionsOnly(folder.configuration(), folder.pairs(wanted.shard))) {
+    try (ShardReader<Pair> pairs =
+        ShardReader.open(folder.configuration(), folder.pairs(wanted.shard), PairFormat.CAPTIONS)) {
       int first = 0;
       for (int group = 0; group < pairs.rowGroups(); group++) {
         int end = first + pairs.rows(group);

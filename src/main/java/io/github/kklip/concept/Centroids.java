@@ -12,7 +12,6 @@ import io.github.kklip.store.publication.Storage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
@@ -43,12 +42,7 @@ final class Centroids {
         .add(TENSOR, moved(centres, origin, 1).values(), centres.k(), centres.dimension())
         .writeTo(bytes);
     byte[] file = bytes.toByteArray();
-    try (Publication publication = Publication.of(folder.configuration(), folder.centroids(name))) {
-      try (OutputStream out = publication.create()) {
-        out.write(file);
-      }
-      publication.commit();
-    }
+    Publication.write(folder.configuration(), folder.centroids(name), file);
     return sha256(file);
   }
 

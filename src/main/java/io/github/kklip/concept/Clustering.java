@@ -73,7 +73,7 @@ record Clustering(
             settings.kmeans().iterations(),
             settings.kmeans().tolerance());
     Centres centres = lloyd.centres();
-    CentreSums last = CentreSums.of(rows, totals, centres);
+    CentreSums last = Lloyd.sums(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
     double inside = last.inertia(centres, totals.sumOfSquares());
     inertia.add(inside);

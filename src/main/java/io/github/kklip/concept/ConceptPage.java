@@ -6,7 +6,6 @@ import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.publication.Publication;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
 import java.util.List;
@@ -28,12 +27,10 @@ final class ConceptPage {
       List<List<String>> captions)
       throws IOException {
     Path path = new Path(folder.concepts(name), FILE);
-    try (Publication publication = Publication.of(folder.configuration(), path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(html(manifest, quality, captions).getBytes(StandardCharsets.UTF_8));
-      }
-      publication.commit();
-    }
+    Publication.write(
+        folder.configuration(),
+        path,
+        html(manifest, quality, captions).getBytes(StandardCharsets.UTF_8));
   }
 
   static String html(ConceptManifest manifest, Quality quality, List<List<String>> captions) {

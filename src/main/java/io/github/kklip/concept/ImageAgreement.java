@@ -6,7 +6,8 @@ import io.github.kklip.kmeans.Distances;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
-import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -52,8 +53,8 @@ record ImageAgreement(long pairs, double same, double chance) {
       VectorSource source, Shard shard, Centres centres, int threads) throws IOException {
     DatasetFolder folder = source.folder();
     List<Tuple2<String, Integer>> concepts = new ArrayList<>();
-    try (PairReader pairs =
-            PairReader.open(folder.configuration(), folder.pairs(shard), PairReader.Columns.IDS);
+    try (ShardReader<Pair> pairs =
+            ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.IDS);
         Distances distances =
             new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
       List<String> images = new ArrayList<>();

@@ -2,11 +2,13 @@ package io.github.kklip.concept;
 
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
+import io.github.kklip.store.Label;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
-import io.github.kklip.store.shards.LabelReader;
-import io.github.kklip.store.shards.LabelWriter;
-import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.store.Vector;
+import io.github.kklip.store.shards.LabelFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.ShardWriter;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
@@ -32,9 +34,10 @@ record Labeller(
     if (isThere(configuration, path, shard)) {
       return;
     }
-    try (VectorReader vectors = source.open(shard);
-        LabelWriter labels =
-            new LabelWriter(configuration, path, shard, settings, vectors.rows(0));
+    try (ShardReader<Vector> vectors = source.open(shard);
+        ShardWriter<Label> labels =
+            new ShardWriter<>(
+                configuration, path, new LabelFormat(), vectors.rows(0), shard, settings);
         Distances distances =
             new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
       source.visit(vectors, shard, chunk -> write(labels, chunk, distances));
@@ -43,22 +46,24 @@ record Labeller(
   }
 
   private boolean isThere(Configuration configuration, Path path, Shard shard) throws IOException {
-    try (LabelReader labels = LabelReader.open(configuration, path, shard, settings)) {
+    try (ShardReader<Label> labels =
+        ShardReader.open(configuration, path, new LabelFormat(), shard, settings)) {
       return labels.rows() == shard.rows();
     } catch (FileNotFoundException e) {
       return false;
     }
   }
 
-  private void write(LabelWriter writer, VectorSource.Chunk chunk, Distances distances)
+  private void write(ShardWriter<Label> writer, VectorSource.Chunk chunk, Distances distances)
       throws IOException {
     Distances.Labels labels = distances.labels(chunk.block(), temperature, topK);
     for (int row = 0; row < chunk.ids().size(); row++) {
       int from = row * topK;
       writer.write(
-          chunk.ids().get(row),
-          Arrays.copyOfRange(labels.concepts(), from, from + topK),
-          Arrays.copyOfRange(labels.weights(), from, from + topK));
+          new Label(
+              chunk.ids().get(row),
+              Arrays.copyOfRange(labels.concepts(), from, from + topK),
+              Arrays.copyOfRange(labels.weights(), from, from + topK)));
     }
   }
 }

@@ -12,7 +12,8 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.PortableConfiguration;
-import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.VectorFormat;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
@@ -75,14 +76,18 @@ record VectorSource(
     void visit(Chunk chunk) throws IOException;
   }
 
-  VectorReader open(Shard shard) throws IOException {
+  ShardReader<Vector> open(Shard shard) throws IOException {
     DatasetFolder folder = folder();
-    return VectorReader.open(
-        folder.configuration(), folder.teacher(teacher, shard), shard, settings);
+    return ShardReader.open(
+        folder.configuration(),
+        folder.teacher(teacher, shard),
+        VectorFormat.AS_STORED,
+        shard,
+        settings);
   }
 
   /** Reads a shard in blocks of {@link Block#ROWS} rows. */
-  void visit(VectorReader reader, Shard shard, Visitor visitor) throws IOException {
+  void visit(ShardReader<Vector> reader, Shard shard, Visitor visitor) throws IOException {
     int first = 0;
     List<Vector> waiting = new ArrayList<>();
     for (int group = 0; group < reader.rowGroups(); group++) {
@@ -124,7 +129,7 @@ record VectorSource(
   /** The blocks of one shard. */
   List<Block> blocks(Shard shard) throws IOException {
     List<Block> blocks = new ArrayList<>();
-    try (VectorReader reader = open(shard)) {
+    try (ShardReader<Vector> reader = open(shard)) {
       visit(reader, shard, chunk -> blocks.add(chunk.block()));
     }
     return blocks;

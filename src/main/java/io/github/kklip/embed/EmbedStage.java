@@ -17,7 +17,8 @@ import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
-import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tasks.ShardTasks;
 import io.github.kklip.teacher.CaptionEmbedder;
 import io.github.kklip.teacher.LlamaConfig;
@@ -217,8 +218,9 @@ public final class EmbedStage {
     if (!Storage.of(dataset.configuration(), path).exists(path)) {
       return false;
     }
-    try (VectorReader reader =
-        VectorReader.open(dataset.configuration(), path, shard, processing)) {
+    try (ShardReader<Vector> reader =
+        ShardReader.open(
+            dataset.configuration(), path, VectorFormat.AS_STORED, shard, processing)) {
       return reader.rows() == shard.rows();
     } catch (IOException e) {
       LOG.warn("Embedding {} again: {}", path, e.getMessage());
@@ -229,10 +231,14 @@ public final class EmbedStage {
   private static double[] sum(
       DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
       throws IOException {
-    try (VectorReader reader =
-        VectorReader.open(
-            dataset.configuration(), dataset.teacher(name, shard), shard, processing)) {
-      double[] sum = new double[reader.dimension()];
+    try (ShardReader<Vector> reader =
+        ShardReader.open(
+            dataset.configuration(),
+            dataset.teacher(name, shard),
+            VectorFormat.AS_STORED,
+            shard,
+            processing)) {
+      double[] sum = new double[VectorFormat.dimension(reader)];
       for (int group = 0; group < reader.rowGroups(); group++) {
         for (Vector vector : reader.readGroup(group)) {
           for (int j = 0; j < sum.length; j++) {

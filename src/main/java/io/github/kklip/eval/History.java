@@ -4,7 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import java.io.BufferedReader;
 import java.io.FileNotFoundException;
@@ -25,7 +25,6 @@ import org.apache.hadoop.fs.Path;
  * @param losses by name; {@code loss} is the weighted sum, the others are unweighted parts
  */
 public record History(double[] steps, Map<String, double[]> losses) {
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final String FILE = "metrics.jsonl";
 
   /** A run without metrics. */
@@ -56,7 +55,7 @@ public record History(double[] steps, Map<String, double[]> losses) {
     List<JsonNode> nodes = new ArrayList<>();
     for (String line : lines) {
       try {
-        nodes.add(JSON.readTree(line));
+        nodes.add(Json.tree(line));
       } catch (JsonProcessingException e) {
         throw new IllegalArgumentException(
             message("Cannot read metrics because a line is not JSON: %s", line), e);

@@ -4,7 +4,6 @@ import io.github.kklip.report.Chart;
 import io.github.kklip.report.HtmlPage;
 import io.github.kklip.store.publication.Publication;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -31,12 +30,7 @@ final class ReportPage {
   }
 
   static void write(Configuration configuration, Path path, String html) throws IOException {
-    try (Publication publication = Publication.of(configuration, path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(html.getBytes(StandardCharsets.UTF_8));
-      }
-      publication.commit();
-    }
+    Publication.write(configuration, path, html.getBytes(StandardCharsets.UTF_8));
   }
 
   static String html(

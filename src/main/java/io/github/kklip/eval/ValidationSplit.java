@@ -10,7 +10,8 @@ import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
-import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -123,7 +124,8 @@ record ValidationSplit(
   private static void visit(DatasetFolder folder, Visitor visitor) throws IOException {
     DatasetManifest manifest = folder.requireManifest();
     for (Shard shard : manifest.shards(Split.VALIDATION)) {
-      try (PairReader pairs = PairReader.open(folder.configuration(), folder.pairs(shard))) {
+      try (ShardReader<Pair> pairs =
+          ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.ALL)) {
         for (int group = 0; group < pairs.rowGroups(); group++) {
           for (Pair pair : pairs.readGroup(group)) {
             visitor.visit(pair);

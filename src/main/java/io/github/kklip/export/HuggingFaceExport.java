@@ -2,7 +2,6 @@ package io.github.kklip.export;
 
 import static io.github.kklip.config.Message.message;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Settings;
@@ -52,8 +51,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class HuggingFaceExport {
   private static final Logger LOG = LoggerFactory.getLogger(HuggingFaceExport.class);
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   private static final String CONFIG = "config.json";
   private static final String MODEL = "model.safetensors";
   private static final String TOKENIZER = "tokenizer.json";
@@ -153,7 +150,7 @@ public final class HuggingFaceExport {
       heads.addAll(trained.names().stream().sorted().toList());
       if (!heads.isEmpty()) {
         SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
-        ObjectNode meanings = JSON.createObjectNode().put("format", 1);
+        ObjectNode meanings = Json.object().put("format", 1);
         ArrayNode list = meanings.putArray("heads");
         for (String name : heads) {
           list.add(meaning(copy(trained, name, writer)));
@@ -210,7 +207,7 @@ public final class HuggingFaceExport {
   /** What {@link Preprocess} does, in the words of CLIPImageProcessor. */
   private static ObjectNode preprocessor(ClipConfig config) {
     int side = config.vision().image();
-    ObjectNode json = JSON.createObjectNode();
+    ObjectNode json = Json.object();
     json.putObject("crop_size").put("height", side).put("width", side);
     json.put("do_center_crop", true).put("do_convert_rgb", true).put("do_normalize", true);
     json.put("do_rescale", true).put("do_resize", true);
@@ -227,7 +224,7 @@ public final class HuggingFaceExport {
   }
 
   private static ObjectNode meaning(SafetensorsEntry head) {
-    ObjectNode json = JSON.createObjectNode().put("tensor", head.name());
+    ObjectNode json = Json.object().put("tensor", head.name());
     ArrayNode shape = json.putArray("shape");
     head.shape().forEach(shape::add);
     switch (head.name()) {

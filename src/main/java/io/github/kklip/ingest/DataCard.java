@@ -10,10 +10,10 @@ import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
-import io.github.kklip.store.shards.PairReader;
-import io.github.kklip.store.shards.RejectReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.RejectFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -74,19 +74,16 @@ final class DataCard {
                 .map(path -> sizes(hadoop.get(), path))
                 .reduce(Sizes::plus);
     String page = html(manifest, sizes, examples(folder, manifest), images(folder, manifest));
-    try (Publication publication =
-        Publication.of(folder.configuration(), new Path(folder.root(), FILE))) {
-      try (OutputStream out = publication.create()) {
-        out.write(page.getBytes(StandardCharsets.UTF_8));
-      }
-      publication.commit();
-    }
+    Publication.write(
+        folder.configuration(),
+        new Path(folder.root(), FILE),
+        page.getBytes(StandardCharsets.UTF_8));
   }
 
   private static Sizes sizes(Configuration configuration, String path) throws IOException {
     Sizes sizes = Sizes.none();
-    try (PairReader reader =
-        PairReader.open(configuration, new Path(path), PairReader.Columns.SIZES)) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, new Path(path), PairFormat.SIZES)) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         for (Pair pair : reader.readGroup(group)) {
           sizes.sides[bin(Math.min(pair.width(), pair.height()))]++;
@@ -110,8 +107,11 @@ final class DataCard {
     manifest.generations().forEach(generation -> files.addAll(generation.rejectFiles()));
     int last = Math.max(0, files.size() - REJECT_FILES);
     for (int i = files.size() - 1; i >= last && !wanted.isEmpty(); i--) {
-      try (RejectReader reader =
-          RejectReader.open(folder.configuration(), new Path(folder.rejects(), files.get(i)))) {
+      try (ShardReader<Reject> reader =
+          ShardReader.open(
+              folder.configuration(),
+              new Path(folder.rejects(), files.get(i)),
+              new RejectFormat())) {
         for (int group = 0; group < reader.rowGroups() && !wanted.isEmpty(); group++) {
           for (Reject reject : reader.readGroup(group)) {
             List<Reject> list =
@@ -136,7 +136,8 @@ final class DataCard {
     int each = Math.max(1, IMAGES / Math.max(1, shards.size()));
     for (Shard shard : shards) {
       if (images.size() < IMAGES) {
-        try (PairReader reader = PairReader.open(folder.configuration(), folder.pairs(shard))) {
+        try (ShardReader<Pair> reader =
+            ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.ALL)) {
           reader.readGroup(0).stream().limit(each).forEach(images::add);
         }
       }

@@ -12,11 +12,13 @@ import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.SourceFiles;
 import io.github.kklip.ingest.sources.SourceFiles.SourceFile;
+import io.github.kklip.ingest.sources.SourceFormats;
 import io.github.kklip.ingest.sources.SourceReader;
 import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
+import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
@@ -26,7 +28,9 @@ import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
-import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.HashedPairFormat;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -282,13 +286,11 @@ public final class IngestStage {
   private static Iterator<NearDuplicates.Seen> inDataset(Configuration configuration, String path)
       throws IOException {
     List<NearDuplicates.Seen> images = new ArrayList<>();
-    try (PairReader reader =
-        PairReader.open(configuration, new Path(path), PairReader.Columns.IDS)) {
+    try (ShardReader<HashedPair> reader =
+        ShardReader.open(configuration, new Path(path), HashedPairFormat.IDS)) {
       for (int group = 0; group < reader.rowGroups(); group++) {
-        List<Pair> pairs = reader.readGroup(group);
-        List<Long> hashes = reader.readHashes(group);
-        for (int i = 0; i < pairs.size(); i++) {
-          images.add(NearDuplicates.Seen.inDataset(pairs.get(i).imageId(), hashes.get(i)));
+        for (HashedPair row : reader.readGroup(group)) {
+          images.add(NearDuplicates.Seen.inDataset(row.pair().imageId(), row.hash()));
         }
       }
     }
@@ -323,7 +325,7 @@ public final class IngestStage {
   }
 
   private static SourceReader reader(Settings settings, Unit unit) {
-    return SourceReader.of(settings.ingest().sources().get(unit.source()), settings);
+    return SourceFormats.reader(settings.ingest().sources().get(unit.source()), settings);
   }
 
   private int slices(int pieces) {
@@ -345,8 +347,8 @@ public final class IngestStage {
 
   private static List<String> ids(Configuration configuration, String path) throws IOException {
     List<String> ids = new ArrayList<>();
-    try (PairReader reader =
-        PairReader.open(configuration, new Path(path), PairReader.Columns.IDS)) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, new Path(path), PairFormat.IDS)) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         reader.readGroup(group).forEach(pair -> ids.add(pair.id()));
       }

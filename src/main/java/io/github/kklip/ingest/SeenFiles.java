@@ -6,12 +6,12 @@ import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -51,13 +51,8 @@ record SeenFiles(Set<String> fingerprints, int runs) {
   /** Adds the files of a run that is done. */
   void add(DatasetFolder dataset, List<String> more) throws IOException {
     Path path = new Path(folder(dataset), String.format(Locale.ROOT, "%05d.txt", runs));
-    try (Publication publication = Publication.of(dataset.configuration(), path)) {
-      try (OutputStream out = publication.create()) {
-        for (String fingerprint : more) {
-          out.write((fingerprint + "\n").getBytes(StandardCharsets.US_ASCII));
-        }
-      }
-      publication.commit();
-    }
+    String lines =
+        more.stream().map(fingerprint -> fingerprint + "\n").collect(Collectors.joining());
+    Publication.write(dataset.configuration(), path, lines.getBytes(StandardCharsets.US_ASCII));
   }
 }

@@ -1,15 +1,19 @@
 package io.github.kklip.ingest;
 
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
-import io.github.kklip.store.shards.PairReader;
-import io.github.kklip.store.shards.PairWriter;
-import io.github.kklip.store.shards.RejectWriter;
+import io.github.kklip.store.shards.HashedPairFormat;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.RejectFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.ShardWriter;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.Serializable;
@@ -54,8 +58,8 @@ record ShardTask(
     sorted.forEach(key -> identity.add(Layout.id(key)));
     Shard shard = new Shard(split, index, sorted.size(), identity.hexAndReset());
     DatasetFolder folder = new DatasetFolder(root, configuration.get());
-    try (PairReader pairs =
-        PairReader.open(configuration.get(), folder.pairs(shard), PairReader.Columns.IDS)) {
+    try (ShardReader<Pair> pairs =
+        ShardReader.open(configuration.get(), folder.pairs(shard), PairFormat.IDS)) {
       if (pairs.rows() == shard.rows() && shard.identity().equals(pairs.identity())) {
         Path rejects = new Path(folder.rejects(), rejectFile());
         boolean rejected = Storage.of(configuration.get(), rejects).exists(rejects);
@@ -92,7 +96,7 @@ record ShardTask(
           } else if (row.equals(lastRow)) {
             output.reject(accepted.duplicate());
           } else {
-            output.pairs().write(accepted.pair(), accepted.hash());
+            output.pairs().write(new HashedPair(accepted.pair(), accepted.hash()));
           }
           lastRow = row;
         }
@@ -103,20 +107,30 @@ record ShardTask(
 
   private final class Output implements Closeable {
     private final DatasetFolder folder = new DatasetFolder(root, configuration.get());
-    private PairWriter pairs;
-    private RejectWriter rejects;
+    private ShardWriter<HashedPair> pairs;
+    private ShardWriter<Reject> rejects;
 
-    PairWriter pairs() throws IOException {
+    ShardWriter<HashedPair> pairs() throws IOException {
       if (pairs == null) {
         Path path = folder.pairs(new Shard(split, index, 0, ""));
-        pairs = new PairWriter(configuration.get(), path, rowGroupRows, hashes);
+        pairs =
+            new ShardWriter<>(
+                configuration.get(),
+                path,
+                hashes ? HashedPairFormat.ALL : HashedPairFormat.WITHOUT_HASHES,
+                rowGroupRows);
       }
       return pairs;
     }
 
     void reject(Reject reject) throws IOException {
       if (rejects == null) {
-        rejects = new RejectWriter(configuration.get(), new Path(folder.rejects(), rejectFile()));
+        rejects =
+            new ShardWriter<>(
+                configuration.get(),
+                new Path(folder.rejects(), rejectFile()),
+                new RejectFormat(),
+                RejectFormat.ROWS_PER_GROUP);
       }
       rejects.write(reject);
     }

@@ -20,7 +20,7 @@ public final class Block implements Serializable {
   private final int firstRow;
   private final long[] keys;
   private final float[] values;
-  private transient PassCache remembered;
+  private transient Leftover leftover;
 
   /**
    * @param shard position of the shard in the dataset's order
@@ -59,18 +59,37 @@ public final class Block implements Serializable {
     return values.length / keys.length;
   }
 
+  /** Squared norm of each row. */
+  double[] squares() {
+    double[] squares = new double[rows()];
+    int dimension = dimension();
+    for (int row = 0; row < squares.length; row++) {
+      double square = 0;
+      for (int j = row * dimension; j < (row + 1) * dimension; j++) {
+        square += (double) values[j] * values[j];
+      }
+      squares[row] = square;
+    }
+    return squares;
+  }
+
   /**
-   * What the last pass left with the part of the rows that begins with this block, for one task to
-   * use and change; null where no pass was, another copy of the block had it, or a task that runs a
-   * second time has taken it.
+   * What a pass leaves with the part of the rows that begins with a block. It is only ever a
+   * shortcut.
    */
-  synchronized PassCache take() {
-    PassCache taken = remembered;
-    remembered = null;
+  interface Leftover {}
+
+  /**
+   * What the last pass left, for one task to use and change; null where no pass was, another copy
+   * of the block had it, or a task that runs a second time has taken it.
+   */
+  synchronized Leftover take() {
+    Leftover taken = leftover;
+    leftover = null;
     return taken;
   }
 
-  synchronized void keep(PassCache latest) {
-    remembered = latest;
+  synchronized void keep(Leftover latest) {
+    leftover = latest;
   }
 }

@@ -46,11 +46,6 @@ public final class CentreSums implements Serializable {
     return Arrays.stream(sizes).sum();
   }
 
-  /** Assigns all rows and sums them by centre. */
-  public static CentreSums of(Rows rows, Totals totals, Centres centres) {
-    return rows.fold(centres, HamerlyPass.after(null, totals, centres));
-  }
-
   /**
    * The sum of squared distances, from the sums alone: &Sigma;||x||&sup2; - 2 &Sigma; c&middot;sum
    * + &Sigma; size ||c||&sup2;.
@@ -91,7 +86,7 @@ public final class CentreSums implements Serializable {
    * Centres as running means over mini-batches: of the rows that {@code before} is the mean of and
    * of these. A centre without any rows stays where it is.
    *
-   * @param counted rows of each centre before; those of this assignment are added
+   * @param counted rows of each centre before; those of these sums are added
    */
   Centres runningMeans(Centres before, long[] counted) {
     float[] values = before.values().clone();
@@ -105,7 +100,7 @@ public final class CentreSums implements Serializable {
     return new Centres(before.k(), dimension, values);
   }
 
-  /** Adds the rows of another assignment. */
+  /** Adds other rows, summed by the same centres. */
   CentreSums plus(CentreSums other) {
     for (int c = 0; c < sizes.length; c++) {
       sizes[c] += other.sizes[c];

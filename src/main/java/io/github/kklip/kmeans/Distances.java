@@ -99,11 +99,30 @@ public final class Distances implements AutoCloseable {
 
   /** The number of the nearest centre of each row; the first of those that are equally near. */
   public int[] assign(Block block) {
+    int[] nearest = new int[block.rows()];
     int[] rows = new int[block.rows()];
     Arrays.setAll(rows, row -> row);
-    HamerlyBounds assigned = new HamerlyBounds(block);
-    assign(List.of(new HamerlyPass.Search(block, assigned, rows)));
-    return assigned.centres();
+    Answer answer = (row, centre, upper, lower) -> nearest[row] = centre;
+    assign(List.of(new Search(block, rows, block.squares(), answer)));
+    return nearest;
+  }
+
+  /**
+   * Rows of a block whose nearest centre is looked for.
+   *
+   * @param squares squared norm of each row of the block
+   */
+  record Search(Block block, int[] rows, double[] squares, Answer answer) {}
+
+  /** Takes the nearest centre of a row, with bounds on distances. */
+  interface Answer {
+    /**
+     * Called once for each row.
+     *
+     * @param upper at least the distance to the centre
+     * @param lower at most the distance to any other
+     */
+    void set(int row, int centre, double upper, double lower);
   }
 
   /**
@@ -111,9 +130,9 @@ public final class Distances implements AutoCloseable {
    * float32 cannot tell the nearest centre from others, float64 does: which centre it is depends
    * neither on the shape of a product nor on the device.
    *
-   * @param searches take the centres and bounds of their rows
+   * @param searches their answers are given row by row
    */
-  public void assign(List<HamerlyPass.Search> searches) {
+  void assign(List<Search> searches) {
     int count = searches.stream().mapToInt(search -> search.rows().length).sum();
     if (count == 0) {
       return;
@@ -125,13 +144,13 @@ public final class Distances implements AutoCloseable {
       // What is left are the scores of all others.
       float[] second = methods.call(scope, "best", scores).toFloatArray();
       int i = 0;
-      for (HamerlyPass.Search search : searches) {
+      for (Search search : searches) {
         for (int row : search.rows()) {
-          double square = search.assigned().square(row);
+          double square = search.squares()[row];
           double error = error(square);
           if (best[i] - second[i] > 2 * error) {
             search
-                .assigned()
+                .answer()
                 .set(
                     row,
                     places[i],
@@ -140,7 +159,7 @@ public final class Distances implements AutoCloseable {
           } else {
             float[] line = Torch.floats(Torch.narrow(scores, i, 1));
             int nearest = decide(search.block(), row, line, places[i], best[i] - 2 * error);
-            search.assigned().set(row, nearest, Double.POSITIVE_INFINITY, 0);
+            search.answer().set(row, nearest, Double.POSITIVE_INFINITY, 0);
           }
           i++;
         }
@@ -164,15 +183,19 @@ public final class Distances implements AutoCloseable {
     return places;
   }
 
-  /** A lower bound of the distance of each row to the nearest of some centres. */
-  double[] lower(Block block, int[] some, HamerlyBounds rows) {
+  /**
+   * A lower bound of the distance of each row to the nearest of some centres.
+   *
+   * @param squares squared norm of each row
+   */
+  double[] lower(Block block, int[] some, double[] squares) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray which = scope.create(some);
       NDArray scores = methods.call(scope, "scores_of", upload(scope, block), centres, half, which);
       float[] best = best(scores, block.rows());
       double[] lower = new double[best.length];
       for (int row = 0; row < lower.length; row++) {
-        double square = rows.square(row);
+        double square = squares[row];
         lower[row] = Math.sqrt(Math.max(0, square - 2 * (best[row] + error(square))));
       }
       return lower;
@@ -293,11 +316,11 @@ public final class Distances implements AutoCloseable {
    * Scores of some rows, and of others after them that mean nothing: few shapes of products in all,
    * because each is prepared when it is first met.
    */
-  private NDArray scores(NDManager scope, List<HamerlyPass.Search> searches, int count) {
+  private NDArray scores(NDManager scope, List<Search> searches, int count) {
     int dimension = searches.get(0).block().dimension();
     int padded = Math.min((count + STEP - 1) / STEP * STEP, Math.max(count, Block.ROWS));
     FloatBuffer gathered = reserve(padded * dimension).asFloatBuffer();
-    for (HamerlyPass.Search search : searches) {
+    for (Search search : searches) {
       float[] values = search.block().values();
       for (int row : search.rows()) {
         gathered.put(values, row * dimension, dimension);

@@ -25,23 +25,15 @@ final class HamerlyBounds {
     centres = new int[block.rows()];
     upper = new double[block.rows()];
     lower = new double[block.rows()];
-    squares = new double[block.rows()];
-    int dimension = block.dimension();
-    for (int row = 0; row < squares.length; row++) {
-      double square = 0;
-      for (int j = row * dimension; j < (row + 1) * dimension; j++) {
-        square += (double) block.values()[j] * block.values()[j];
-      }
-      squares[row] = square;
-    }
+    squares = block.squares();
   }
 
   int[] centres() {
     return centres;
   }
 
-  double square(int row) {
-    return squares[row];
+  double[] squares() {
+    return squares;
   }
 
   void set(int row, int centre, double upperBound, double lowerBound) {

@@ -58,7 +58,11 @@ final class HamerlyPass implements Fold<CentreSums> {
   }
 
   /** A block, what is known of its rows, and those whose nearest centre has to be looked for. */
-  record Search(Block block, HamerlyBounds assigned, int[] rows) {}
+  private record Unsure(Block block, HamerlyBounds bounds, int[] rows) {
+    Distances.Search search() {
+      return new Distances.Search(block, rows, bounds.squares(), bounds::set);
+    }
+  }
 
   @Override
   public CentreSums part(Iterator<Block> blocks, Distances distances) {
@@ -67,24 +71,25 @@ final class HamerlyPass implements Fold<CentreSums> {
       return sums;
     }
     Block first = blocks.next();
-    PassCache before = first.take();
-    boolean follows = before != null && before.pass() == previous;
+    PassCache before =
+        first.take() instanceof PassCache cache && cache.pass() == previous ? cache : null;
+    boolean follows = before != null;
     if (follows) {
       sums.plus(before.sums());
     }
     List<HamerlyBounds> all = new ArrayList<>();
-    List<Search> searches = new ArrayList<>();
+    List<Unsure> searches = new ArrayList<>();
     int rows = 0;
     for (Block block = first; block != null; block = blocks.hasNext() ? blocks.next() : null) {
-      HamerlyBounds assigned = follows ? before.blocks().get(all.size()) : new HamerlyBounds(block);
-      int[] unsure = follows ? unsure(block, assigned, distances) : all(block);
-      all.add(assigned);
+      HamerlyBounds bounds = follows ? before.blocks().get(all.size()) : new HamerlyBounds(block);
+      int[] unsure = follows ? unsure(block, bounds, distances) : all(block);
+      all.add(bounds);
       // Rows of several blocks make one product.
       if (rows + unsure.length > Block.ROWS) {
         search(searches, distances, follows, sums);
         rows = 0;
       }
-      searches.add(new Search(block, assigned, unsure));
+      searches.add(new Unsure(block, bounds, unsure));
       rows += unsure.length;
     }
     search(searches, distances, follows, sums);
@@ -100,26 +105,26 @@ final class HamerlyPass implements Fold<CentreSums> {
   }
 
   /** Moves the bounds; the rows for which they do not hold any more. */
-  private int[] unsure(Block block, HamerlyBounds assigned, Distances distances) {
-    boolean looks = assigned.gain(moves) > block.rows() / COST_OF_FAR;
-    return assigned.move(moves, looks ? distances.lower(block, moves.far(), assigned) : null);
+  private int[] unsure(Block block, HamerlyBounds bounds, Distances distances) {
+    boolean looks = bounds.gain(moves) > block.rows() / COST_OF_FAR;
+    return bounds.move(moves, looks ? distances.lower(block, moves.far(), bounds.squares()) : null);
   }
 
   /**
    * @param counted whether the rows stand in the sums, with the centres that they had
    */
   private void search(
-      List<Search> searches, Distances distances, boolean counted, CentreSums sums) {
+      List<Unsure> searches, Distances distances, boolean counted, CentreSums sums) {
     List<int[]> had =
         searches.stream()
-            .map(s -> IntStream.of(s.rows).map(row -> s.assigned.centres()[row]).toArray())
+            .map(s -> IntStream.of(s.rows).map(row -> s.bounds.centres()[row]).toArray())
             .toList();
-    distances.assign(searches);
+    distances.assign(searches.stream().map(Unsure::search).toList());
     for (int s = 0; s < had.size(); s++) {
-      Search search = searches.get(s);
+      Unsure search = searches.get(s);
       for (int i = 0; i < search.rows.length; i++) {
         int row = search.rows[i];
-        int centre = search.assigned.centres()[row];
+        int centre = search.bounds.centres()[row];
         if (!counted) {
           sums.add(centre, search.block, row, grid);
         } else if (centre != had.get(s)[i]) {
@@ -133,8 +138,8 @@ final class HamerlyPass implements Fold<CentreSums> {
 
   @Override
   public CentreSums add(CentreSums sofar, Block block, Distances distances) {
-    List<Search> whole = new ArrayList<>();
-    whole.add(new Search(block, new HamerlyBounds(block), all(block)));
+    List<Unsure> whole = new ArrayList<>();
+    whole.add(new Unsure(block, new HamerlyBounds(block), all(block)));
     search(whole, distances, false, sofar);
     return sofar;
   }

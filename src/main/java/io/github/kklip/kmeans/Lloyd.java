@@ -64,16 +64,21 @@ public final class Lloyd {
     return new Result(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
   }
 
+  /** Assigns all rows to their nearest centres and sums them by centre. */
+  public static CentreSums sums(Rows rows, Totals totals, Centres centres) {
+    return rows.fold(centres, HamerlyPass.after(null, totals, centres));
+  }
+
   /** Assignment by matrix products; centres without rows go to the rows farthest from theirs. */
   public static Engine gemm(Rows rows, Totals totals) {
     AtomicReference<HamerlyPass> last = new AtomicReference<>();
     return centres -> {
       HamerlyPass pass = HamerlyPass.after(last.get(), totals, centres);
-      CentreSums assignment = rows.fold(centres, pass);
+      CentreSums sums = rows.fold(centres, pass);
       last.set(pass);
-      Centres moved = assignment.means(centres);
-      reseed(rows, centres, assignment.sizes(), moved);
-      return new Step(assignment.inertia(centres, totals.sumOfSquares()), moved);
+      Centres moved = sums.means(centres);
+      reseed(rows, centres, sums.sizes(), moved);
+      return new Step(sums.inertia(centres, totals.sumOfSquares()), moved);
     };
   }
 

@@ -28,11 +28,11 @@ public final class MiniBatch implements Lloyd.Engine {
   @Override
   public Lloyd.Step step(Centres centres) {
     try (Rows batch = batches.apply(iteration++)) {
-      CentreSums assignment = CentreSums.of(batch, totals, centres);
-      Centres moved = assignment.runningMeans(centres, counted);
+      CentreSums sums = Lloyd.sums(batch, totals, centres);
+      Centres moved = sums.runningMeans(centres, counted);
       Lloyd.reseed(batch, centres, counted, moved);
-      double scale = (double) totals.rows() / assignment.rows();
-      return new Lloyd.Step(scale * assignment.inertia(centres, totals.sumOfSquares(batch)), moved);
+      double scale = (double) totals.rows() / sums.rows();
+      return new Lloyd.Step(scale * sums.inertia(centres, totals.sumOfSquares(batch)), moved);
     }
   }
 }

@@ -92,13 +92,7 @@ public record Totals(
     @Override
     public Double add(Double sofar, Block block, Distances distances) {
       double sum = sofar;
-      int dimension = block.dimension();
-      for (int row = 0; row < block.rows(); row++) {
-        double square = 0;
-        for (int j = row * dimension; j < (row + 1) * dimension; j++) {
-          double value = block.values()[j];
-          square += value * value;
-        }
+      for (double square : block.squares()) {
         sum += grid.round(square);
       }
       return sum;

@@ -57,7 +57,7 @@ public final class BarrierLauncher {
   /**
    * A launcher on this cluster.
    *
-   * @param settings for the ranks, their limits, port, restarts and native threads
+   * @param settings for the ranks, their timeouts, port, restarts and native threads
    */
   public BarrierLauncher(JavaSparkContext spark, Settings settings) {
     this(spark, settings, settings.train().ranks());
@@ -109,7 +109,7 @@ public final class BarrierLauncher {
     byte[] secret = new byte[Handshake.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
     Reports reports = new Reports(spark.sc());
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(
             train.comms().rendezvousTimeout(),
             train.comms().heartbeatTimeout(),
@@ -117,8 +117,8 @@ public final class BarrierLauncher {
     RankTask<R> task =
         new RankTask<>(
             secret,
-            limits,
-            wiring(spark.getConf(), train),
+            timeouts,
+            transportOptions(spark.getConf(), train),
             train.comms().port(),
             threads(slots),
             reports,
@@ -144,7 +144,7 @@ public final class BarrierLauncher {
   }
 
   /** Ranks are as careful with their connections as Spark is, unless they are told not to be. */
-  static TransportOptions wiring(SparkConf conf, TrainSettings train) {
+  static TransportOptions transportOptions(SparkConf conf, TrainSettings train) {
     boolean sparkEncrypts = ENCRYPTION.stream().anyMatch(key -> conf.getBoolean(key, false));
     boolean encrypted =
         switch (train.comms().encryption()) {

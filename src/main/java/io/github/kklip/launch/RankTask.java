@@ -57,8 +57,8 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
   }
 
   private final byte[] secret;
-  private final Timeouts limits;
-  private final TransportOptions wiring;
+  private final Timeouts timeouts;
+  private final TransportOptions options;
   private final int port;
   private final int threads;
   private final Reports reports;
@@ -66,15 +66,15 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
 
   RankTask(
       byte[] secret,
-      Timeouts limits,
-      TransportOptions wiring,
+      Timeouts timeouts,
+      TransportOptions options,
       int port,
       int threads,
       Reports reports,
       RankBody<R> body) {
     this.secret = secret;
-    this.limits = limits;
-    this.wiring = wiring;
+    this.timeouts = timeouts;
+    this.options = options;
     this.port = port;
     this.threads = threads;
     this.reports = reports;
@@ -110,8 +110,8 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
               rank,
               peers,
               secretOf(context.stageAttemptNumber()),
-              limits,
-              wiring.withGpu(place.gpu()))) {
+              timeouts,
+              options.withGpu(place.gpu()))) {
         CountDownLatch ended = watchForKill(context, collective);
         try {
           return body.run(

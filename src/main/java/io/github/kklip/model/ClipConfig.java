@@ -4,8 +4,8 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -28,8 +28,6 @@ public record ClipConfig(
   /** Names of the shapes that come with the program. */
   public static final List<String> BUILT_IN =
       List.of("tiny", "small", "vit-b-32", "vit-b-16", "vit-l-14");
-
-  private static final ObjectMapper JSON = new ObjectMapper();
 
   /** What stands between the two linear layers of a block. */
   public enum Activation {
@@ -163,7 +161,7 @@ public record ClipConfig(
   public static ClipConfig parse(String json, String source) {
     JsonNode root;
     try {
-      root = JSON.readTree(json);
+      root = Json.tree(json);
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
           message(
@@ -260,7 +258,7 @@ public record ClipConfig(
 
   /** The {@code config.json} of this shape, as Hugging Face's CLIPModel reads it. */
   public String json() {
-    ObjectNode root = JSON.createObjectNode();
+    ObjectNode root = Json.object();
     root.putArray("architectures").add("CLIPModel");
     root.put("model_type", "clip");
     root.put("initializer_factor", initializerFactor);
@@ -297,11 +295,7 @@ public record ClipConfig(
         vision.activation,
         vision.layerNormEps,
         vision.initializerRange);
-    try {
-      return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(message("Cannot write a CLIP shape as JSON: %s", this), e);
-    }
+    return root.toPrettyString() + "\n";
   }
 
   private void tower(

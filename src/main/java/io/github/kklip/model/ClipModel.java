@@ -275,7 +275,7 @@ public final class ClipModel implements AutoCloseable {
     return pixels;
   }
 
-  private static NDArray run(NDManager manager, Tower tower) {
+  private static NDArray run(NDManager manager, TowerPass.Tower tower) {
     NDArray x = tower.forward(manager, 0, null);
     for (int stage = 1; stage < tower.stages(); stage++) {
       NDArray next = tower.forward(manager, stage, x);
@@ -285,20 +285,7 @@ public final class ClipModel implements AutoCloseable {
     return x;
   }
 
-  /** A sequence of stages, each a segment of the model. */
-  interface Tower {
-    int stages();
-
-    /** Number of the first stage's segment. */
-    int firstSegment();
-
-    NDArray forward(NDManager manager, int stage, NDArray x);
-
-    /** Adds the gradients of the first stage by hand; false: autograd does it. */
-    boolean backwardOfFirst(NDManager manager, NDArray gradient);
-  }
-
-  private final class TextTower implements Tower {
+  private final class TextTower implements TowerPass.Tower {
     private final ClipConfig.Text text = config.text();
     private final Tokens tokens;
 
@@ -390,7 +377,7 @@ public final class ClipModel implements AutoCloseable {
     }
   }
 
-  private final class ImageTower implements Tower {
+  private final class ImageTower implements TowerPass.Tower {
     private final ClipConfig.Vision vision = config.vision();
     private final NDArray pixels;
 

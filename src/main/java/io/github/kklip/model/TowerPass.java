@@ -10,14 +10,27 @@ import java.util.function.IntConsumer;
  * Memory of a segment is freed when the backward pass leaves it.
  */
 public final class TowerPass implements AutoCloseable {
+  /** A sequence of stages, each a segment of the model. */
+  interface Tower {
+    int stages();
+
+    /** Number of the first stage's segment. */
+    int firstSegment();
+
+    NDArray forward(NDManager manager, int stage, NDArray x);
+
+    /** Adds the gradients of the first stage by hand; false: autograd does it. */
+    boolean backwardOfFirst(NDManager manager, NDArray gradient);
+  }
+
   private final NDManager manager;
-  private final ClipModel.Tower tower;
+  private final Tower tower;
   private final boolean recompute;
   private final NDArray[] inputs;
   private final NDArray[] outputs;
   private final NDArray features;
 
-  TowerPass(NDManager parent, ClipModel.Tower tower, boolean recompute) {
+  TowerPass(NDManager parent, Tower tower, boolean recompute) {
     this.tower = tower;
     this.recompute = recompute;
     manager = parent.newSubManager();

@@ -7,7 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.store.publication.Json;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
@@ -87,7 +87,7 @@ public final class Safetensors {
   private static Safetensors ofIndex(Path index) throws IOException {
     JsonNode weightMap;
     try {
-      weightMap = new ObjectMapper().readTree(index.toFile()).path("weight_map");
+      weightMap = Json.tree(Files.readAllBytes(index)).path("weight_map");
     } catch (JsonProcessingException e) {
       throw new IOException(
           message("Cannot read %s because it is not JSON: %s.", index, e.getOriginalMessage()), e);

@@ -8,8 +8,7 @@ import java.io.Serializable;
  * @param id hash of image_id and caption ({@link Identity#ofPair})
  * @param imageId hash of the image's bytes ({@link Identity#ofImage}); captions of one picture
  *     share it
- * @param image the encoded image as it came; empty when it was not asked for ({@link
- *     PairReader.Columns})
+ * @param image the encoded image as it came; empty when it was not asked for ({@link PairFormat})
  * @param width pixels, after EXIF orientation
  * @param height pixels, after EXIF orientation
  * @param source the file that it came from

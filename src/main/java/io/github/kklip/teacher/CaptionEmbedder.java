@@ -12,9 +12,12 @@ import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
+import io.github.kklip.store.Vector;
 import io.github.kklip.store.VectorStorage;
-import io.github.kklip.store.shards.PairReader;
-import io.github.kklip.store.shards.VectorWriter;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.HostMemory;
 import io.github.kklip.tensor.Torch;
@@ -268,21 +271,20 @@ public final class CaptionEmbedder implements AutoCloseable {
    */
   public void embed(DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
       throws IOException {
-    try (PairReader pairs =
-        PairReader.captionsOnly(dataset.configuration(), dataset.pairs(shard))) {
+    try (ShardReader<Pair> pairs =
+        ShardReader.open(dataset.configuration(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
       int rowsPerGroup = 1;
       for (int group = 0; group < pairs.rowGroups(); group++) {
         rowsPerGroup = Math.max(rowsPerGroup, pairs.rows(group));
       }
-      try (VectorWriter vectors =
-          new VectorWriter(
+      try (ShardWriter<Vector> vectors =
+          new ShardWriter<>(
               dataset.configuration(),
               dataset.teacher(name, shard),
+              new VectorFormat(storage(settings), dimension()),
+              rowsPerGroup,
               shard,
-              processing,
-              dimension(),
-              storage(settings),
-              rowsPerGroup)) {
+              processing)) {
         List<Pair> window = new ArrayList<>();
         for (int group = 0; group < pairs.rowGroups(); group++) {
           window.addAll(pairs.readGroup(group));
@@ -297,11 +299,11 @@ public final class CaptionEmbedder implements AutoCloseable {
     }
   }
 
-  private void write(List<Pair> window, VectorWriter vectors) throws IOException {
+  private void write(List<Pair> window, ShardWriter<Vector> vectors) throws IOException {
     List<float[]> embedded = embed(window.stream().map(Pair::caption).toList());
     for (int i = 0; i < window.size(); i++) {
       requireFinite(window.get(i), embedded.get(i));
-      vectors.write(window.get(i).id(), embedded.get(i));
+      vectors.write(new Vector(window.get(i).id(), embedded.get(i)));
     }
   }
 

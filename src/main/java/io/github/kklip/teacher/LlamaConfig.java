@@ -4,7 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -107,7 +107,7 @@ public record LlamaConfig(
               folder, FILE));
     }
     try {
-      return new Reader(file, new ObjectMapper().readTree(file.toFile())).read();
+      return new Reader(file, Json.tree(Files.readAllBytes(file))).read();
     } catch (JsonProcessingException e) {
       throw new IOException(
           message("Cannot use %s because it is not JSON: %s.", file, e.getOriginalMessage()), e);

@@ -1,11 +1,11 @@
 package io.github.kklip.teacher;
 
 import ai.djl.ndarray.types.Shape;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.safetensors.SafetensorsWriter;
+import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
@@ -47,11 +47,9 @@ public final class RandomLlama {
     Files.createDirectories(folder);
     Map<String, Integer> vocabulary = new LinkedHashMap<>();
     List<String> merges = vocabulary(words, vocabulary);
-    ObjectMapper json = new ObjectMapper();
-    Files.write(
-        folder.resolve("tokenizer.json"),
-        json.writerWithDefaultPrettyPrinter().writeValueAsBytes(tokenizer(vocabulary, merges)));
-    ObjectNode config = json.createObjectNode();
+    Files.writeString(
+        folder.resolve("tokenizer.json"), tokenizer(vocabulary, merges).toPrettyString());
+    ObjectNode config = Json.object();
     config.put("comment", "Random weights from seed " + seed + ": not a trained model.");
     config.put("model_type", "llama").putArray("architectures").add("LlamaModel");
     config.put("vocab_size", vocabulary.size()).put("hidden_size", hidden);
@@ -60,9 +58,7 @@ public final class RandomLlama {
     config.put("max_position_embeddings", 512).put("rms_norm_eps", 1e-5);
     config.put("rope_theta", 10000.0).put("hidden_act", "silu").put("tie_word_embeddings", true);
     config.put("bos_token_id", 1).put("eos_token_id", 2).put("torch_dtype", "float32");
-    Files.write(
-        folder.resolve(LlamaConfig.FILE),
-        json.writerWithDefaultPrettyPrinter().writeValueAsBytes(config));
+    Files.writeString(folder.resolve(LlamaConfig.FILE), config.toPrettyString());
     writeWeights(folder, seed, LlamaConfig.read(folder));
   }
 
@@ -125,7 +121,7 @@ public final class RandomLlama {
   }
 
   private static ObjectNode tokenizer(Map<String, Integer> vocabulary, List<String> merges) {
-    ObjectNode root = new ObjectMapper().createObjectNode().put("version", "1.0");
+    ObjectNode root = Json.object().put("version", "1.0");
     root.putNull("truncation").putNull("padding");
     ArrayNode added = root.putArray("added_tokens");
     for (String special : List.of(UNKNOWN, START, END)) {

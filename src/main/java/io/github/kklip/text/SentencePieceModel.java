@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.publication.Json;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -154,7 +155,7 @@ record SentencePieceModel(
   }
 
   ObjectNode toTokenizerJson() {
-    ObjectNode root = TokenizerFile.JSON.createObjectNode();
+    ObjectNode root = Json.object();
     root.put("version", "1.0");
     root.putNull("truncation").putNull("padding");
     ArrayNode added = root.putArray("added_tokens");
@@ -200,7 +201,7 @@ record SentencePieceModel(
   }
 
   private ObjectNode normalizer() {
-    ObjectNode sequence = TokenizerFile.JSON.createObjectNode().put("type", "Sequence");
+    ObjectNode sequence = Json.object().put("type", "Sequence");
     ArrayNode steps = sequence.putArray("normalizers");
     if (removeExtraSpaces) {
       steps.addObject().put("type", "Strip").put("strip_left", true).put("strip_right", true);
@@ -218,7 +219,7 @@ record SentencePieceModel(
   }
 
   private ObjectNode startToken(String start) {
-    ObjectNode template = TokenizerFile.JSON.createObjectNode().put("type", "TemplateProcessing");
+    ObjectNode template = Json.object().put("type", "TemplateProcessing");
     ArrayNode single = template.putArray("single");
     single.addObject().putObject("SpecialToken").put("id", start).put("type_id", 0);
     single.addObject().putObject("Sequence").put("id", "A").put("type_id", 0);

@@ -3,6 +3,7 @@ package io.github.kklip.text;
 import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,7 +69,7 @@ public final class TeacherTokenizer implements AutoCloseable {
     Path path = folder.resolve("tokenizer_config.json");
     OptionalInt named = OptionalInt.empty();
     if (Files.exists(path)) {
-      JsonNode token = TokenizerFile.JSON.readTree(Files.readAllBytes(path)).path("bos_token");
+      JsonNode token = Json.tree(Files.readAllBytes(path)).path("bos_token");
       named = file.id(token.isObject() ? token.path("content").asText() : token.asText());
     }
     return named.orElseThrow(

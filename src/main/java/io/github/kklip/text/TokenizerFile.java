@@ -7,8 +7,8 @@ import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.publication.Json;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -23,8 +23,6 @@ import java.util.OptionalInt;
  * owner closes after the last call.
  */
 final class TokenizerFile implements AutoCloseable {
-  static final ObjectMapper JSON = new ObjectMapper();
-
   static {
     // Off line the library takes the CPU build out of its own jar; on line it would report its use,
     // and look for a CUDA build on machines with a GPU.
@@ -56,7 +54,7 @@ final class TokenizerFile implements AutoCloseable {
    */
   static TokenizerFile parse(String json, String source) {
     try {
-      return of(JSON.readTree(json), source);
+      return of(Json.tree(json), source);
     } catch (JsonProcessingException e) {
       throw new TokenizerException(
           message(

@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.publication.Json;
 import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -26,7 +27,7 @@ public final class TokenizerFolder {
    * @throws TokenizerException when it is not in CLIP's form
    */
   public static Map<String, byte[]> files(String tokenizerJson, int contextLength) {
-    ObjectNode special = TokenizerFile.JSON.createObjectNode();
+    ObjectNode special = Json.object();
     try (TokenizerFile file = TokenizerFile.parse(tokenizerJson, "tokenizer.json")) {
       int[] frame = file.encode("", true);
       if (frame.length != 2) {
@@ -66,7 +67,7 @@ public final class TokenizerFolder {
         model.path("vocab").properties().stream()
             .sorted(Comparator.comparingInt(token -> token.getValue().asInt()))
             .toList();
-    ObjectNode vocab = TokenizerFile.JSON.createObjectNode();
+    ObjectNode vocab = Json.object();
     tokens.forEach(token -> vocab.set(token.getKey(), token.getValue()));
     return vocab;
   }

@@ -1,8 +1,8 @@
 package io.github.kklip.tokenize;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.publication.Json;
 import io.github.kklip.tokenize.BytePairVocabulary.Merge;
 
 /**
@@ -10,8 +10,6 @@ import io.github.kklip.tokenize.BytePairVocabulary.Merge;
  * CLIPTokenizer} and DJL read it.
  */
 final class TokenizerJson {
-  private static final ObjectMapper JSON = new ObjectMapper();
-
   /** The pattern of a word in CLIP's byte-pair encoding: contractions, letters, one digit, rest. */
   private static final String WORD =
       "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d"
@@ -21,7 +19,7 @@ final class TokenizerJson {
 
   /** The file's content. */
   static ObjectNode of(BytePairVocabulary vocabulary) {
-    ObjectNode root = JSON.createObjectNode().put("version", "1.0");
+    ObjectNode root = Json.object().put("version", "1.0");
     root.putNull("truncation").putNull("padding");
     root.putArray("added_tokens")
         .add(added(BytePairVocabulary.START, vocabulary.startId()))
@@ -64,7 +62,7 @@ final class TokenizerJson {
   }
 
   private static ObjectNode vocab(BytePairVocabulary vocabulary) {
-    ObjectNode vocab = JSON.createObjectNode();
+    ObjectNode vocab = Json.object();
     for (int id = 0; id < vocabulary.tokens().size(); id++) {
       vocab.put(vocabulary.tokens().get(id), id);
     }
@@ -74,7 +72,7 @@ final class TokenizerJson {
   }
 
   private static ObjectNode added(String token, int id) {
-    return JSON.createObjectNode()
+    return Json.object()
         .put("id", id)
         .put("content", token)
         .put("single_word", false)
@@ -85,7 +83,7 @@ final class TokenizerJson {
   }
 
   private static ObjectNode byteLevel(boolean prefixSpace) {
-    return JSON.createObjectNode()
+    return Json.object()
         .put("type", "ByteLevel")
         .put("add_prefix_space", prefixSpace)
         .put("trim_offsets", true)

@@ -13,10 +13,10 @@ import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
-import io.github.kklip.store.shards.PairReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Collections;
 import java.util.Iterator;
@@ -104,7 +104,7 @@ public final class TokenizerStage {
       lease.check();
       for (Map.Entry<String, byte[]> file :
           TokenizerFolder.files(TokenizerJson.of(vocabulary).toString(), 0).entrySet()) {
-        publish(configuration, new Path(folder, file.getKey()), file.getValue());
+        Publication.write(configuration, new Path(folder, file.getKey()), file.getValue());
       }
       TokenizerManifest manifest =
           new TokenizerManifest(
@@ -152,8 +152,8 @@ public final class TokenizerStage {
     try (CaptionWords words = new CaptionWords()) {
       while (shards.hasNext()) {
         Shard shard = shards.next();
-        try (PairReader reader =
-            PairReader.captionsOnly(configuration.get(), dataset.pairs(shard))) {
+        try (ShardReader<Pair> reader =
+            ShardReader.open(configuration.get(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
           if (reader.rows() != shard.rows()) {
             throw new IOException(
                 message(
@@ -172,16 +172,6 @@ public final class TokenizerStage {
           .iterator();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  private static void publish(Configuration configuration, Path path, byte[] bytes)
-      throws IOException {
-    try (Publication publication = Publication.of(configuration, path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(bytes);
-      }
-      publication.commit();
     }
   }
 }

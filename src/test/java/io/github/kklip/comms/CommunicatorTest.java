@@ -64,7 +64,7 @@ class CommunicatorTest {
     /** Two ranks on each machine but the last. */
     MACHINES;
 
-    private TransportOptions wiring(int rank) {
+    private TransportOptions options(int rank) {
       return switch (this) {
         case TCP -> new TransportOptions(TrainSettings.TransportChoice.TCP, "", false);
         case ENCRYPTED -> new TransportOptions(TrainSettings.TransportChoice.TCP, "", true);
@@ -83,16 +83,16 @@ class CommunicatorTest {
     }
 
     private <T> List<T> run(int ranks, Ranks.Body<T> body) throws Exception {
-      return Ranks.run(ranks, this::wiring, body);
+      return Ranks.run(ranks, this::options, body);
     }
 
-    private <T> List<Future<T>> outcomes(int ranks, Timeouts limits, Ranks.Body<T> body)
+    private <T> List<Future<T>> outcomes(int ranks, Timeouts timeouts, Ranks.Body<T> body)
         throws Exception {
-      return Ranks.outcomes(ranks, limits, this::wiring, body);
+      return Ranks.outcomes(ranks, timeouts, this::options, body);
     }
   }
 
-  /** No shared memory outlives the meeting of the ranks. */
+  /** No shared memory outlives the ring of the ranks. */
   @AfterEach
   void nothingIsLeft() throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
@@ -188,7 +188,7 @@ class CommunicatorTest {
     for (Future<String> outcome :
         Ranks.outcomes(
             3,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             rank ->
                 new TransportOptions(
                     TrainSettings.TransportChoice.SHARED_MEMORY, Way.machine(rank / 2), false),
@@ -415,7 +415,7 @@ class CommunicatorTest {
     List<Future<Object>> outcomes =
         way.outcomes(
             4,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             collective -> {
               if (collective.rank() == 2) {
                 collective.abort(new IllegalStateException("the picture is upside down"));
@@ -445,7 +445,7 @@ class CommunicatorTest {
       List<Future<Object>> outcomes =
           way.outcomes(
               3,
-              Ranks.LIMITS,
+              Ranks.TIMEOUTS,
               collective -> {
                 if (collective.rank() == 0) {
                   List<Work> pending = new ArrayList<>();
@@ -483,7 +483,7 @@ class CommunicatorTest {
     List<Future<Object>> outcomes =
         way.outcomes(
             3,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             collective -> {
               Path file = Files.createTempFile(folder, "gone", "");
               ByteBuffer buffer;
@@ -517,7 +517,7 @@ class CommunicatorTest {
     List<Future<Object>> outcomes =
         way.outcomes(
             3,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             collective -> {
               ByteBuffer buffer = floats(1, 10 + collective.rank() / 2);
               collective.allReduce(buffer, ElementType.FLOAT32).await();
@@ -531,13 +531,13 @@ class CommunicatorTest {
   @ParameterizedTest
   @EnumSource(Way.class)
   void aRankThatNeverComesIsNamedWhenTheStepTimeIsOver(Way way) throws Exception {
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(3));
     CompletableFuture<Void> othersFailed = new CompletableFuture<>();
     List<Future<Object>> outcomes =
         way.outcomes(
             3,
-            limits,
+            timeouts,
             collective -> {
               collective.barrier().await();
               if (collective.rank() == 0) {
@@ -566,7 +566,7 @@ class CommunicatorTest {
     List<Future<Object>> outcomes =
         way.outcomes(
             3,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             collective -> {
               collective.barrier().await();
               if (collective.rank() != 1) {
@@ -584,15 +584,15 @@ class CommunicatorTest {
   /** The cable of rank 1 is pulled: nobody says anything, nothing is closed. */
   @Test
   void aRankThatIsCutOffIsNamedOnEveryOther() throws Exception {
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(Duration.ofSeconds(20), Duration.ofSeconds(2), Duration.ofSeconds(60));
     List<Relay> relays = new ArrayList<>();
     try {
       List<Future<Object>> outcomes =
           Ranks.relayed(
               4,
-              limits,
-              Way.TCP.wiring(0),
+              timeouts,
+              Way.TCP.options(0),
               relays,
               collective -> {
                 collective.barrier().await();
@@ -626,8 +626,8 @@ class CommunicatorTest {
       List<Future<Object>> outcomes =
           Ranks.relayed(
               2,
-              Ranks.LIMITS,
-              Way.ENCRYPTED.wiring(0),
+              Ranks.TIMEOUTS,
+              Way.ENCRYPTED.options(0),
               relays,
               collective -> {
                 collective.barrier().await();
@@ -662,7 +662,7 @@ class CommunicatorTest {
     TransportOptions required =
         new TransportOptions(TrainSettings.TransportChoice.NCCL, folder.toString(), false);
     for (Future<String> outcome :
-        Ranks.outcomes(2, Ranks.LIMITS, rank -> required, Collective::transport)) {
+        Ranks.outcomes(2, Ranks.TIMEOUTS, rank -> required, Collective::transport)) {
       assertThat(failure(outcome))
           .hasMessageContaining("Cannot use NCCL because rank 0 computes on the CPU.")
           .hasMessageContaining("train.transport = auto");
@@ -670,7 +670,7 @@ class CommunicatorTest {
     for (Future<String> outcome :
         Ranks.outcomes(
             2,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             rank ->
                 new TransportOptions(TrainSettings.TransportChoice.NCCL, folder.toString(), true),
             Collective::transport)) {
@@ -690,15 +690,15 @@ class CommunicatorTest {
   }
 
   /** The transports of two ranks that are told to use GPUs which no machine has. */
-  private static List<Future<String>> onGpus(TransportOptions wiring) throws Exception {
+  private static List<Future<String>> onGpus(TransportOptions options) throws Exception {
     return Ranks.outcomes(
-        2, Ranks.LIMITS, rank -> wiring.withGpu(64 + rank), Collective::transport);
+        2, Ranks.TIMEOUTS, rank -> options.withGpu(64 + rank), Collective::transport);
   }
 
   /** They would each be waited for longer than the ranks wait for each other. */
   @Test
   void noNumberOfSilentStrangersKeepsTheRanksApart() throws Exception {
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(Duration.ofSeconds(5), Duration.ofSeconds(5), Duration.ofSeconds(5));
     byte[] secret = Ranks.secret();
     List<Socket> strangers = new ArrayList<>();
@@ -711,8 +711,9 @@ class CommunicatorTest {
       CompletableFuture<Void> other =
           CompletableFuture.runAsync(
               () ->
-                  Communicator.connect(b, 1, peers, secret, limits, TransportOptions.AUTO).close());
-      Communicator.connect(a, 0, peers, secret, limits, TransportOptions.AUTO).close();
+                  Communicator.connect(b, 1, peers, secret, timeouts, TransportOptions.AUTO)
+                      .close());
+      Communicator.connect(a, 0, peers, secret, timeouts, TransportOptions.AUTO).close();
       other.get(20, TimeUnit.SECONDS);
     } finally {
       for (Socket stranger : strangers) {
@@ -734,11 +735,11 @@ class CommunicatorTest {
               () -> {
                 connecting.complete(Thread.currentThread());
                 return Communicator.connect(
-                    a, 0, peers, secret, Ranks.LIMITS, TransportOptions.AUTO);
+                    a, 0, peers, secret, Ranks.TIMEOUTS, TransportOptions.AUTO);
               });
       Thread thread = connecting.get(20, TimeUnit.SECONDS);
       try (Collective one =
-          Communicator.connect(b, 1, peers, secret, Ranks.LIMITS, Way.TCP.wiring(1))) {
+          Communicator.connect(b, 1, peers, secret, Ranks.TIMEOUTS, Way.TCP.options(1))) {
         long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
         while (Arrays.stream(thread.getStackTrace())
             .noneMatch(frame -> frame.getClassName().equals(TcpRing.class.getName()))) {
@@ -784,9 +785,10 @@ class CommunicatorTest {
                       .hasMessageContaining("closed the connection"));
       CompletableFuture<Collective> other =
           CompletableFuture.supplyAsync(
-              () -> Communicator.connect(b, 1, peers, secret, Ranks.LIMITS, TransportOptions.AUTO));
+              () ->
+                  Communicator.connect(b, 1, peers, secret, Ranks.TIMEOUTS, TransportOptions.AUTO));
       try (Collective zero =
-              Communicator.connect(a, 0, peers, secret, Ranks.LIMITS, TransportOptions.AUTO);
+              Communicator.connect(a, 0, peers, secret, Ranks.TIMEOUTS, TransportOptions.AUTO);
           Collective one = other.get(20, TimeUnit.SECONDS)) {
         Work there = one.barrier();
         zero.barrier().await();
@@ -849,7 +851,7 @@ class CommunicatorTest {
 
   @Test
   void aRankWithAnotherSecretIsRefused() throws Exception {
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(Duration.ofSeconds(2), Duration.ofSeconds(5), Duration.ofSeconds(5));
     try (RingListener a = Ranks.listener();
         RingListener b = Ranks.listener()) {
@@ -857,10 +859,12 @@ class CommunicatorTest {
       CompletableFuture<Collective> other =
           CompletableFuture.supplyAsync(
               () ->
-                  Communicator.connect(b, 1, peers, Ranks.secret(), limits, TransportOptions.AUTO));
+                  Communicator.connect(
+                      b, 1, peers, Ranks.secret(), timeouts, TransportOptions.AUTO));
       assertThatThrownBy(
               () ->
-                  Communicator.connect(a, 0, peers, Ranks.secret(), limits, TransportOptions.AUTO))
+                  Communicator.connect(
+                      a, 0, peers, Ranks.secret(), timeouts, TransportOptions.AUTO))
           .isInstanceOf(CollectiveException.class)
           .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + b.port() + ")")
           .hasMessageContaining("secrets differ");
@@ -871,7 +875,7 @@ class CommunicatorTest {
 
   @Test
   void anAbsentRankIsNamedWhenTheRendezvousIsOver() throws Exception {
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(Duration.ofSeconds(1), Duration.ofSeconds(5), Duration.ofSeconds(5));
     try (RingListener a = Ranks.listener();
         RingListener silent = Ranks.listener()) {
@@ -879,7 +883,8 @@ class CommunicatorTest {
           List.of(new Peer("127.0.0.1", a.port()), new Peer("127.0.0.1", silent.port()));
       assertThatThrownBy(
               () ->
-                  Communicator.connect(a, 0, peers, Ranks.secret(), limits, TransportOptions.AUTO))
+                  Communicator.connect(
+                      a, 0, peers, Ranks.secret(), timeouts, TransportOptions.AUTO))
           .hasMessageContaining("Cannot connect rank 0 to rank 1 (127.0.0.1:" + silent.port());
     }
   }

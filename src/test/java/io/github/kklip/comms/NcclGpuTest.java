@@ -32,7 +32,7 @@ class NcclGpuTest {
 
   private static int gpu;
 
-  /** A host transport and a vigil of a rank that is alone. */
+  /** A host transport and a liveness of a rank that is alone. */
   private static final class Alone implements Transport, Liveness {
     private long operations;
 
@@ -57,7 +57,7 @@ class NcclGpuTest {
 
     @Override
     public Duration patience() {
-      return Ranks.LIMITS.step();
+      return Ranks.TIMEOUTS.step();
     }
 
     @Override
@@ -132,7 +132,7 @@ class NcclGpuTest {
   void twoRanksOnOneDeviceAreAnErrorOnBoth() throws Exception {
     List<Future<String>> outcomes =
         Ranks.outcomes(
-            2, Ranks.LIMITS, rank -> TransportOptions.AUTO.withGpu(gpu), Collective::transport);
+            2, Ranks.TIMEOUTS, rank -> TransportOptions.AUTO.withGpu(gpu), Collective::transport);
     for (Future<String> outcome : outcomes) {
       assertThatThrownBy(outcome::get)
           .hasCauseInstanceOf(CollectiveException.class)

@@ -20,7 +20,7 @@ import java.util.function.IntFunction;
 
 /** Ranks as threads of this JVM, with real sockets between them. */
 public final class Ranks {
-  public static final Timeouts LIMITS =
+  public static final Timeouts TIMEOUTS =
       new Timeouts(Duration.ofSeconds(20), Duration.ofSeconds(20), Duration.ofSeconds(20));
 
   public interface Body<T> {
@@ -40,19 +40,20 @@ public final class Ranks {
     return run(ranks, TransportOptions.AUTO, body);
   }
 
-  public static <T> List<T> run(int ranks, TransportOptions wiring, Body<T> body) throws Exception {
-    return run(ranks, rank -> wiring, body);
+  public static <T> List<T> run(int ranks, TransportOptions options, Body<T> body)
+      throws Exception {
+    return run(ranks, rank -> options, body);
   }
 
   /** Ranks that may see different folders of shared memory, as on different machines. */
-  public static <T> List<T> run(int ranks, IntFunction<TransportOptions> wiring, Body<T> body)
+  public static <T> List<T> run(int ranks, IntFunction<TransportOptions> options, Body<T> body)
       throws Exception {
-    return values(outcomes(ranks, LIMITS, wiring, body));
+    return values(outcomes(ranks, TIMEOUTS, options, body));
   }
 
   /** The futures of all ranks, all done. */
   public static <T> List<Future<T>> outcomes(
-      int ranks, Timeouts limits, IntFunction<TransportOptions> wiring, Body<T> body)
+      int ranks, Timeouts timeouts, IntFunction<TransportOptions> options, Body<T> body)
       throws Exception {
     byte[] secret = secret();
     List<RingListener> listeners = new ArrayList<>();
@@ -65,7 +66,7 @@ public final class Ranks {
         listeners,
         rank ->
             Communicator.connect(
-                listeners.get(rank), rank, peers, secret, limits, wiring.apply(rank)),
+                listeners.get(rank), rank, peers, secret, timeouts, options.apply(rank)),
         body);
   }
 
@@ -97,7 +98,7 @@ public final class Ranks {
 
   /** The same with a network before every rank, which the body may break. */
   static <T> List<Future<T>> relayed(
-      int ranks, Timeouts limits, TransportOptions wiring, List<Relay> relays, Body<T> body)
+      int ranks, Timeouts timeouts, TransportOptions options, List<Relay> relays, Body<T> body)
       throws Exception {
     byte[] secret = secret();
     List<RingListener> listeners = new ArrayList<>();
@@ -109,7 +110,7 @@ public final class Ranks {
     }
     return outcomes(
         listeners,
-        rank -> Communicator.connect(listeners.get(rank), rank, peers, secret, limits, wiring),
+        rank -> Communicator.connect(listeners.get(rank), rank, peers, secret, timeouts, options),
         body);
   }
 

@@ -28,12 +28,12 @@ final class RingProcess {
     int rank = Integer.parseInt(args[0]);
     int count = Integer.parseInt(args[1]);
     int rounds = Integer.parseInt(args[2]);
-    Timeouts limits =
+    Timeouts timeouts =
         new Timeouts(
             Duration.ofSeconds(20),
             Duration.ofSeconds(Integer.parseInt(args[3])),
             Duration.ofSeconds(Integer.parseInt(args[4])));
-    TransportOptions wiring =
+    TransportOptions options =
         new TransportOptions(
             TrainSettings.TransportChoice.valueOf(args[5]), args[6], Boolean.parseBoolean(args[7]));
     BufferedReader in =
@@ -46,7 +46,7 @@ final class RingProcess {
             .map(port -> new Peer("127.0.0.1", Integer.parseInt(port)))
             .toList();
     try (Collective collective =
-        Communicator.connect(listener, rank, peers, secret, limits, wiring)) {
+        Communicator.connect(listener, rank, peers, secret, timeouts, options)) {
       System.out.println(collective.transport());
       ByteBuffer buffer = ByteBuffer.allocateDirect(4 * count).order(ByteOrder.nativeOrder());
       for (int round = 0; round < rounds; round++) {

@@ -24,8 +24,9 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.LabelReader;
-import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.store.shards.LabelFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.VectorFormat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -90,10 +91,11 @@ class ConceptStageTest {
   private List<Label> labels(Shard shard) throws IOException {
     DatasetFolder folder = dataset.folder();
     List<Label> labels = new ArrayList<>();
-    try (LabelReader reader =
-        LabelReader.open(
+    try (ShardReader<Label> reader =
+        ShardReader.open(
             folder.configuration(),
             folder.concepts("concepts", shard),
+            new LabelFormat(),
             shard,
             manifest().settings())) {
       for (int group = 0; group < reader.rowGroups(); group++) {
@@ -108,9 +110,13 @@ class ConceptStageTest {
     TeacherManifest teacher = folder.readTeacherManifest("llama").orElseThrow();
     Postprocessing postprocessing = Postprocessing.of(settings.teacher().postprocess(), teacher);
     List<Vector> vectors = new ArrayList<>();
-    try (VectorReader reader =
-        VectorReader.open(
-            folder.configuration(), folder.teacher("llama", shard), shard, teacher.settings())) {
+    try (ShardReader<Vector> reader =
+        ShardReader.open(
+            folder.configuration(),
+            folder.teacher("llama", shard),
+            VectorFormat.AS_STORED,
+            shard,
+            teacher.settings())) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         vectors.addAll(reader.readGroup(group));
       }

@@ -10,10 +10,12 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
 import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairWriter;
-import io.github.kklip.store.shards.VectorWriter;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.store.shards.VectorFormat;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -125,24 +127,24 @@ final class EmbeddedDataset {
       throws IOException {
     Shard unnamed = new Shard(split, index, pairs.size(), "");
     Shard shard;
-    try (PairWriter writer =
-        new PairWriter(folder.configuration(), folder.pairs(unnamed), GROUP_ROWS)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(
+            folder.configuration(), folder.pairs(unnamed), PairFormat.ALL, GROUP_ROWS)) {
       for (Pair pair : pairs) {
         writer.write(pair);
       }
       shard = new Shard(split, index, pairs.size(), writer.commit());
     }
-    try (VectorWriter writer =
-        new VectorWriter(
+    try (ShardWriter<Vector> writer =
+        new ShardWriter<>(
             folder.configuration(),
             folder.teacher("llama", shard),
+            new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
+            GROUP_ROWS,
             shard,
-            teacher,
-            DIMENSION,
-            VectorStorage.FLOAT32,
-            GROUP_ROWS)) {
+            teacher)) {
       for (int row = 0; row < pairs.size(); row++) {
-        writer.write(pairs.get(row).id(), embeddings.get(row));
+        writer.write(new Vector(pairs.get(row).id(), embeddings.get(row)));
       }
       writer.commit();
     }

@@ -16,8 +16,10 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairWriter;
-import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.teacher.RandomLlama;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -174,9 +176,13 @@ class EmbedStageTest {
 
   private List<Vector> read(Shard shard, TeacherManifest manifest) throws IOException {
     List<Vector> vectors = new ArrayList<>();
-    try (VectorReader reader =
-        VectorReader.open(
-            CONFIGURATION, dataset.teacher("llama", shard), shard, manifest.settings())) {
+    try (ShardReader<Vector> reader =
+        ShardReader.open(
+            CONFIGURATION,
+            dataset.teacher("llama", shard),
+            VectorFormat.AS_STORED,
+            shard,
+            manifest.settings())) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         vectors.addAll(reader.readGroup(group));
       }
@@ -214,7 +220,8 @@ class EmbedStageTest {
 
   private Shard shard(Split split, int index, int rows) throws IOException {
     Shard unnamed = new Shard(split, index, rows, "");
-    try (PairWriter writer = new PairWriter(CONFIGURATION, dataset.pairs(unnamed), 8)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(CONFIGURATION, dataset.pairs(unnamed), PairFormat.ALL, 8)) {
       for (int row = 0; row < rows; row++) {
         writer.write(pair(split, index, row));
       }

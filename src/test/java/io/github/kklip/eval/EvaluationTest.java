@@ -13,7 +13,8 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairWriter;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardWriter;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -48,7 +49,8 @@ class EvaluationTest {
       }
     }
     Shard shard = new Shard(Split.VALIDATION, 0, pairs.size(), "");
-    try (PairWriter writer = new PairWriter(configuration, folder.pairs(shard), 16)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(configuration, folder.pairs(shard), PairFormat.ALL, 16)) {
       for (Pair pair : pairs) {
         writer.write(pair);
       }

@@ -24,8 +24,9 @@ import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
-import io.github.kklip.store.shards.PairReader;
-import io.github.kklip.store.shards.RejectReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.RejectFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -98,7 +99,8 @@ class IngestScaleTest {
   private List<Pair> pairs(String name) throws IOException {
     List<Pair> pairs = new ArrayList<>();
     for (Shard shard : dataset(name).requireManifest().shards()) {
-      try (PairReader reader = PairReader.open(new Configuration(), dataset(name).pairs(shard))) {
+      try (ShardReader<Pair> reader =
+          ShardReader.open(new Configuration(), dataset(name).pairs(shard), PairFormat.ALL)) {
         for (int group = 0; group < reader.rowGroups(); group++) {
           pairs.addAll(reader.readGroup(group));
         }
@@ -113,7 +115,8 @@ class IngestScaleTest {
       for (String file : run.rejectFiles()) {
         org.apache.hadoop.fs.Path path =
             new org.apache.hadoop.fs.Path(dataset(name).rejects(), file);
-        try (RejectReader reader = RejectReader.open(new Configuration(), path)) {
+        try (ShardReader<Reject> reader =
+            ShardReader.open(new Configuration(), path, new RejectFormat())) {
           for (int group = 0; group < reader.rowGroups(); group++) {
             rejects.addAll(reader.readGroup(group));
           }

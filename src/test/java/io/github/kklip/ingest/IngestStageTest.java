@@ -15,8 +15,9 @@ import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Lease;
-import io.github.kklip.store.shards.PairReader;
-import io.github.kklip.store.shards.RejectReader;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.RejectFormat;
+import io.github.kklip.store.shards.ShardReader;
 import java.io.ByteArrayOutputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -791,7 +792,8 @@ class IngestStageTest {
 
   private List<Pair> read(Shard shard) throws IOException {
     List<Pair> pairs = new ArrayList<>();
-    try (PairReader reader = PairReader.open(new Configuration(), dataset().pairs(shard))) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(new Configuration(), dataset().pairs(shard), PairFormat.ALL)) {
       assertThat(reader.identity()).isEqualTo(shard.identity());
       for (int group = 0; group < reader.rowGroups(); group++) {
         pairs.addAll(reader.readGroup(group));
@@ -805,7 +807,8 @@ class IngestStageTest {
     for (DatasetManifest.Generation generation : dataset().requireManifest().generations()) {
       for (String name : generation.rejectFiles()) {
         org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(dataset().rejects(), name);
-        try (RejectReader reader = RejectReader.open(new Configuration(), path)) {
+        try (ShardReader<Reject> reader =
+            ShardReader.open(new Configuration(), path, new RejectFormat())) {
           for (int group = 0; group < reader.rowGroups(); group++) {
             rejects.addAll(reader.readGroup(group));
           }

@@ -33,7 +33,7 @@ class DistancesGpuTest {
       for (Block block : blocks) {
         assertThat(gpu.assign(block)).isEqualTo(cpu.assign(block));
         float[] squared = cpu.squared(block);
-        double[] lower = gpu.lower(block, far, new HamerlyBounds(block));
+        double[] lower = gpu.lower(block, far, block.squares());
         for (int row = 0; row < block.rows(); row++) {
           int at = row * K;
           double nearest =

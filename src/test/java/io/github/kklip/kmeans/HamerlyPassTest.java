@@ -33,10 +33,10 @@ class HamerlyPassTest {
   /** The engine that remembers nothing. */
   private static Lloyd.Engine forgetful(Rows rows, Totals totals) {
     return centres -> {
-      CentreSums assignment = CentreSums.of(rows, totals, centres);
-      Centres moved = assignment.means(centres);
-      Lloyd.reseed(rows, centres, assignment.sizes(), moved);
-      return new Lloyd.Step(assignment.inertia(centres, totals.sumOfSquares()), moved);
+      CentreSums sums = Lloyd.sums(rows, totals, centres);
+      Centres moved = sums.means(centres);
+      Lloyd.reseed(rows, centres, sums.sizes(), moved);
+      return new Lloyd.Step(sums.inertia(centres, totals.sumOfSquares()), moved);
     };
   }
 
@@ -68,7 +68,7 @@ class HamerlyPassTest {
       assertThat(step.inertia()).as("iteration %d", i).isEqualTo(expected.inertia());
       centres = step.centres();
       if (i % 6 == 4) {
-        // Some other task, or another executor, has what a part remembered.
+        // Some other task, or another executor, has what a pass left with a part.
         rows.partitions().get(random.nextInt(3)).get(0).take();
       }
       if (i % 8 == 7) {
@@ -101,7 +101,7 @@ class HamerlyPassTest {
 
   /** A second attempt finds nothing and does all itself. */
   @Test
-  void whatIsRememberedServesOneTask() {
+  void whatAPassLeavesServesOneTask() {
     Block block = RandomRows.blocks(1, 100, DIMENSION, 4, 3).get(0);
     LocalRows rows = new LocalRows(List.of(List.of(block)), 1);
     Totals totals = Totals.of(rows);
@@ -114,7 +114,7 @@ class HamerlyPassTest {
     CentreSums twice = rows.fold(moved, second);
     assertThat(twice.sizes()).isEqualTo(once.sizes());
     assertThat(twice.means(moved).values()).isEqualTo(once.means(moved).values());
-    assertThat(block.take().pass()).isPositive();
+    assertThat(((PassCache) block.take()).pass()).isPositive();
     assertThat(block.take()).isNull();
   }
 

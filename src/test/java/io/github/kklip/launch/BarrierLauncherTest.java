@@ -98,23 +98,23 @@ class BarrierLauncherTest {
   void ranksEncryptWhenSparkDoes() {
     SparkConf plain = new SparkConf(false);
     SparkConf careful = plain.clone().set("spark.network.crypto.enabled", "true");
-    assertThat(BarrierLauncher.wiring(plain, settings(2).train()).encrypted()).isFalse();
-    assertThat(BarrierLauncher.wiring(careful, settings(2).train()).encrypted()).isTrue();
+    assertThat(BarrierLauncher.transportOptions(plain, settings(2).train()).encrypted()).isFalse();
+    assertThat(BarrierLauncher.transportOptions(careful, settings(2).train()).encrypted()).isTrue();
     TrainSettings off = settings(2, "train.encryption=off").train();
-    assertThat(BarrierLauncher.wiring(careful, off).encrypted()).isFalse();
+    assertThat(BarrierLauncher.transportOptions(careful, off).encrypted()).isFalse();
     TrainSettings nccl = settings(2, "train.transport=nccl").train();
-    assertThatThrownBy(() -> BarrierLauncher.wiring(careful, nccl))
+    assertThatThrownBy(() -> BarrierLauncher.transportOptions(careful, nccl))
         .hasMessageContaining(
             "Cannot use train.transport = nccl because connections are to be encrypted")
         .hasMessageContaining("Set train.encryption = off");
-    assertThatThrownBy(() -> BarrierLauncher.wiring(plain, nccl))
+    assertThatThrownBy(() -> BarrierLauncher.transportOptions(plain, nccl))
         .hasMessageContaining(
             "Cannot use train.transport = nccl because Spark gives tasks no GPUs");
     TrainSettings both = settings(2, "train.transport=nccl", "train.encryption=off").train();
     careful.set("spark.task.resource.gpu.amount", "1");
-    assertThat(BarrierLauncher.wiring(careful, both).encrypted()).isFalse();
+    assertThat(BarrierLauncher.transportOptions(careful, both).encrypted()).isFalse();
     TrainSettings on = settings(2, "train.encryption=on", "train.transport=tcp").train();
-    assertThat(BarrierLauncher.wiring(plain, on).encrypted()).isTrue();
+    assertThat(BarrierLauncher.transportOptions(plain, on).encrypted()).isTrue();
     assertThat(run(settings(2, "train.encryption=on", "train.transport=tcp"), TRANSPORT))
         .containsExactly("tcp", "tcp");
     assertThat(run(settings(2), TRANSPORT)).containsExactly("shared-memory", "shared-memory");

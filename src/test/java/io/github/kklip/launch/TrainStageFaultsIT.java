@@ -69,7 +69,8 @@ class TrainStageFaultsIT {
             .set("spark.task.reaper.killTimeout", "20s");
     careful.forEach(conf::set);
     spark = new JavaSparkContext(conf);
-    assertThat(BarrierLauncher.wiring(conf, settings("any").train()).encrypted()).isTrue();
+    assertThat(BarrierLauncher.transportOptions(conf, settings("any").train()).encrypted())
+        .isTrue();
     Settings settings = settings("undisturbed");
     IngestStage.run(spark, settings);
     TokenizerStage.run(spark, settings);

@@ -7,7 +7,8 @@ import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LeaseHeldException;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
-import io.github.kklip.store.shards.PairWriter;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardWriter;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
@@ -94,7 +95,7 @@ class S3Test {
       configuration.set("fs.s3a.secret.key", S3Server.SECRET_KEY);
       Path path = new Path(arguments[1]);
       Storage.of(configuration, path).exists(path);
-      try (PairWriter writer = new PairWriter(configuration, path, 8)) {
+      try (ShardWriter<Pair> writer = new ShardWriter<>(configuration, path, PairFormat.ALL, 8)) {
         for (int i = 0; i < 20; i++) {
           byte[] image = new byte[1 << 16];
           String id = Identity.ofImage(new byte[] {(byte) i});

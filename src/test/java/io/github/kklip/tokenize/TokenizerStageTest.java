@@ -13,7 +13,8 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairWriter;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardWriter;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
@@ -103,7 +104,8 @@ class TokenizerStageTest {
   private static Shard shard(DatasetFolder dataset, Split split, int index, List<String> captions)
       throws IOException {
     Shard unnamed = new Shard(split, index, captions.size(), "");
-    try (PairWriter writer = new PairWriter(CONFIGURATION, dataset.pairs(unnamed), 16)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(CONFIGURATION, dataset.pairs(unnamed), PairFormat.ALL, 16)) {
       for (String caption : captions) {
         byte[] image = caption.getBytes(StandardCharsets.UTF_8);
         String imageId = Identity.ofImage(image);

@@ -8,16 +8,20 @@ import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
 import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.LabelWriter;
-import io.github.kklip.store.shards.PairWriter;
-import io.github.kklip.store.shards.VectorWriter;
+import io.github.kklip.store.shards.LabelFormat;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.train.plan.TrainPlan;
 import java.awt.image.BufferedImage;
@@ -137,7 +141,8 @@ public final class TinyDataset {
   private void writePairs(int rows) throws IOException {
     Shard shard = new Shard(Split.TRAIN, shards.size(), rows, "");
     SplitMix64 random = new SplitMix64(shard.index());
-    try (PairWriter writer = new PairWriter(CONFIGURATION, dataset.pairs(shard), 16)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(CONFIGURATION, dataset.pairs(shard), PairFormat.ALL, 16)) {
       byte[] image = {};
       int colour = 0;
       for (int row = 0; row < rows; row++) {
@@ -172,15 +177,14 @@ public final class TinyDataset {
 
   private void writeTeacher(Shard shard, int odd, float value) throws IOException {
     SplitMix64 random = new SplitMix64(100 + shard.index());
-    try (VectorWriter writer =
-        new VectorWriter(
+    try (ShardWriter<Vector> writer =
+        new ShardWriter<>(
             CONFIGURATION,
             dataset.teacher("llama", shard),
+            new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
+            16,
             shard,
-            MADE,
-            DIMENSION,
-            VectorStorage.FLOAT32,
-            16)) {
+            MADE)) {
       int row = 0;
       for (String id : ids(shard)) {
         float[] values = new float[DIMENSION];
@@ -190,7 +194,7 @@ public final class TinyDataset {
         if (shard.index() == 0 && row++ == odd) {
           values[3] = value;
         }
-        writer.write(id, values);
+        writer.write(new Vector(id, values));
       }
       writer.commit();
     }
@@ -198,14 +202,21 @@ public final class TinyDataset {
 
   void writeLabels(Shard shard) throws IOException {
     SplitMix64 random = new SplitMix64(200 + shard.index());
-    try (LabelWriter writer =
-        new LabelWriter(CONFIGURATION, dataset.concepts("concepts", shard), shard, MADE, 16)) {
+    try (ShardWriter<Label> writer =
+        new ShardWriter<>(
+            CONFIGURATION,
+            dataset.concepts("concepts", shard),
+            new LabelFormat(),
+            16,
+            shard,
+            MADE)) {
       for (String id : ids(shard)) {
         int first = random.nextInt(CONCEPTS);
         if (random.nextInt(2) == 0) {
-          writer.write(id, new int[] {first}, new float[] {1});
+          writer.write(new Label(id, new int[] {first}, new float[] {1}));
         } else {
-          writer.write(id, new int[] {first, (first + 1) % CONCEPTS}, new float[] {0.75f, 0.25f});
+          writer.write(
+              new Label(id, new int[] {first, (first + 1) % CONCEPTS}, new float[] {0.75f, 0.25f}));
         }
       }
       writer.commit();
@@ -214,8 +225,7 @@ public final class TinyDataset {
 
   private List<String> ids(Shard shard) throws IOException {
     List<String> ids = new ArrayList<>();
-    try (var reader =
-        io.github.kklip.store.shards.PairReader.open(CONFIGURATION, dataset.pairs(shard))) {
+    try (var reader = ShardReader.open(CONFIGURATION, dataset.pairs(shard), PairFormat.ALL)) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         reader.readGroup(group).forEach(pair -> ids.add(pair.id()));
       }

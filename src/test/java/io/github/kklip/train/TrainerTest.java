@@ -431,7 +431,7 @@ class TrainerTest {
     List<Future<TrainResult>> outcomes =
         Ranks.outcomes(
             2,
-            Ranks.LIMITS,
+            Ranks.TIMEOUTS,
             rank -> TransportOptions.AUTO,
             real -> {
               PoisonedCollective collective = new PoisonedCollective(real);

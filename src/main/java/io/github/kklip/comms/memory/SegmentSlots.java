@@ -16,6 +16,9 @@ import java.nio.ByteBuffer;
 final class SegmentSlots {
   static final int FEW = 4;
 
+  /** Bytes of one slot, of all parts together. */
+  static final int SLOT_BYTES = 256 * 1024;
+
   /** Bytes that many slots have in all segments together: more than the caches of a processor. */
   private static final int ALL_BYTES = 32 << 20;
 
@@ -47,7 +50,7 @@ final class SegmentSlots {
 
   /** The slots of a segment where so many ranks have one each. */
   static int many(int ranks) {
-    return Math.max(EPOCH, ALL_BYTES / SharedMemory.SLOT_BYTES / ranks / EPOCH * EPOCH);
+    return Math.max(EPOCH, ALL_BYTES / SLOT_BYTES / ranks / EPOCH * EPOCH);
   }
 
   /** The slot of a round, counted over all operations. */

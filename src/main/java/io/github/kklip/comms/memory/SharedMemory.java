@@ -33,9 +33,6 @@ import java.util.Map;
  * segment in turn. Terms are added in the order of the TCP ring, so that both give the same bytes.
  */
 public final class SharedMemory implements Transport {
-  /** Bytes of one slot, of all shards together. */
-  static final int SLOT_BYTES = 256 * 1024;
-
   private static final VarHandle LONG =
       MethodHandles.byteBufferViewVarHandle(long[].class, ByteOrder.nativeOrder());
 
@@ -61,7 +58,7 @@ public final class SharedMemory implements Transport {
   private final int[] members;
   private final int position;
   private final List<ByteBuffer> segments;
-  private final Liveness vigil;
+  private final Liveness liveness;
   private final SegmentSlots slots;
   private final Accumulator accumulator = new Accumulator();
   private final int chunkBytes;
@@ -83,12 +80,12 @@ public final class SharedMemory implements Transport {
    * @param position where this rank stands among them
    * @param segments the memory of each, mapped
    */
-  SharedMemory(int[] members, int position, List<ByteBuffer> segments, Liveness vigil) {
+  SharedMemory(int[] members, int position, List<ByteBuffer> segments, Liveness liveness) {
     this.members = members.clone();
     this.position = position;
     this.segments = List.copyOf(segments);
-    this.vigil = vigil;
-    chunkBytes = Math.max(64, SLOT_BYTES / members.length / 64 * 64);
+    this.liveness = liveness;
+    chunkBytes = Math.max(64, SegmentSlots.SLOT_BYTES / members.length / 64 * 64);
     // A segment is made before a rank knows how many share it.
     int room = (segments.get(0).capacity() - DATA) / (members.length * chunkBytes);
     slots = new SegmentSlots(segments.get(0), WAYS, room);
@@ -102,7 +99,7 @@ public final class SharedMemory implements Transport {
 
   /** Bytes of a segment for that many ranks. */
   static int segmentBytes(int ranks) {
-    return DATA + SegmentSlots.many(ranks) * Math.max(SLOT_BYTES, 64 * ranks);
+    return DATA + SegmentSlots.many(ranks) * Math.max(SegmentSlots.SLOT_BYTES, 64 * ranks);
   }
 
   @Override
@@ -171,7 +168,7 @@ public final class SharedMemory implements Transport {
     await(operation, OPENED, opened);
     for (int r = 0; r < members.length; r++) {
       if (segments.get(r).getLong(fingerprintAt()) != operation.fingerprint()) {
-        throw vigil.differs(operation, members[r]);
+        throw liveness.differs(operation, members[r]);
       }
     }
   }
@@ -261,13 +258,13 @@ public final class SharedMemory implements Transport {
         Thread.yield();
         continue;
       }
-      vigil.check();
+      liveness.check();
       // Left after its counter was read, it may have finished before.
-      if (vigil.hasLeft(members[r]) && (long) LONG.getAcquire(segment, counter) < value) {
-        throw vigil.lost(operation, members[r], null);
+      if (liveness.hasLeft(members[r]) && (long) LONG.getAcquire(segment, counter) < value) {
+        throw liveness.lost(operation, members[r], null);
       }
-      if (now - start > vigil.patience().toNanos()) {
-        throw vigil.stuck(operation, members[r], counter == OPENED);
+      if (now - start > liveness.patience().toNanos()) {
+        throw liveness.stuck(operation, members[r], counter == OPENED);
       }
       LONG.getAndAdd(segment, counter + SLEEPERS, 1L);
       long seen = (long) LONG.getVolatile(segment, counter);

@@ -30,14 +30,14 @@ public final class Sharing {
   private final Transport ring;
   private final int rank;
   private final int ranks;
-  private final Liveness vigil;
+  private final Liveness liveness;
   private long operations;
 
-  public Sharing(Transport ring, int rank, int ranks, Liveness vigil) {
+  public Sharing(Transport ring, int rank, int ranks, Liveness liveness) {
     this.ring = ring;
     this.rank = rank;
     this.ranks = ranks;
-    this.vigil = vigil;
+    this.liveness = liveness;
   }
 
   /** Finds the machines and maps their memory; all ranks come to the same machines. */
@@ -76,7 +76,7 @@ public final class Sharing {
           machines,
           mine.length == 1
               ? null
-              : new SharedMemory(mine, Arrays.binarySearch(mine, rank), segments, vigil));
+              : new SharedMemory(mine, Arrays.binarySearch(mine, rank), segments, liveness));
     } finally {
       if (own.isPresent()) {
         own.get().close();

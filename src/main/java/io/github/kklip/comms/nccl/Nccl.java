@@ -77,19 +77,19 @@ public final class Nccl implements Transport {
   private final int rank;
   private final int ranks;
   private final int gpu;
-  private final Liveness vigil;
+  private final Liveness liveness;
   private final ncclComm communicator = new ncclComm();
   private final CUstream_st stream = new CUstream_st();
   private final CUevent_st event = new CUevent_st();
   private boolean started;
   private boolean aborted;
 
-  private Nccl(Transport host, int rank, int ranks, int gpu, Liveness vigil) {
+  private Nccl(Transport host, int rank, int ranks, int gpu, Liveness liveness) {
     this.host = host;
     this.rank = rank;
     this.ranks = ranks;
     this.gpu = gpu;
-    this.vigil = vigil;
+    this.liveness = liveness;
   }
 
   /**
@@ -104,7 +104,7 @@ public final class Nccl implements Transport {
       int rank,
       int ranks,
       int gpu,
-      Liveness vigil,
+      Liveness liveness,
       Duration limit,
       boolean required)
       throws IOException {
@@ -134,7 +134,7 @@ public final class Nccl implements Transport {
       }
     }
     all.get(REASON_BYTES, id);
-    Nccl transport = new Nccl(host, rank, ranks, gpu, vigil);
+    Nccl transport = new Nccl(host, rank, ranks, gpu, liveness);
     transport.join(id, limit);
     return transport;
   }
@@ -194,7 +194,7 @@ public final class Nccl implements Transport {
         });
     long start = System.nanoTime();
     while (true) {
-      vigil.check();
+      liveness.check();
       try {
         joined.get(100, TimeUnit.MILLISECONDS);
         return;
@@ -280,11 +280,11 @@ public final class Nccl implements Transport {
       if (status != cudaErrorNotReady) {
         cuda(status);
       }
-      vigil.check();
+      liveness.check();
       nccl(ncclCommGetAsyncError(communicator, failure));
       nccl(failure[0]);
-      if (System.nanoTime() - start > vigil.patience().toNanos()) {
-        throw vigil.stuck(operation, next, vigil.isBehind(next));
+      if (System.nanoTime() - start > liveness.patience().toNanos()) {
+        throw liveness.stuck(operation, next, liveness.isBehind(next));
       }
       LockSupport.parkNanos(NAP_NANOS);
     }

@@ -67,7 +67,7 @@ public final class NeighbourWatch implements AutoCloseable {
 
   private final int rank;
   private final List<Peer> peers;
-  private final Timeouts limits;
+  private final Timeouts timeouts;
   private final LongSupplier operation;
   private final BiConsumer<CollectiveException, Cause> onFailure;
   private final Selector selector;
@@ -83,13 +83,13 @@ public final class NeighbourWatch implements AutoCloseable {
       List<Peer> peers,
       Wire previous,
       Wire next,
-      Timeouts limits,
+      Timeouts timeouts,
       LongSupplier operation,
       BiConsumer<CollectiveException, Cause> onFailure)
       throws IOException {
     this.rank = rank;
     this.peers = peers;
-    this.limits = limits;
+    this.timeouts = timeouts;
     this.operation = operation;
     this.onFailure = onFailure;
     this.selector = Selector.open();
@@ -158,7 +158,7 @@ public final class NeighbourWatch implements AutoCloseable {
           }
         }
         if (now - nextHeartbeat >= 0) {
-          nextHeartbeat = now + limits.heartbeatInterval().toNanos();
+          nextHeartbeat = now + timeouts.heartbeatInterval().toNanos();
           byte[] position = ByteBuffer.allocate(Long.BYTES).putLong(operation.getAsLong()).array();
           previous.beat(position);
           next.beat(position);
@@ -217,7 +217,7 @@ public final class NeighbourWatch implements AutoCloseable {
       this.peer = peer;
       this.key = channel.register(selector, SelectionKey.OP_READ);
       // The neighbour begins to send when its own ring is closed, which may take as long as this.
-      this.heard = System.nanoTime() + limits.rendezvous().toNanos();
+      this.heard = System.nanoTime() + timeouts.rendezvous().toNanos();
     }
 
     void send(Kind kind, byte[] payload) {
@@ -259,10 +259,10 @@ public final class NeighbourWatch implements AutoCloseable {
         key.interestOps(SelectionKey.OP_READ | (flushed ? 0 : SelectionKey.OP_WRITE));
         if (n < 0) {
           lost("its connection was closed without a farewell: the process has ended");
-        } else if (!left && now - heard > limits.heartbeat().toNanos()) {
+        } else if (!left && now - heard > timeouts.heartbeat().toNanos()) {
           lost(
               "there was no sign of life for "
-                  + limits.heartbeat().toSeconds()
+                  + timeouts.heartbeat().toSeconds()
                   + " s: it is stopped, or the network between is cut");
         }
       } catch (IOException e) {

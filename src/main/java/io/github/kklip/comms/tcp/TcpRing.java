@@ -31,7 +31,7 @@ public final class TcpRing implements Transport {
   private final int position;
   private final Wire next;
   private final Wire previous;
-  private final Liveness vigil;
+  private final Liveness liveness;
   private final Selector selector = Selector.open();
   private final SelectionKey writable;
   private final SelectionKey readable;
@@ -44,13 +44,13 @@ public final class TcpRing implements Transport {
    * @param members the ranks of the ring, in its order
    * @param position where this rank stands among them
    */
-  public TcpRing(int[] members, int position, Wire next, Wire previous, Liveness vigil)
+  public TcpRing(int[] members, int position, Wire next, Wire previous, Liveness liveness)
       throws IOException {
     this.members = members.clone();
     this.position = position;
     this.next = next;
     this.previous = previous;
-    this.vigil = vigil;
+    this.liveness = liveness;
     this.writable = next.register(selector, 0);
     this.readable = previous.register(selector, 0);
   }
@@ -85,7 +85,7 @@ public final class TcpRing implements Transport {
         || outgoing.hasRemaining()
         || incoming.hasRemaining()
         || !flushed) {
-      vigil.check();
+      liveness.check();
       int sendable = outgoing.hasRemaining() ? outgoing.current().sendable() : 0;
       boolean receives = theirHeader.hasRemaining() || incoming.hasRemaining();
       int sent = 0;
@@ -97,7 +97,7 @@ public final class TcpRing implements Transport {
         }
         flushed = next.flush();
       } catch (IOException e) {
-        throw vigil.lost(operation, members[neighbour(1)], e);
+        throw liveness.lost(operation, members[neighbour(1)], e);
       }
       int received = 0;
       if (theirHeader.hasRemaining()) {
@@ -113,7 +113,7 @@ public final class TcpRing implements Transport {
                 : previous.read(target);
       }
       if (received < 0) {
-        throw vigil.lost(operation, members[neighbour(-1)], null);
+        throw liveness.lost(operation, members[neighbour(-1)], null);
       }
       if (sent > 0 || received > 0) {
         moved = System.nanoTime();
@@ -161,10 +161,10 @@ public final class TcpRing implements Transport {
       throws IOException {
     writable.interestOps(sends ? SelectionKey.OP_WRITE : 0);
     readable.interestOps(receives ? SelectionKey.OP_READ : 0);
-    long wait = vigil.patience().minusNanos(System.nanoTime() - moved).toMillis();
+    long wait = liveness.patience().minusNanos(System.nanoTime() - moved).toMillis();
     if (wait <= 0) {
       int peer = members[neighbour(receives ? -1 : 1)];
-      throw vigil.stuck(operation, peer, receives && vigil.isBehind(peer));
+      throw liveness.stuck(operation, peer, receives && liveness.isBehind(peer));
     }
     selector.select(Math.max(1, Math.min(wait, Duration.ofMinutes(1).toMillis())));
     selector.selectedKeys().clear();
@@ -178,7 +178,7 @@ public final class TcpRing implements Transport {
   private void compareHeaders(long number, Operation operation) {
     theirHeader.flip();
     if (theirHeader.getLong() != number || theirHeader.getInt() != operation.fingerprint()) {
-      throw vigil.differs(operation, members[neighbour(-1)]);
+      throw liveness.differs(operation, members[neighbour(-1)]);
     }
     theirHeader.position(theirHeader.limit());
   }

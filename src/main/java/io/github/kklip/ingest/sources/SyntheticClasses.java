@@ -2,7 +2,6 @@ package io.github.kklip.ingest.sources;
 
 import io.github.kklip.store.publication.Publication;
 import java.io.IOException;
-import java.io.OutputStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -38,11 +37,7 @@ public final class SyntheticClasses {
   private static void write(Configuration configuration, Path file, SyntheticWorld.Scene scene)
       throws IOException {
     int side = SyntheticReader.SIDE;
-    try (Publication publication = Publication.of(configuration, file)) {
-      try (OutputStream out = publication.create()) {
-        out.write(Png.encode(SyntheticWorld.draw(scene, side), side, side));
-      }
-      publication.commit();
-    }
+    Publication.write(
+        configuration, file, Png.encode(SyntheticWorld.draw(scene, side), side, side));
   }
 }

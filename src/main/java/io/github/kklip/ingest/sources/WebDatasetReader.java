@@ -4,10 +4,10 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.ingest.sources.Member.Picture;
+import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
@@ -39,7 +39,6 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
   /** Between headers lie images: a larger buffer would read what is skipped. */
   private static final int HEADERS_BUFFER = 4096;
 
-  private static final ObjectMapper JSON = new ObjectMapper();
   private static final List<String> CAPTION_FIELDS = List.of("caption", "captions", "text");
 
   /** A long archive that is not compressed is cut between samples, from one look at its headers. */
@@ -314,7 +313,7 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
       }
       JsonNode object;
       try {
-        object = JSON.readTree(text);
+        object = Json.tree(text);
       } catch (JsonProcessingException e) {
         return List.of(
             Caption.broken(name, new Problem(Problem.JSON_MALFORMED, e.getOriginalMessage())));

@@ -7,13 +7,15 @@ import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.core.util.Separators;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectReader;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -40,7 +42,26 @@ public final class Json {
                   Separators.createDefaultInstance()
                       .withObjectFieldValueSpacing(Separators.Spacing.AFTER)));
 
+  /** Files of other programs may have more in them than their first value. */
+  private static final ObjectReader TREE =
+      MAPPER.reader().without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+
   private Json() {}
+
+  /** The value of a text of another program, whatever it has. */
+  public static JsonNode tree(String text) throws JsonProcessingException {
+    return TREE.readTree(text);
+  }
+
+  /** The value of a file of another program, whatever it has. */
+  public static JsonNode tree(byte[] file) throws IOException {
+    return TREE.readTree(file);
+  }
+
+  /** An object without fields yet. */
+  public static ObjectNode object() {
+    return TREE.getConfig().getNodeFactory().objectNode();
+  }
 
   /** One line. */
   public static String line(Object value) {
@@ -74,12 +95,7 @@ public final class Json {
   /** Writes a file whole or not at all. */
   public static void write(Configuration configuration, Path path, Object value)
       throws IOException {
-    try (Publication publication = Publication.of(configuration, path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(pretty(value));
-      }
-      publication.commit();
-    }
+    Publication.write(configuration, path, pretty(value));
   }
 
   /** Reads a file; empty when there is none. */

@@ -57,6 +57,17 @@ public final class Publication implements Closeable {
     return new Publication(configuration, qualified, new Path(qualified.getParent(), name), false);
   }
 
+  /** Writes a file whole or not at all. */
+  public static void write(Configuration configuration, Path target, byte[] bytes)
+      throws IOException {
+    try (Publication publication = of(configuration, target)) {
+      try (OutputStream out = publication.create()) {
+        out.write(bytes);
+      }
+      publication.commit();
+    }
+  }
+
   /** Where to write before {@link #commit}. */
   public Path path() {
     return path;

@@ -5,7 +5,6 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.store.Shard;
 import java.io.IOException;
 import java.util.Map;
-import java.util.TreeMap;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -17,14 +16,6 @@ import org.apache.hadoop.fs.Path;
 record Footer(String settingsDigest, String identity) {
   static final String IDENTITY = "kklip.identity";
   static final String SETTINGS = "kklip.settings";
-
-  /** The entries for a footer, with further ones. */
-  Map<String, String> with(Map<String, String> more) {
-    Map<String, String> metadata = new TreeMap<>(more);
-    metadata.put(IDENTITY, identity);
-    metadata.put(SETTINGS, settingsDigest);
-    return metadata;
-  }
 
   /** Refuses a file that was made with other settings or from other pairs. */
   void require(RowGroupReader reader, Path path, Shard shard) throws IOException {

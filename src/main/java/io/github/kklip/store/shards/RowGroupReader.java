@@ -54,6 +54,10 @@ public final class RowGroupReader implements Closeable {
     }
   }
 
+  Path path() {
+    return path;
+  }
+
   public MessageType schema() {
     return file.getFileMetaData().getSchema();
   }

@@ -7,9 +7,10 @@ import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Vector;
-import io.github.kklip.store.shards.LabelReader;
-import io.github.kklip.store.shards.PairReader;
-import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.store.shards.LabelFormat;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.train.plan.SampleOrder;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
@@ -59,10 +60,11 @@ final class BlockReader {
       List<Pair> pairs = readPairs(configuration, shard, block);
       List<Vector> vectors = null;
       if (plan.teacher() != null) {
-        try (VectorReader reader =
-            VectorReader.open(
+        try (ShardReader<Vector> reader =
+            ShardReader.open(
                 configuration,
                 folder.teacher(plan.teacher().name(), shard),
+                VectorFormat.AS_STORED,
                 shard,
                 plan.teacher().settings())) {
           vectors = rows(reader.rowGroups(), reader::rows, reader::readGroup, block);
@@ -70,10 +72,11 @@ final class BlockReader {
       }
       List<Label> labels = null;
       if (plan.concepts() != null) {
-        try (LabelReader reader =
-            LabelReader.open(
+        try (ShardReader<Label> reader =
+            ShardReader.open(
                 configuration,
                 folder.concepts(plan.concepts().name(), shard),
+                new LabelFormat(),
                 shard,
                 plan.concepts().settings())) {
           labels = rows(reader.rowGroups(), reader::rows, reader::readGroup, block);
@@ -101,7 +104,8 @@ final class BlockReader {
 
   private List<Pair> readPairs(Configuration configuration, Shard shard, SampleOrder.Block block)
       throws IOException {
-    try (PairReader reader = PairReader.open(configuration, folder.pairs(shard))) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, folder.pairs(shard), PairFormat.ALL)) {
       if (!shard.identity().equals(reader.identity()) || reader.rows() != shard.rows()) {
         throw new IOException(
             message(

@@ -4,7 +4,6 @@ import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -95,12 +94,7 @@ final class EventFile {
 
   /** Writes what {@link #bytes} gave; not in the thread that adds, for it may take a while. */
   void publish(byte[] bytes) throws IOException {
-    try (Publication publication = Publication.of(configuration, path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(bytes);
-      }
-      publication.commit();
-    }
+    Publication.write(configuration, path, bytes);
   }
 
   private static ByteBuffer little(int bytes) {

@@ -8,7 +8,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -70,11 +69,6 @@ public final class MetricsLog {
 
   /** Writes what {@link #bytes} gave; not in the thread that adds, for it may take a while. */
   void publish(byte[] bytes) throws IOException {
-    try (Publication publication = Publication.of(configuration, path)) {
-      try (OutputStream out = publication.create()) {
-        out.write(bytes);
-      }
-      publication.commit();
-    }
+    Publication.write(configuration, path, bytes);
   }
 }

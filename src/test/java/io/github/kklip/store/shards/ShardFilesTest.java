@@ -39,7 +39,8 @@ class ShardFilesTest {
     List<Pair> pairs = pairs(150, 40);
     String identity = write(pairs, "pairs.parquet", 64);
 
-    try (PairReader reader = PairReader.open(configuration, path("pairs.parquet"))) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, path("pairs.parquet"), PairFormat.ALL)) {
       assertThat(reader.rowGroups()).isEqualTo(3);
       assertThat(reader.rows()).isEqualTo(150);
       assertThat(List.of(reader.rows(0), reader.rows(1), reader.rows(2)))
@@ -56,7 +57,8 @@ class ShardFilesTest {
     List<Pair> pairs = pairs(10, 5 << 20);
     write(pairs, "pairs.parquet", 64);
 
-    try (PairReader reader = PairReader.open(configuration, path("pairs.parquet"))) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, path("pairs.parquet"), PairFormat.ALL)) {
       assertThat(reader.rowGroups()).isEqualTo(4);
       assertThat(reader.rows(0)).isEqualTo(3);
       assertThat(reader.bytes(0)).isBetween(15L << 20, 16L << 20);
@@ -68,7 +70,8 @@ class ShardFilesTest {
     List<Pair> pairs = pairs(5, 100_000);
     write(pairs, "pairs.parquet", 64);
 
-    try (PairReader reader = PairReader.captionsOnly(configuration, path("pairs.parquet"))) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, path("pairs.parquet"), PairFormat.CAPTIONS)) {
       assertThat(reader.bytes(0)).isLessThan(2_000);
       Pair first = reader.readGroup(0).get(0);
       assertThat(first.caption()).isEqualTo(pairs.get(0).caption());
@@ -105,7 +108,8 @@ class ShardFilesTest {
 
   @Test
   void nothingRemainsWithoutCommit() throws IOException {
-    try (PairWriter writer = new PairWriter(configuration, path("pairs.parquet"), 64)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(configuration, path("pairs.parquet"), PairFormat.ALL, 64)) {
       for (Pair pair : pairs(70, 10)) {
         writer.write(pair);
       }
@@ -121,7 +125,7 @@ class ShardFilesTest {
     byte[] bytes = Files.readAllBytes(file);
     Files.write(file, java.util.Arrays.copyOf(bytes, bytes.length / 2));
 
-    assertThatThrownBy(() -> PairReader.open(configuration, path("pairs.parquet")))
+    assertThatThrownBy(() -> ShardReader.open(configuration, path("pairs.parquet"), PairFormat.ALL))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("pairs.parquet because it is not a whole Parquet file")
         .hasMessageContaining("run the job that made it again");
@@ -135,7 +139,8 @@ class ShardFilesTest {
     bytes[20_000] ^= 4;
     Files.write(file, bytes);
 
-    try (PairReader reader = PairReader.open(configuration, path("pairs.parquet"))) {
+    try (ShardReader<Pair> reader =
+        ShardReader.open(configuration, path("pairs.parquet"), PairFormat.ALL)) {
       assertThatThrownBy(() -> reader.readGroup(0))
           .isInstanceOf(IOException.class)
           .hasMessageContaining("pairs.parquet");
@@ -149,16 +154,18 @@ class ShardFilesTest {
     ProcessingSettings settings = settings("mean");
     for (VectorStorage storage : VectorStorage.values()) {
       String name = storage.keyword() + ".parquet";
-      try (VectorWriter writer =
-          new VectorWriter(configuration, path(name), shard, settings, 3, storage, 64)) {
+      try (ShardWriter<Vector> writer =
+          new ShardWriter<>(
+              configuration, path(name), new VectorFormat(storage, 3), 64, shard, settings)) {
         for (int i = 0; i < 70; i++) {
-          writer.write(pairs.get(i).id(), new float[] {i, -0.5f, i / 8f});
+          writer.write(new Vector(pairs.get(i).id(), new float[] {i, -0.5f, i / 8f}));
         }
         writer.commit();
       }
 
-      try (VectorReader reader = VectorReader.open(configuration, path(name), shard, settings)) {
-        assertThat(reader.dimension()).isEqualTo(3);
+      try (ShardReader<Vector> reader =
+          ShardReader.open(configuration, path(name), VectorFormat.AS_STORED, shard, settings)) {
+        assertThat(VectorFormat.dimension(reader)).isEqualTo(3);
         assertThat(reader.rowGroups()).isEqualTo(2);
         Vector row = reader.readGroup(1).get(5);
         assertThat(row.id()).isEqualTo(pairs.get(69).id());
@@ -172,27 +179,38 @@ class ShardFilesTest {
   void vectorsOfOtherSettingsOrPairsAreRefused() throws IOException {
     List<Pair> pairs = pairs(3, 1);
     Shard shard = new Shard(Split.TRAIN, 0, 3, write(pairs, "pairs.parquet", 64));
-    try (VectorWriter writer =
-        new VectorWriter(
+    try (ShardWriter<Vector> writer =
+        new ShardWriter<>(
             configuration,
             path("v.parquet"),
+            new VectorFormat(VectorStorage.FLOAT32, 1),
+            64,
             shard,
-            settings("mean"),
-            1,
-            VectorStorage.FLOAT32,
-            64)) {
+            settings("mean"))) {
       for (Pair pair : pairs) {
-        writer.write(pair.id(), new float[1]);
+        writer.write(new Vector(pair.id(), new float[1]));
       }
       writer.commit();
     }
 
     assertThatThrownBy(
-            () -> VectorReader.open(configuration, path("v.parquet"), shard, settings("last")))
+            () ->
+                ShardReader.open(
+                    configuration,
+                    path("v.parquet"),
+                    VectorFormat.AS_STORED,
+                    shard,
+                    settings("last")))
         .hasMessageContaining("v.parquet because it was made with other settings");
     Shard other = new Shard(Split.TRAIN, 0, 3, "00");
     assertThatThrownBy(
-            () -> VectorReader.open(configuration, path("v.parquet"), other, settings("mean")))
+            () ->
+                ShardReader.open(
+                    configuration,
+                    path("v.parquet"),
+                    VectorFormat.AS_STORED,
+                    other,
+                    settings("mean")))
         .hasMessageContaining("v.parquet because it belongs to other pairs");
   }
 
@@ -200,17 +218,16 @@ class ShardFilesTest {
   void vectorsInAnotherOrderThanTheirPairsAreNotPublished() throws IOException {
     List<Pair> pairs = pairs(2, 1);
     Shard shard = new Shard(Split.TRAIN, 0, 2, write(pairs, "pairs.parquet", 64));
-    try (VectorWriter writer =
-        new VectorWriter(
+    try (ShardWriter<Vector> writer =
+        new ShardWriter<>(
             configuration,
             path("v.parquet"),
+            new VectorFormat(VectorStorage.FLOAT32, 1),
+            64,
             shard,
-            settings("mean"),
-            1,
-            VectorStorage.FLOAT32,
-            64)) {
-      writer.write(pairs.get(1).id(), new float[1]);
-      writer.write(pairs.get(0).id(), new float[1]);
+            settings("mean"))) {
+      writer.write(new Vector(pairs.get(1).id(), new float[1]));
+      writer.write(new Vector(pairs.get(0).id(), new float[1]));
       assertThatThrownBy(writer::commit).hasMessageContaining("its rows are not those of Shard");
     }
 
@@ -221,16 +238,18 @@ class ShardFilesTest {
   void labelsComeBackWithTheirOwnLengths() throws IOException {
     List<Pair> pairs = pairs(3, 1);
     Shard shard = new Shard(Split.VALIDATION, 7, 3, write(pairs, "pairs.parquet", 64));
-    try (LabelWriter writer =
-        new LabelWriter(configuration, path("l.parquet"), shard, settings("k"), 2)) {
-      writer.write(pairs.get(0).id(), new int[] {3, 1}, new float[] {0.75f, 0.25f});
-      writer.write(pairs.get(1).id(), new int[] {9}, new float[] {1});
-      writer.write(pairs.get(2).id(), new int[] {}, new float[] {});
+    try (ShardWriter<Label> writer =
+        new ShardWriter<>(
+            configuration, path("l.parquet"), new LabelFormat(), 2, shard, settings("k"))) {
+      writer.write(new Label(pairs.get(0).id(), new int[] {3, 1}, new float[] {0.75f, 0.25f}));
+      writer.write(new Label(pairs.get(1).id(), new int[] {9}, new float[] {1}));
+      writer.write(new Label(pairs.get(2).id(), new int[] {}, new float[] {}));
       writer.commit();
     }
 
-    try (LabelReader reader =
-        LabelReader.open(configuration, path("l.parquet"), shard, settings("k"))) {
+    try (ShardReader<Label> reader =
+        ShardReader.open(
+            configuration, path("l.parquet"), new LabelFormat(), shard, settings("k"))) {
       List<Label> labels = new ArrayList<>(reader.readGroup(0));
       labels.addAll(reader.readGroup(1));
       assertThat(labels.get(0).concepts()).containsExactly(3, 1);
@@ -244,12 +263,15 @@ class ShardFilesTest {
   @Test
   void rejectsComeBack() throws IOException {
     Reject reject = new Reject("a.tar", "0001.jpg", "no-caption", "ünïcode");
-    try (RejectWriter writer = new RejectWriter(configuration, path("r.parquet"))) {
+    try (ShardWriter<Reject> writer =
+        new ShardWriter<>(
+            configuration, path("r.parquet"), new RejectFormat(), RejectFormat.ROWS_PER_GROUP)) {
       writer.write(reject);
       writer.commit();
     }
 
-    try (RejectReader reader = RejectReader.open(configuration, path("r.parquet"))) {
+    try (ShardReader<Reject> reader =
+        ShardReader.open(configuration, path("r.parquet"), new RejectFormat())) {
       assertThat(reader.readGroup(0)).containsExactly(reject);
     }
   }
@@ -259,7 +281,8 @@ class ShardFilesTest {
   }
 
   private String write(List<Pair> pairs, String name, int rowsPerGroup) throws IOException {
-    try (PairWriter writer = new PairWriter(configuration, path(name), rowsPerGroup)) {
+    try (ShardWriter<Pair> writer =
+        new ShardWriter<>(configuration, path(name), PairFormat.ALL, rowsPerGroup)) {
       for (Pair pair : pairs) {
         writer.write(pair);
       }

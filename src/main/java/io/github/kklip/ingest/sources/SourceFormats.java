@@ -1,0 +1,20 @@
+package io.github.kklip.ingest.sources;
+
+import io.github.kklip.config.IngestSettings;
+import io.github.kklip.config.Settings;
+
+/** The formats that sources have. A new one gets its {@link SourceReader} here. */
+public final class SourceFormats {
+  private SourceFormats() {}
+
+  /** The reader of a source. */
+  public static SourceReader reader(IngestSettings.SourceSettings source, Settings settings) {
+    return switch (source.format()) {
+      case WEBDATASET -> new WebDatasetReader(source.captionColumn(), settings.ingest());
+      case CSV -> new CsvReader(source, settings.ingest().images().maxBytes());
+      case PARQUET -> new ParquetReader(source, settings.ingest().images().maxBytes());
+      case FOLDER -> new FolderReader(settings.ingest().images().maxBytes());
+      case SYNTHETIC -> new SyntheticReader(settings.seed(), source.pairs());
+    };
+  }
+}

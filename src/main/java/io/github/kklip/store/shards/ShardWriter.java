@@ -1,0 +1,104 @@
+package io.github.kklip.store.shards;
+
+import static io.github.kklip.config.Message.message;
+
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import java.io.Closeable;
+import java.io.IOException;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * Writes the rows of one shard. {@link #commit} puts the file in its place; {@link #close} without
+ * it leaves nothing.
+ *
+ * @param <T> one row
+ */
+public final class ShardWriter<T> implements Closeable {
+  private final RowGroupWriter file;
+  private final RowFormat<T> format;
+  private final Path path;
+
+  /** The pair shard whose rows these follow, and the settings; null where they follow none. */
+  private final Shard pairs;
+
+  private final ProcessingSettings settings;
+  private final Identity.Rows identity = new Identity.Rows();
+  private boolean identified;
+
+  /**
+   * A shard of its own.
+   *
+   * @param rowsPerGroup rows of a row group at most; 16 MiB end one as well
+   */
+  public ShardWriter(Configuration configuration, Path path, RowFormat<T> format, int rowsPerGroup)
+      throws IOException {
+    this(configuration, path, format, rowsPerGroup, null, null);
+  }
+
+  /**
+   * A shard with one row for each of a pair shard, in its order: {@link #commit} refuses any other.
+   *
+   * @param rowsPerGroup as in the pair shard, so that row groups cover about the same rows
+   * @param settings that it is made with
+   */
+  public ShardWriter(
+      Configuration configuration,
+      Path path,
+      RowFormat<T> format,
+      int rowsPerGroup,
+      Shard pairs,
+      ProcessingSettings settings)
+      throws IOException {
+    this.format = format;
+    this.path = path;
+    this.pairs = pairs;
+    this.settings = settings;
+    file = new RowGroupWriter(configuration, path, format.schema(), rowsPerGroup);
+  }
+
+  /** Writes the next row, of which nothing is kept. */
+  public void write(T row) throws IOException {
+    file.startRow(format.bytes(row));
+    format.write(row, file);
+    file.endRow();
+    String id = format.id(row);
+    if (id != null) {
+      identity.add(id);
+      identified = true;
+    }
+  }
+
+  public long rows() {
+    return file.rows();
+  }
+
+  /** Publishes the file; returns the identity of its rows. */
+  public String commit() throws IOException {
+    String hex = identity.hexAndReset();
+    Map<String, String> metadata = new TreeMap<>(format.metadata());
+    if (identified || pairs != null) {
+      metadata.put(Footer.IDENTITY, hex);
+    }
+    if (pairs != null) {
+      if (file.rows() != pairs.rows() || !hex.equals(pairs.identity())) {
+        throw new IllegalStateException(
+            message(
+                "Cannot publish %s because its rows are not those of %s: %s rows of identity %s.",
+                path, pairs, file.rows(), hex));
+      }
+      metadata.put(Footer.SETTINGS, settings.digest());
+    }
+    file.commit(metadata);
+    return hex;
+  }
+
+  @Override
+  public void close() throws IOException {
+    file.close();
+  }
+}

@@ -1,0 +1,126 @@
+package io.github.kklip.store.shards;
+
+import static io.github.kklip.config.Message.message;
+
+import io.github.kklip.store.Vector;
+import io.github.kklip.store.VectorStorage;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.apache.parquet.io.api.Binary;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.MessageTypeParser;
+
+/**
+ * Vectors.
+ *
+ * @param storage how their numbers are held
+ * @param dimension numbers of one vector
+ */
+public record VectorFormat(VectorStorage storage, int dimension) implements RowFormat<Vector> {
+  /** For reading: the file says storage and dimension. */
+  public static final VectorFormat AS_STORED = new VectorFormat(VectorStorage.FLOAT32, 0);
+
+  private static final String DIMENSION = "kklip.dimension";
+  private static final String STORAGE = "kklip.storage";
+
+  /** Numbers of one vector of a file. */
+  public static int dimension(ShardReader<Vector> vectors) {
+    return ((VectorFormat) vectors.format()).dimension;
+  }
+
+  @Override
+  public VectorFormat in(RowGroupReader file) {
+    return new VectorFormat(
+        storage(file.metadata().get(STORAGE)), Integer.parseInt(file.metadata().get(DIMENSION)));
+  }
+
+  private static VectorStorage storage(String keyword) {
+    for (VectorStorage storage : VectorStorage.values()) {
+      if (storage.keyword().equals(keyword)) {
+        return storage;
+      }
+    }
+    throw new IllegalArgumentException(
+        message(
+            "Cannot read vectors stored as %s: this version knows float32 and float16.", keyword));
+  }
+
+  @Override
+  public MessageType schema() {
+    String column =
+        switch (storage) {
+          case FLOAT32 ->
+              "required group embedding (LIST) { repeated group list { required float element; } }";
+          case FLOAT16 -> "required fixed_len_byte_array(" + 2 * dimension + ") embedding;";
+        };
+    return MessageTypeParser.parseMessageType(
+        "message vector { required binary id (STRING); " + column + " }");
+  }
+
+  @Override
+  public Map<String, String> metadata() {
+    return Map.of(DIMENSION, Integer.toString(dimension), STORAGE, storage.keyword());
+  }
+
+  @Override
+  public long bytes(Vector vector) {
+    return (long) vector.values().length * Float.BYTES;
+  }
+
+  @Override
+  public void write(Vector vector, RowGroupWriter cells) {
+    if (vector.values().length != dimension) {
+      throw new IllegalArgumentException(
+          message(
+              "Cannot write a vector of %s numbers to a file of vectors of %s.",
+              vector.values().length, dimension));
+    }
+    cells.text(0, vector.id());
+    switch (storage) {
+      case FLOAT32 -> cells.floats(1, vector.values());
+      case FLOAT16 -> cells.binary(1, halves(vector.values()));
+    }
+  }
+
+  @Override
+  public List<Vector> read(RowGroupReader.Columns columns) throws IOException {
+    List<String> ids = columns.texts("id");
+    List<float[]> values =
+        switch (storage) {
+          case FLOAT32 -> columns.floatLists("embedding", "list", "element");
+          case FLOAT16 -> columns.binaries("embedding").stream().map(VectorFormat::floats).toList();
+        };
+    List<Vector> vectors = new ArrayList<>(ids.size());
+    for (int i = 0; i < ids.size(); i++) {
+      vectors.add(new Vector(ids.get(i), values.get(i)));
+    }
+    return vectors;
+  }
+
+  @Override
+  public String id(Vector vector) {
+    return vector.id();
+  }
+
+  private static float[] floats(byte[] bytes) {
+    ByteBuffer halves = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    float[] values = new float[bytes.length / Short.BYTES];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = HalfPrecision.toFloat(halves.getShort());
+    }
+    return values;
+  }
+
+  private static Binary halves(float[] values) {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(values.length * Short.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : values) {
+      bytes.putShort(HalfPrecision.of(value));
+    }
+    return Binary.fromConstantByteArray(bytes.array());
+  }
+}
