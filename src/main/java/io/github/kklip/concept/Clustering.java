@@ -1,7 +1,5 @@
 package io.github.kklip.concept;
 
-import static io.github.kklip.config.Message.message;
-
 import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.ConceptSettings.KMeansMetric;
 import io.github.kklip.kmeans.CentreSums;
@@ -51,12 +49,7 @@ record Clustering(
 
   static Clustering of(Rows rows, ConceptSettings settings, long seed, EngineOf engine) {
     Totals totals = Totals.of(rows);
-    if (totals.rows() < settings.k()) {
-      throw new IllegalArgumentException(
-          message(
-              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
-              settings.k(), totals.rows()));
-    }
+    ConceptStage.requireRows(settings.k(), totals.rows());
     boolean cosine = settings.kmeans().metric() == KMeansMetric.COSINE;
     Centres start =
         switch (settings.kmeans().start()) {

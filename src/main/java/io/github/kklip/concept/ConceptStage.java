@@ -61,15 +61,7 @@ public final class ConceptStage {
         new DatasetFolder(
             Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
     String teacherName = settings.teacher().name();
-    this.teacher =
-        folder
-            .readTeacherManifest(teacherName)
-            .orElseThrow(
-                () ->
-                    new IOException(
-                        message(
-                            "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
-                            folder.root(), teacherName)));
+    this.teacher = requireTeacher(folder, teacherName);
     this.source =
         VectorSource.of(
             folder,
@@ -104,7 +96,7 @@ public final class ConceptStage {
 
   private Result run() throws IOException {
     DatasetManifest dataset = folder.requireManifest();
-    requireEmbeddings(dataset);
+    requireEmbeddings(folder, settings, dataset, teacher);
     Path output = folder.concepts(name);
     try (Lease lease =
         Lease.acquire(folder.configuration(), output, "cluster", settings.leaseExpiry())) {
@@ -112,9 +104,8 @@ public final class ConceptStage {
       Optional<ConceptManifest> existing = folder.readConceptManifest(name);
       double secondsPerIteration = 0;
       ConceptManifest manifest;
-      if (existing.isPresent() && !isToBeMadeAnew(existing.get(), dataset)) {
+      if (existing.isPresent() && stays(folder, settings, dataset, teacher, existing.get())) {
         manifest = existing.get();
-        processing().requireSame(manifest.settings(), "the concepts " + output);
       } else {
         withdraw();
         Clustering clustering = cluster(dataset.shards(Split.TRAIN));
@@ -134,10 +125,53 @@ public final class ConceptStage {
     }
   }
 
-  private boolean isToBeMadeAnew(ConceptManifest manifest, DatasetManifest dataset) {
-    return settings.concepts().recluster()
-        && !(manifest.settings().equals(processing())
-            && dataset.shards().equals(manifest.shards()));
+  /**
+   * Whether concepts that are there stay; otherwise they are made anew.
+   *
+   * @throws SettingsException when they would stay but were made with other settings
+   */
+  public static boolean stays(
+      DatasetFolder folder,
+      Settings settings,
+      DatasetManifest dataset,
+      TeacherManifest teacher,
+      ConceptManifest made) {
+    ProcessingSettings processing = processing(settings, teacher);
+    if (settings.concepts().recluster()) {
+      return made.settings().equals(processing) && dataset.shards().equals(made.shards());
+    }
+    processing.requireSame(
+        made.settings(),
+        "the concepts " + folder.concepts(settings.concepts().name()),
+        "another concepts.name, or concepts.recluster = true, which makes them anew");
+    return true;
+  }
+
+  /**
+   * The embeddings to cluster.
+   *
+   * @throws IOException when there are none of that name
+   */
+  public static TeacherManifest requireTeacher(DatasetFolder folder, String name)
+      throws IOException {
+    return folder
+        .readTeacherManifest(name)
+        .orElseThrow(
+            () ->
+                new IOException(
+                    message(
+                        "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
+                        folder.root(), name)));
+  }
+
+  /** Refuses more concepts than there are rows to find them in. */
+  public static void requireRows(int k, long rows) {
+    if (rows < k) {
+      throw new SettingsException(
+          message(
+              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
+              k, rows));
+    }
   }
 
   /** Without the manifest, labels are orphans; so nobody takes old labels for new ones. */
@@ -160,7 +194,9 @@ public final class ConceptStage {
         folder.concepts(name).toString());
   }
 
-  private void requireEmbeddings(DatasetManifest dataset) {
+  /** Refuses a dataset with shards that have no embeddings, or without training pairs. */
+  public static void requireEmbeddings(
+      DatasetFolder folder, Settings settings, DatasetManifest dataset, TeacherManifest teacher) {
     Set<Shard> embedded = new HashSet<>(teacher.shards());
     List<String> missing =
         dataset.shards().stream()
@@ -180,7 +216,7 @@ public final class ConceptStage {
   }
 
   /** The settings that decide centroids and labels. */
-  private ProcessingSettings processing() {
+  private static ProcessingSettings processing(Settings settings, TeacherManifest teacher) {
     ConceptSettings concepts = settings.concepts();
     TreeMap<String, String> values = new TreeMap<>();
     values.put("seed", Long.toString(settings.seed()));
@@ -279,7 +315,7 @@ public final class ConceptStage {
     ConceptManifest manifest =
         new ConceptManifest(
             ConceptManifest.FORMAT,
-            processing(),
+            processing(settings, teacher),
             settings.teacher().name(),
             clustering.centres().k(),
             clustering.centres().dimension(),

@@ -2,6 +2,7 @@ package io.github.kklip.embed;
 
 import static io.github.kklip.config.Message.message;
 
+import ai.djl.Device;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.DatasetFolder;
@@ -93,15 +94,25 @@ public final class EmbedStage {
   public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
     TeacherSettings teacher = settings.teacher();
-    Settings.required(teacher.path(), "teacher.path");
     DatasetFolder dataset =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
     DatasetManifest pairs = dataset.requireManifest();
-    if (pairs.rows(Split.TRAIN) == 0) {
-      throw new IOException(
-          message(
-              "Cannot embed the captions of %s because it has no training pairs. Look at its rejects, and at ingest.validation-fraction.",
-              dataset.root()));
+    requireTrainingPairs(dataset, pairs);
+    Optional<TeacherManifest> before = dataset.readTeacherManifest(teacher.name());
+    if (before.isPresent() && !needsTeacher(teacher, dataset, pairs, before.get())) {
+      requireSame(
+          teacher, dataset, before.get(), CaptionEmbedder.identity(before.get().settings()));
+      LOG.info(
+          "All captions have their embeddings in {}; the teacher is not there and not needed: {}",
+          dataset.teacher(teacher.name()),
+          teacher.path());
+      return new Result(
+          pairs.totals().pairs(),
+          0,
+          0,
+          0,
+          before.get().dimension(),
+          dataset.teacher(teacher.name()).toString());
     }
     LlamaConfig config = check(configuration, teacher);
     String identity = TeacherFolder.identity(configuration, teacher.path());
@@ -111,7 +122,7 @@ public final class EmbedStage {
       Publication.sweep(configuration, output);
       Optional<TeacherManifest> existing = dataset.readTeacherManifest(teacher.name());
       if (existing.isPresent()) {
-        processing.requireSame(existing.get().settings(), "the embeddings " + output);
+        requireSame(teacher, dataset, existing.get(), identity);
       }
       boolean frozen = existing.isPresent() && existing.get().meanRows() > 0;
       Set<Shard> whole = frozen ? present(dataset, existing.get(), teacher.name()) : Set.of();
@@ -155,12 +166,79 @@ public final class EmbedStage {
     }
   }
 
-  /** Refuses a teacher that cannot be used before any task starts. */
-  private static LlamaConfig check(Configuration configuration, TeacherSettings teacher)
+  /** Refuses a dataset that has nothing to take the mean of. */
+  public static void requireTrainingPairs(DatasetFolder dataset, DatasetManifest pairs)
       throws IOException {
-    try (LocalCopy small = LocalCopy.of(configuration, teacher.path(), TeacherFolder::isSmall)) {
-      return CaptionEmbedder.check(small.path(), teacher);
+    if (pairs.rows(Split.TRAIN) == 0) {
+      throw new IOException(
+          message(
+              "Cannot embed the captions of %s because it has no training pairs. Look at its rejects, and at ingest.validation-fraction.",
+              dataset.root()));
     }
+  }
+
+  /**
+   * Refuses a teacher that cannot be used, by its small files and by the names of the others.
+   *
+   * @return its shape
+   * @throws io.github.kklip.config.SettingsException when {@code teacher.path} is not set
+   * @throws IOException when a file is missing or damaged, or is not a Llama's
+   */
+  public static LlamaConfig check(Configuration configuration, TeacherSettings teacher)
+      throws IOException {
+    String path = Settings.required(teacher.path(), "teacher.path");
+    try (LocalCopy small = LocalCopy.of(configuration, path, TeacherFolder::isSmall)) {
+      LlamaConfig config = CaptionEmbedder.check(small.path(), teacher);
+      TeacherFolder.requireWeights(configuration, path);
+      return config;
+    }
+  }
+
+  /**
+   * As {@link #check}, and refuses a teacher that a CPU with so much memory cannot hold.
+   *
+   * @param memory bytes
+   */
+  public static void checkOnCpu(Configuration configuration, TeacherSettings teacher, long memory)
+      throws IOException {
+    String path = Settings.required(teacher.path(), "teacher.path");
+    try (LocalCopy small = LocalCopy.of(configuration, path, TeacherFolder::isSmall)) {
+      var unused = CaptionEmbedder.requireUsable(small.path(), teacher, Device.cpu(), memory);
+      TeacherFolder.requireWeights(configuration, path);
+    }
+  }
+
+  /**
+   * Whether the stage asks for the teacher: not when it is gone and nothing is left to embed.
+   *
+   * @param made the embeddings of this name that are there
+   */
+  public static boolean needsTeacher(
+      TeacherSettings teacher, DatasetFolder dataset, DatasetManifest pairs, TeacherManifest made)
+      throws IOException {
+    if (!teacher.path().isEmpty()) {
+      Path path = Storage.path(teacher.path(), dataset.configuration());
+      if (Storage.of(dataset.configuration(), path).exists(path)) {
+        return true;
+      }
+    }
+    return made.meanRows() == 0
+        || !present(dataset, made, teacher.name()).containsAll(pairs.shards());
+  }
+
+  /**
+   * Refuses to add to embeddings that were made with other settings.
+   *
+   * @param identity of the teacher's files ({@link TeacherFolder#identity})
+   * @throws io.github.kklip.config.SettingsException naming every setting that differs
+   */
+  public static void requireSame(
+      TeacherSettings teacher, DatasetFolder dataset, TeacherManifest made, String identity) {
+    CaptionEmbedder.processing(teacher, identity)
+        .requireSame(
+            made.settings(),
+            "the embeddings " + dataset.teacher(teacher.name()),
+            "another teacher.name");
   }
 
   /** The shards of the manifest whose files are there. */

@@ -1,5 +1,7 @@
 package io.github.kklip.eval;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.eval.EvaluationResult.Classification;
@@ -47,10 +49,7 @@ public final class Evaluation {
   }
 
   private EvaluationResult run() throws IOException {
-    String model = settings.evaluate().model();
-    if (model.isEmpty()) {
-      model = Settings.required(settings.train().output(), "evaluate.model");
-    }
+    String model = model(settings);
     Path report = reportFolder(model);
     try (ModelSource source = ModelSource.open(model, configuration);
         StudentTokenizer tokenizer = tokenizer(source);
@@ -84,6 +83,44 @@ public final class Evaluation {
     }
   }
 
+  /** What is evaluated. */
+  private static String model(Settings settings) {
+    String model = settings.evaluate().model();
+    return model.isEmpty() ? Settings.required(settings.train().output(), "evaluate.model") : model;
+  }
+
+  /**
+   * Refuses a model that cannot be evaluated, without reading its weights.
+   *
+   * @throws IOException when it is not there or lacks files
+   * @throws io.github.kklip.text.TokenizerException when there is no tokenizer for it
+   */
+  public static void checkModel(Settings settings, Configuration configuration) throws IOException {
+    if (!ModelSource.check(model(settings), configuration) && !settings.dataset().isEmpty()) {
+      tokenizer(settings, new DatasetFolder(settings.dataset(), configuration)).close();
+    }
+  }
+
+  /**
+   * Refuses a zero-shot task whose folder has no classes.
+   *
+   * @throws IOException when there is no such folder, or it has no class folders
+   */
+  public static void checkZeroShot(
+      EvaluateSettings.ZeroShotSettings task, Configuration configuration) throws IOException {
+    var unused = ZeroShot.folders(task, configuration);
+  }
+
+  /** Refuses a dataset that has nothing to evaluate on. */
+  public static void requireValidationPairs(DatasetFolder folder, long rows) throws IOException {
+    if (rows == 0) {
+      throw new IOException(
+          message(
+              "Cannot evaluate on %s because its validation split is empty. Ingest with a larger ingest.validation-fraction.",
+              folder.root()));
+    }
+  }
+
   private Path reportFolder(String model) {
     String set = settings.evaluate().report();
     return set.isEmpty()
@@ -96,9 +133,13 @@ public final class Evaluation {
     if (Files.exists(source.folder().resolve("tokenizer.json"))) {
       return StudentTokenizer.load(source.folder());
     }
+    return tokenizer(settings, dataset);
+  }
+
+  private static StudentTokenizer tokenizer(Settings settings, DatasetFolder dataset) {
     String set = settings.student().tokenizer();
     return StudentTokenizer.load(
-        set.isEmpty() ? dataset.tokenizer().toString() : set, configuration);
+        set.isEmpty() ? dataset.tokenizer().toString() : set, dataset.configuration());
   }
 
   private static Direction textToImage(ValidationSplit split, int[] ranks) {

@@ -2,14 +2,20 @@ package io.github.kklip.eval;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.model.ClipConfig;
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
@@ -29,12 +35,7 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
   public static ModelSource open(String model, Configuration configuration) throws IOException {
     Path path = Storage.path(model, configuration);
     FileSystem files = Storage.of(configuration, path);
-    if (!files.exists(path)) {
-      throw new IOException(
-          message(
-              "Cannot evaluate %s because there is no such folder. Set evaluate.model to a run's folder or to a Hugging Face CLIP folder.",
-              path));
-    }
+    requireFolder(files, path);
     if (!files.exists(new Path(path, "config.json"))) {
       Checkpoint checkpoint = CheckpointStore.newest(model, configuration);
       return new ModelSource(checkpoint.location(), checkpoint.folder(), checkpoint::close);
@@ -59,6 +60,45 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     } catch (IOException e) {
       source.close();
       throw e;
+    }
+  }
+
+  /**
+   * Refuses what cannot be opened, without reading weights: a folder that is not there, a CLIP
+   * folder without a shape or weights, a run without a checkpoint.
+   *
+   * @return whether a tokenizer comes with the model
+   */
+  static boolean check(String model, Configuration configuration) throws IOException {
+    Path path = Storage.path(model, configuration);
+    FileSystem files = Storage.of(configuration, path);
+    requireFolder(files, path);
+    if (!files.exists(new Path(path, "config.json"))) {
+      CheckpointStore.requireSome(model, configuration);
+      return true;
+    }
+    Set<String> names = new HashSet<>();
+    for (FileStatus file : files.listStatus(path)) {
+      names.add(file.getPath().getName());
+    }
+    Safetensors.Reader reader =
+        name -> {
+          try (InputStream in = files.open(new Path(path, name))) {
+            return in.readAllBytes();
+          }
+        };
+    ClipConfig.parse(
+        new String(reader.read("config.json"), StandardCharsets.UTF_8), path + "/config.json");
+    Safetensors.requireFiles(path.toString(), names, reader);
+    return names.contains("tokenizer.json");
+  }
+
+  private static void requireFolder(FileSystem files, Path path) throws IOException {
+    if (!files.exists(path)) {
+      throw new IOException(
+          message(
+              "Cannot evaluate %s because there is no such folder. Set evaluate.model to a run's folder or to a Hugging Face CLIP folder.",
+              path));
     }
   }
 

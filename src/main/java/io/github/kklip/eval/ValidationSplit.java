@@ -80,12 +80,7 @@ record ValidationSplit(
           captions.add(pair.caption());
           imageOf.add(image);
         });
-    if (imageIds.isEmpty()) {
-      throw new IOException(
-          message(
-              "Cannot evaluate on %s because its validation split is empty. Ingest with a larger ingest.validation-fraction.",
-              folder.root()));
-    }
+    Evaluation.requireValidationPairs(folder, imageIds.size());
     parts.add(embedder.images(waiting));
     return new ValidationSplit(
         imageIds,

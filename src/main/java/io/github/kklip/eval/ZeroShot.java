@@ -126,7 +126,12 @@ final class ZeroShot {
     return means;
   }
 
-  private static List<Category> categories(
+  /**
+   * The class folders of a task, by name.
+   *
+   * @throws IOException when there are fewer than two
+   */
+  static List<FileStatus> folders(
       EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
     Path root = Storage.path(settings.path(), configuration);
     FileSystem files = Storage.of(configuration, root);
@@ -136,23 +141,31 @@ final class ZeroShot {
               "Cannot classify %s because there is no such folder: %s. Set the path of evaluate.zero-shot to a folder of class folders.",
               settings.name(), root));
     }
-    List<Category> categories = new ArrayList<>();
-    for (FileStatus folder : sorted(files.listStatus(root))) {
-      if (folder.isDirectory() && !hidden(folder)) {
-        List<Path> images =
-            sorted(files.listStatus(folder.getPath())).stream()
-                .filter(file -> file.isFile() && !hidden(file))
-                .map(FileStatus::getPath)
-                .toList();
-        String name = folder.getPath().getName().replace('_', ' ').replace('-', ' ');
-        categories.add(new Category(name, images));
-      }
-    }
-    if (categories.size() < 2) {
+    List<FileStatus> folders =
+        sorted(files.listStatus(root)).stream()
+            .filter(folder -> folder.isDirectory() && !hidden(folder))
+            .toList();
+    if (folders.size() < 2) {
       throw new IOException(
           message(
               "Cannot classify %s because %s has %s folders. It needs one folder of images for each class, two at least.",
-              settings.name(), root, categories.size()));
+              settings.name(), root, folders.size()));
+    }
+    return folders;
+  }
+
+  private static List<Category> categories(
+      EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
+    List<Category> categories = new ArrayList<>();
+    for (FileStatus folder : folders(settings, configuration)) {
+      FileStatus[] files = Storage.of(configuration, folder.getPath()).listStatus(folder.getPath());
+      List<Path> images =
+          sorted(files).stream()
+              .filter(file -> file.isFile() && !hidden(file))
+              .map(FileStatus::getPath)
+              .toList();
+      String name = folder.getPath().getName().replace('_', ' ').replace('-', ' ');
+      categories.add(new Category(name, images));
     }
     return categories;
   }

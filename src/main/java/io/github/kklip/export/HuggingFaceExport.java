@@ -58,6 +58,10 @@ public final class HuggingFaceExport {
   private static final String HEADS = "kklip_heads.safetensors";
   private static final String HEADS_MEANING = "kklip_heads.json";
 
+  /** What an export writes beside the tokenizer's files. */
+  private static final List<String> FILES =
+      List.of(CONFIG, MODEL, PREPROCESSOR, HEADS, HEADS_MEANING);
+
   /** Pillow's number of the filter. */
   private static final int PILLOW_BICUBIC = 3;
 
@@ -88,16 +92,8 @@ public final class HuggingFaceExport {
    * @throws IOException when there is no whole checkpoint, or the target holds something else
    */
   public static Result run(Settings settings, Configuration configuration) throws IOException {
-    String output = settings.train().output();
-    String model = settings.export().model();
-    String source = model.isEmpty() ? Settings.required(output, "export.model") : model;
-    String path = settings.export().path();
-    org.apache.hadoop.fs.Path target =
-        path.isEmpty()
-            ? new org.apache.hadoop.fs.Path(
-                Storage.path(Settings.required(output, "export.path"), configuration),
-                DEFAULT_FOLDER)
-            : Storage.path(path, configuration);
+    String source = source(settings);
+    org.apache.hadoop.fs.Path target = target(settings, configuration);
     try (Lease lease = Lease.acquire(configuration, target, "export", settings.leaseExpiry())) {
       Path folder = huggingFaceFolder(source, configuration);
       if (folder != null) {
@@ -113,6 +109,48 @@ public final class HuggingFaceExport {
             lease);
       }
     }
+  }
+
+  private static String source(Settings settings) {
+    String model = settings.export().model();
+    return model.isEmpty() ? Settings.required(settings.train().output(), "export.model") : model;
+  }
+
+  private static org.apache.hadoop.fs.Path target(Settings settings, Configuration configuration) {
+    String path = settings.export().path();
+    return path.isEmpty()
+        ? new org.apache.hadoop.fs.Path(
+            Storage.path(
+                Settings.required(settings.train().output(), "export.path"), configuration),
+            DEFAULT_FOLDER)
+        : Storage.path(path, configuration);
+  }
+
+  /**
+   * Refuses a model that cannot be exported, without reading its weights.
+   *
+   * @throws IOException when there is no checkpoint, or a file of the folder is missing
+   */
+  public static void checkModel(Settings settings, Configuration configuration) throws IOException {
+    String source = source(settings);
+    Path folder = huggingFaceFolder(source, configuration);
+    if (folder == null) {
+      CheckpointStore.requireSome(source, configuration);
+      return;
+    }
+    ClipConfig config = ClipConfig.read(folder.toString());
+    Safetensors.open(folder);
+    requireTokenizer(folder, config);
+  }
+
+  /**
+   * Refuses a target that holds something else than an older export.
+   *
+   * @throws IOException when it does, or cannot be listed
+   */
+  public static void checkTarget(Settings settings, Configuration configuration)
+      throws IOException {
+    refuseForeign(target(settings, configuration), configuration);
   }
 
   /** The source as a local Hugging Face folder; null when it is a run or a checkpoint. */
@@ -164,7 +202,7 @@ public final class HuggingFaceExport {
     // Last: a folder without it does not load.
     files.put(CONFIG, out -> out.write(json));
 
-    refuseForeign(target, files, configuration);
+    refuseForeign(target, configuration);
     lease.check();
     // Whatever of an older export is left must not pass for this one.
     for (String name : List.of(CONFIG, HEADS, HEADS_MEANING)) {
@@ -197,11 +235,15 @@ public final class HuggingFaceExport {
   }
 
   private static Map<String, byte[]> tokenizer(Path folder, ClipConfig config) throws IOException {
+    requireTokenizer(folder, config);
+    return TokenizerFolder.files(
+        Files.readString(folder.resolve(TOKENIZER)), config.text().context());
+  }
+
+  private static void requireTokenizer(Path folder, ClipConfig config) {
     try (StudentTokenizer tokenizer = StudentTokenizer.load(folder)) {
       tokenizer.checkFits(config.text().vocabulary(), config.text().endId());
     }
-    return TokenizerFolder.files(
-        Files.readString(folder.resolve(TOKENIZER)), config.text().context());
   }
 
   /** What {@link Preprocess} does, in the words of CLIPImageProcessor. */
@@ -248,8 +290,7 @@ public final class HuggingFaceExport {
   }
 
   /** An export replaces an older one, and nothing else. */
-  private static void refuseForeign(
-      org.apache.hadoop.fs.Path target, Map<String, Content> files, Configuration configuration)
+  private static void refuseForeign(org.apache.hadoop.fs.Path target, Configuration configuration)
       throws IOException {
     FileStatus[] found;
     try {
@@ -259,7 +300,7 @@ public final class HuggingFaceExport {
     }
     for (FileStatus file : found) {
       String name = file.getPath().getName();
-      boolean ours = files.containsKey(name) || name.equals(HEADS) || name.equals(HEADS_MEANING);
+      boolean ours = FILES.contains(name) || Checkpoint.TOKENIZER_FILES.contains(name);
       if (!ours && !name.startsWith(".")) {
         throw new IOException(
             message(

@@ -109,12 +109,31 @@ public final class IngestStage {
     return new IngestStage(spark, settings, decoder).run();
   }
 
-  private IngestResult run() throws IOException {
-    List<IngestSettings.SourceSettings> sources = settings.ingest().sources();
-    if (sources.isEmpty()) {
+  /**
+   * The sources to read.
+   *
+   * @throws SettingsException when there are none
+   */
+  public static List<IngestSettings.SourceSettings> requireSources(Settings settings) {
+    if (settings.ingest().sources().isEmpty()) {
       throw new SettingsException(
           "Cannot ingest anything because kklip.ingest.sources is empty. Set it to a list of { format = ..., path = ... }.");
     }
+    return settings.ingest().sources();
+  }
+
+  /**
+   * Refuses to add to a dataset that was made with other settings.
+   *
+   * @throws SettingsException naming every setting that differs
+   */
+  public static void requireSame(Settings settings, DatasetFolder folder, DatasetManifest made) {
+    Screening.processing(settings.ingest())
+        .requireSame(made.settings(), "the dataset " + folder.root(), "another dataset folder");
+  }
+
+  private IngestResult run() throws IOException {
+    List<IngestSettings.SourceSettings> sources = requireSources(settings);
     List<SourceFile> files = new ArrayList<>();
     for (int i = 0; i < sources.size(); i++) {
       files.addAll(SourceFiles.of(folder.configuration(), i, sources.get(i)));
@@ -130,7 +149,7 @@ public final class IngestStage {
     Optional<DatasetManifest> found = folder.readManifest();
     DatasetManifest older =
         found.orElseGet(() -> new DatasetManifest(DatasetManifest.FORMAT, processing, List.of()));
-    processing.requireSame(older.settings(), "the dataset " + folder.root());
+    requireSame(settings, folder, older);
     SeenFiles seen = SeenFiles.read(folder);
     refuseForeignShards(found, seen);
     List<SourceFile> fresh =

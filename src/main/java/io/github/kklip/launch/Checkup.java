@@ -6,9 +6,9 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.tasks.TaskPlace;
+import io.github.kklip.tensor.HostMemory;
 import io.github.kklip.tensor.Torch;
 import java.io.Serializable;
-import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.TaskContext;
@@ -45,7 +45,7 @@ public record Checkup(
     List<String> problems = new ArrayList<>();
     int processors = Runtime.getRuntime().availableProcessors();
     long heap = Runtime.getRuntime().maxMemory() >> 20;
-    long memory = memoryBytes() >> 20;
+    long memory = HostMemory.total() >> 20;
     if (place.threads() > processors) {
       problems.add(
           where
@@ -110,13 +110,6 @@ public record Checkup(
         throw new IllegalStateException(message("8 x 8 x 8 ones sum to %s", sum));
       }
     }
-  }
-
-  private static long memoryBytes() {
-    return ManagementFactory.getOperatingSystemMXBean()
-            instanceof com.sun.management.OperatingSystemMXBean system
-        ? system.getTotalMemorySize()
-        : Long.MAX_VALUE;
   }
 
   @Override

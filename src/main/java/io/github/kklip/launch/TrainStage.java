@@ -57,7 +57,9 @@ public final class TrainStage {
       JavaSparkContext spark, Settings settings, CompletableFuture<Void> stop) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
     TrainPlan plan = TrainPlan.of(settings, configuration);
-    checkMemory(spark.getConf(), MemoryEstimate.of(plan));
+    MemoryEstimate estimate = MemoryEstimate.of(plan);
+    LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);
+    checkMemory(spark.getConf(), estimate);
     String output = settings.train().output();
     Path folder = Storage.path(output, configuration);
     try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
@@ -80,8 +82,7 @@ public final class TrainStage {
    * Refuses what the JVM would refuse in the midst of a run, and what the cluster manager would
    * kill: only YARN and Kubernetes bound an executor's native memory.
    */
-  static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
-    LOG.info("A rank takes about {} of native memory beside what libtorch itself takes", estimate);
+  public static void checkMemory(SparkConf conf, MemoryEstimate estimate) {
     long needed = (estimate.total() + MemoryEstimate.IDLE) >> 20;
     String master = conf.get("spark.master", "");
     long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
@@ -119,6 +120,15 @@ public final class TrainStage {
               "Cannot train with spark.executor.memory = %s MiB because Spark and the loader need at least %s MiB of heap. Set it to that or more.",
               heap, LEAST_HEAP_MB));
     }
+  }
+
+  /**
+   * Refuses settings of Spark with which ranks can never run.
+   *
+   * @throws SettingsException that says which and why
+   */
+  public static void refuseWhatCannotWork(SparkConf conf, int ranks) {
+    RankSlots.refuseWhatCannotWork(conf, ranks);
   }
 
   /** Apart, so that it takes along only what travels. */

@@ -71,10 +71,76 @@ public final class Safetensors {
     if (Files.exists(path.resolve(SINGLE))) {
       return ofFile(path.resolve(SINGLE));
     }
-    throw new IOException(
+    throw noWeights(path.toString());
+  }
+
+  /** Reads a file of a model folder, on whatever file system it is. */
+  public interface Reader {
+    byte[] read(String name) throws IOException;
+  }
+
+  /**
+   * Refuses a model folder that lacks files of its weights, without opening them.
+   *
+   * @param folder for messages
+   * @param names of the files in the folder
+   * @param reader asked for {@code model.safetensors.index.json}
+   * @throws IOException when neither form of weights is there, or a file that the index names is
+   *     not
+   */
+  public static void requireFiles(String folder, Set<String> names, Reader reader)
+      throws IOException {
+    if (names.contains(INDEX)) {
+      for (String file :
+          new TreeSet<>(weightMap(reader.read(INDEX), folder + "/" + INDEX).values())) {
+        if (!names.contains(file)) {
+          throw notThere(folder, file);
+        }
+      }
+    } else if (!names.contains(SINGLE)) {
+      throw noWeights(folder);
+    }
+  }
+
+  private static IOException noWeights(String folder) {
+    return new IOException(
         message(
             "Cannot read the model folder %s because it has neither %s nor %s. Convert the weights to safetensors first.",
-            path, SINGLE, INDEX));
+            folder, SINGLE, INDEX));
+  }
+
+  private static IOException notThere(String folder, String file) {
+    return new IOException(
+        message(
+            "Cannot read the model folder %s because %s names a file that is not there: %s.",
+            folder, INDEX, file));
+  }
+
+  /** The name of the file of each tensor. */
+  private static Map<String, String> weightMap(byte[] json, String index) throws IOException {
+    JsonNode weightMap;
+    try {
+      weightMap = Json.tree(json).path("weight_map");
+    } catch (JsonProcessingException e) {
+      throw new IOException(
+          message("Cannot read %s because it is not JSON: %s.", index, e.getOriginalMessage()), e);
+    }
+    if (!weightMap.isObject() || weightMap.isEmpty()) {
+      throw new IOException(
+          message("Cannot read %s because it has no weight_map of tensors to files.", index));
+    }
+    Map<String, String> files = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> field : weightMap.properties()) {
+      String fileName = field.getValue().asText();
+      if (!fileName.matches("[^/\\\\]+\\.safetensors")) {
+        throw new IOException(
+            message(
+                "Cannot read %s because tensor '%s' is not in a .safetensors file of the same folder: %s.",
+                index, field.getKey(), fileName));
+      }
+      files.put(field.getKey(), fileName);
+    }
+    return files;
   }
 
   private static Safetensors ofFile(Path file) throws IOException {
@@ -85,34 +151,15 @@ public final class Safetensors {
   }
 
   private static Safetensors ofIndex(Path index) throws IOException {
-    JsonNode weightMap;
-    try {
-      weightMap = Json.tree(Files.readAllBytes(index)).path("weight_map");
-    } catch (JsonProcessingException e) {
-      throw new IOException(
-          message("Cannot read %s because it is not JSON: %s.", index, e.getOriginalMessage()), e);
-    }
-    if (!weightMap.isObject() || weightMap.isEmpty()) {
-      throw new IOException(
-          message("Cannot read %s because it has no weight_map of tensors to files.", index));
-    }
     Map<Path, SafetensorsHeader> headers = new TreeMap<>();
     Map<String, Located> tensors = new LinkedHashMap<>();
-    for (Map.Entry<String, JsonNode> field : weightMap.properties()) {
-      String fileName = field.getValue().asText();
-      if (!fileName.matches("[^/\\\\]+\\.safetensors")) {
-        throw new IOException(
-            message(
-                "Cannot read %s because tensor '%s' is not in a .safetensors file of the same folder: %s.",
-                index, field.getKey(), fileName));
-      }
+    for (Map.Entry<String, String> field :
+        weightMap(Files.readAllBytes(index), index.toString()).entrySet()) {
+      String fileName = field.getValue();
       Path file = index.resolveSibling(fileName);
       if (!headers.containsKey(file)) {
         if (!Files.isRegularFile(file)) {
-          throw new IOException(
-              message(
-                  "Cannot read the model folder %s because %s names a file that is not there: %s.",
-                  index.getParent(), INDEX, fileName));
+          throw notThere(index.getParent().toString(), fileName);
         }
         headers.put(file, SafetensorsHeader.read(file));
       }

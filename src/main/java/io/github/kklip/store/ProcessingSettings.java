@@ -32,9 +32,10 @@ public record ProcessingSettings(@JsonValue SortedMap<String, String> values)
    *
    * @param made the settings in the manifest of what is there
    * @param what the output, for example {@code "the dataset /data/flickr"}
+   * @param other what to change to keep these settings, for example {@code "another dataset"}
    * @throws io.github.kklip.config.SettingsException naming every setting that differs
    */
-  public void requireSame(ProcessingSettings made, String what) {
+  public void requireSame(ProcessingSettings made, String what, String other) {
     TreeSet<String> names = new TreeSet<>(values.keySet());
     names.addAll(made.values.keySet());
     StringBuilder differences = new StringBuilder();
@@ -49,8 +50,8 @@ public record ProcessingSettings(@JsonValue SortedMap<String, String> values)
     if (!differences.isEmpty()) {
       throw new io.github.kklip.config.SettingsException(
           message(
-              "Cannot add to or use %s because it was made with other settings: %s. Use those settings or another name or folder.",
-              what, differences));
+              "Cannot add to or use %s because it was made with other settings: %s. Use those settings, or %s.",
+              what, differences, other));
     }
   }
 }

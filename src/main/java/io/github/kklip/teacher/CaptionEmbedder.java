@@ -44,6 +44,8 @@ public final class CaptionEmbedder implements AutoCloseable {
 
   private static final int GPU_BATCH_TOKENS = 8192;
 
+  private static final String IDENTITY = "teacher.path (identity of its files)";
+
   /** Vectors that wait for their row group to be written. */
   private static final long WINDOW_BYTES = 256L << 20;
 
@@ -109,6 +111,20 @@ public final class CaptionEmbedder implements AutoCloseable {
    */
   static ElementType requireUsable(Path folder, TeacherSettings settings, Device device)
       throws IOException {
+    return requireUsable(
+        folder,
+        settings,
+        device,
+        device.isGpu() ? Torch.freeMemory(device) : HostMemory.available());
+  }
+
+  /**
+   * As {@link #requireUsable(Path, TeacherSettings, Device)}, for a device with so much memory.
+   *
+   * @param available bytes
+   */
+  public static ElementType requireUsable(
+      Path folder, TeacherSettings settings, Device device, long available) throws IOException {
     ElementType type =
         switch (settings.dtype()) {
           case FLOAT32 -> ElementType.FLOAT32;
@@ -120,13 +136,7 @@ public final class CaptionEmbedder implements AutoCloseable {
           "Cannot use kklip.teacher.dtype = float16 because the teacher runs on the CPU. Use bfloat16 or float32.");
     }
     LlamaConfig config = check(folder, settings);
-    requireMemory(
-        config,
-        settings,
-        type,
-        device,
-        folder,
-        device.isGpu() ? Torch.freeMemory(device) : HostMemory.available());
+    requireMemory(config, settings, type, device, folder, available);
     return type;
   }
 
@@ -188,13 +198,25 @@ public final class CaptionEmbedder implements AutoCloseable {
     return new ProcessingSettings(
         new TreeMap<>(
             Map.of(
-                "teacher.path (identity of its files)", identity,
-                "teacher.dtype", settings.dtype().name(),
-                "teacher.pooling", settings.pooling().name(),
-                "teacher.layer", Integer.toString(settings.layer()),
-                "teacher.max-length", Integer.toString(settings.input().maxLength()),
-                "teacher.long-captions", settings.input().longCaptions().name(),
-                "teacher.storage", settings.storage().name())));
+                IDENTITY,
+                identity,
+                "teacher.dtype",
+                settings.dtype().name(),
+                "teacher.pooling",
+                settings.pooling().name(),
+                "teacher.layer",
+                Integer.toString(settings.layer()),
+                "teacher.max-length",
+                Integer.toString(settings.input().maxLength()),
+                "teacher.long-captions",
+                settings.input().longCaptions().name(),
+                "teacher.storage",
+                settings.storage().name())));
+  }
+
+  /** The identity of the teacher that embeddings were made with. */
+  public static String identity(ProcessingSettings made) {
+    return made.values().getOrDefault(IDENTITY, "");
   }
 
   /** How the settings want embeddings to be stored. */

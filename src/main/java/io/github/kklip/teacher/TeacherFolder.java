@@ -1,5 +1,6 @@
 package io.github.kklip.teacher;
 
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -7,6 +8,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
@@ -68,6 +70,28 @@ public final class TeacherFolder {
       }
     }
     return HexFormat.of().formatHex(digest.digest(), 0, 16);
+  }
+
+  /**
+   * Refuses a folder that lacks files of the teacher's weights, by its listing and its index alone.
+   *
+   * @throws IOException when a file is not there, or the folder cannot be read
+   */
+  public static void requireWeights(Configuration configuration, String folder) throws IOException {
+    Path path = Storage.path(folder, configuration);
+    FileSystem fileSystem = Storage.of(configuration, path);
+    Set<String> names = new HashSet<>();
+    for (FileStatus file : fileSystem.listStatus(path)) {
+      names.add(file.getPath().getName());
+    }
+    Safetensors.requireFiles(
+        folder,
+        names,
+        name -> {
+          try (FSDataInputStream in = fileSystem.open(new Path(path, name))) {
+            return in.readAllBytes();
+          }
+        });
   }
 
   private static MessageDigest sha256() {

@@ -23,6 +23,13 @@ public final class HostMemory {
     return Math.min(available, Math.min(leftOfGroup2(), leftOfGroup1()));
   }
 
+  /** Bytes of the machine or container. */
+  public static long total() {
+    return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+        ? system.getTotalMemorySize()
+        : Long.MAX_VALUE;
+  }
+
   private static long freeMemoryOfTheSystem() {
     return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
         ? system.getFreeMemorySize()

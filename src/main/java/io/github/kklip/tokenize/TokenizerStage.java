@@ -73,10 +73,8 @@ public final class TokenizerStage {
       List<Shard> shards = dataset.requireManifest().shards(Split.TRAIN);
       ProcessingSettings processing = processing(settings.tokenizer());
       Path manifestFile = new Path(folder, TokenizerManifest.FILE);
-      Optional<TokenizerManifest> made =
-          Json.readIfPresent(configuration, manifestFile, TokenizerManifest.class);
+      Optional<TokenizerManifest> made = made(settings, dataset);
       if (made.isPresent()) {
-        processing.requireSame(made.get().settings(), "the tokenizer " + folder);
         LOG.info(
             "The tokenizer {} stays: it was trained on {} of the {} training shards",
             folder,
@@ -84,12 +82,7 @@ public final class TokenizerStage {
             shards.size());
         return result(folder, made.get(), true);
       }
-      if (shards.isEmpty()) {
-        throw new IOException(
-            message(
-                "Cannot train a tokenizer because the dataset has no training pairs: %s. Look at its rejects, and at ingest.validation-fraction.",
-                dataset.root()));
-      }
+      requireTrainingPairs(dataset, shards);
       Map<String, Long> words = countWords(spark, dataset, shards);
       BytePairVocabulary vocabulary =
           BytePairTraining.learn(
@@ -116,6 +109,46 @@ public final class TokenizerStage {
               shards);
       Json.write(configuration, manifestFile, manifest);
       return result(folder, manifest, false);
+    }
+  }
+
+  /**
+   * The tokenizer that is there already; empty when there is none that is whole.
+   *
+   * @throws io.github.kklip.config.SettingsException when it was made with other settings
+   */
+  static Optional<TokenizerManifest> made(Settings settings, DatasetFolder dataset)
+      throws IOException {
+    Path file = new Path(dataset.tokenizer(), TokenizerManifest.FILE);
+    Optional<TokenizerManifest> made =
+        Json.readIfPresent(dataset.configuration(), file, TokenizerManifest.class);
+    if (made.isPresent()) {
+      processing(settings.tokenizer())
+          .requireSame(
+              made.get().settings(),
+              "the tokenizer " + dataset.tokenizer(),
+              "another dataset folder");
+    }
+    return made;
+  }
+
+  /**
+   * Whether a tokenizer is there, which then stays.
+   *
+   * @throws io.github.kklip.config.SettingsException when it was made with other settings
+   */
+  public static boolean isMade(Settings settings, DatasetFolder dataset) throws IOException {
+    return made(settings, dataset).isPresent();
+  }
+
+  /** Refuses a dataset that has nothing to train a tokenizer on. */
+  public static void requireTrainingPairs(DatasetFolder dataset, List<Shard> shards)
+      throws IOException {
+    if (shards.isEmpty()) {
+      throw new IOException(
+          message(
+              "Cannot train a tokenizer because the dataset has no training pairs: %s. Look at its rejects, and at ingest.validation-fraction.",
+              dataset.root()));
     }
   }
 

@@ -72,6 +72,24 @@ class EmbedStageTest {
   }
 
   @Test
+  void whatIsWholeNeedsNoTeacherAnyMore() throws IOException {
+    EmbedStage.Result made = EmbedStage.run(spark, settings());
+    EmbedStage.Result again = EmbedStage.run(spark, settings("teacher.path=" + folder + "/gone"));
+    assertThat(again.embedded()).isZero();
+    assertThat(again.captions()).isEqualTo(made.captions());
+    assertThat(again.dimension()).isEqualTo(HIDDEN);
+    assertThatThrownBy(
+            () ->
+                EmbedStage.run(
+                    spark, settings("teacher.path=" + folder + "/gone", "teacher.pooling=last")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("teacher.pooling was MEAN and is now LAST");
+    generations(2);
+    assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.path=" + folder + "/gone")))
+        .hasMessageContaining("because there is no such folder");
+  }
+
+  @Test
   void embedsEveryCaptionInOrder() throws IOException {
     EmbedStage.Result result = EmbedStage.run(spark, settings());
     assertThat(result.captions()).isEqualTo(45);

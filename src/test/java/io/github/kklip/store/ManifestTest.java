@@ -147,9 +147,10 @@ class ManifestTest {
         new ProcessingSettings(new TreeMap<>(Map.of("a", "1", "b", "3", "c", "4")));
 
     assertThat(other.digest()).isNotEqualTo(SETTINGS.digest());
-    assertThatThrownBy(() -> other.requireSame(SETTINGS, "the dataset x"))
+    assertThatThrownBy(() -> other.requireSame(SETTINGS, "the dataset x", "another folder"))
         .hasMessageContaining("the dataset x because it was made with other settings: ")
-        .hasMessageContaining("b was 2 and is now 3; c was null and is now 4");
+        .hasMessageContaining("b was 2 and is now 3; c was null and is now 4")
+        .hasMessageEndingWith("Use those settings, or another folder.");
   }
 
   @Test

@@ -8,9 +8,11 @@ import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -30,6 +32,7 @@ import org.apache.hadoop.fs.Path;
 public final class SourceFiles {
   private static final Pattern RANGE = Pattern.compile("\\{(\\d+)\\.\\.(\\d+)\\}");
   private static final int MAX_RANGE = 1_000_000;
+  private static final int FOLDERS_LOOKED_INTO = 16;
 
   private SourceFiles() {}
 
@@ -52,7 +55,7 @@ public final class SourceFiles {
     if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
       return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
     }
-    FileStatus[] found = found(configuration, index, source);
+    FileStatus[] found = found(configuration, index, source, source.path(), source.path());
     List<FileStatus> files = new ArrayList<>();
     for (FileStatus status : found) {
       if (status.isFile() || source.format() == IngestSettings.SourceFormat.FOLDER) {
@@ -62,10 +65,7 @@ public final class SourceFiles {
       }
     }
     if (files.isEmpty()) {
-      throw refused(
-          index,
-          source,
-          message("the folder holds no file that ends in %s", endings(source.format())));
+      throw noFile(index, source);
     }
     return files.stream()
         .map(
@@ -74,6 +74,69 @@ public final class SourceFiles {
                     Unit.whole(index, file.getPath().toString()), fingerprint(source, file)))
         .sorted(Comparator.comparing(file -> file.unit().path()))
         .toList();
+  }
+
+  /**
+   * Refuses a source of which nothing is there, with few requests however large it is: {@value
+   * #FOLDERS_LOOKED_INTO} folders are looked into at the most, and of a pattern the part up to its
+   * first wildcard. {@link #of} looks at all of it.
+   *
+   * @throws SettingsException when there is nothing at the path
+   */
+  public static void requireSome(
+      Configuration configuration, int index, IngestSettings.SourceSettings source)
+      throws IOException {
+    if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
+      return;
+    }
+    String path = source.path();
+    String known = upToFirstWildcard(path);
+    Deque<FileStatus> waiting = new ArrayDeque<>();
+    for (FileStatus status : found(configuration, index, source, path, known)) {
+      if (status.isFile() || source.format() == IngestSettings.SourceFormat.FOLDER) {
+        return;
+      }
+      waiting.add(status);
+    }
+    if (!known.equals(path)) {
+      return;
+    }
+    for (int folders = 0; !waiting.isEmpty(); folders++) {
+      if (folders == FOLDERS_LOOKED_INTO) {
+        return;
+      }
+      Path folder = waiting.remove().getPath();
+      for (FileStatus status : Storage.of(configuration, folder).listStatus(folder)) {
+        if (status.isDirectory()) {
+          waiting.add(status);
+        } else if (isWanted(status, source.format())) {
+          return;
+        }
+      }
+    }
+    throw noFile(index, source);
+  }
+
+  private static SettingsException noFile(int index, IngestSettings.SourceSettings source) {
+    return refused(
+        index,
+        source,
+        message("the folder holds no file that ends in %s", endings(source.format())));
+  }
+
+  /** The path up to the end of its first part that is a pattern. */
+  private static String upToFirstWildcard(String path) {
+    boolean wild = false;
+    int braces = 0;
+    for (int i = 0; i < path.length(); i++) {
+      char c = path.charAt(i);
+      wild |= "*?[{".indexOf(c) >= 0;
+      braces += c == '{' ? 1 : c == '}' ? -1 : 0;
+      if (wild && c == '/' && braces == 0) {
+        return path.substring(0, i);
+      }
+    }
+    return path;
   }
 
   private static String fingerprint(IngestSettings.SourceSettings source, FileStatus file) {
@@ -92,19 +155,28 @@ public final class SourceFiles {
     };
   }
 
+  /**
+   * What is at {@code exact}, or matches {@code pattern}.
+   *
+   * @throws SettingsException when there is neither
+   */
   private static FileStatus[] found(
-      Configuration configuration, int index, IngestSettings.SourceSettings source)
+      Configuration configuration,
+      int index,
+      IngestSettings.SourceSettings source,
+      String exact,
+      String pattern)
       throws IOException {
     try {
-      Path path = Storage.path(source.path(), configuration);
+      Path path = Storage.path(exact, configuration);
       // A name with brackets in it is a name first.
       return new FileStatus[] {Storage.of(configuration, path).getFileStatus(path)};
     } catch (FileNotFoundException | IllegalArgumentException e) {
-      int name = source.path().lastIndexOf('/') + 1;
-      String folder = ranges(source.path().substring(0, name));
-      String last = source.path().substring(name);
-      Path pattern = Storage.path(folder + RANGE.matcher(last).replaceAll("*"), configuration);
-      FileStatus[] found = Storage.of(configuration, pattern).globStatus(pattern);
+      int name = pattern.lastIndexOf('/') + 1;
+      String folder = ranges(pattern.substring(0, name));
+      String last = pattern.substring(name);
+      Path glob = Storage.path(folder + RANGE.matcher(last).replaceAll("*"), configuration);
+      FileStatus[] found = Storage.of(configuration, glob).globStatus(glob);
       Predicate<String> inRanges = inRanges(last);
       found =
           Arrays.stream(found == null ? new FileStatus[0] : found)
@@ -130,13 +202,17 @@ public final class SourceFiles {
       throws IOException {
     List<FileStatus> files = new ArrayList<>();
     for (FileStatus status : Storage.files(configuration, folder)) {
-      String name = status.getPath().getName().toLowerCase(Locale.ROOT);
-      boolean hidden = name.startsWith(".") || name.startsWith("_");
-      if (!hidden && endings(format).stream().anyMatch(name::endsWith)) {
+      if (isWanted(status, format)) {
         files.add(status);
       }
     }
     return files;
+  }
+
+  private static boolean isWanted(FileStatus file, IngestSettings.SourceFormat format) {
+    String name = file.getPath().getName().toLowerCase(Locale.ROOT);
+    boolean hidden = name.startsWith(".") || name.startsWith("_");
+    return !hidden && endings(format).stream().anyMatch(name::endsWith);
   }
 
   private static List<String> endings(IngestSettings.SourceFormat format) {

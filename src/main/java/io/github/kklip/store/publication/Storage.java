@@ -17,6 +17,7 @@ import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
+import org.apache.hadoop.fs.UnsupportedFileSystemException;
 
 /** The file system under a path, and what kind it is. */
 public final class Storage {
@@ -42,7 +43,8 @@ public final class Storage {
   /**
    * The absolute form of a path that a person wrote.
    *
-   * @throws SettingsException when it holds a password: paths go into logs and manifests
+   * @throws SettingsException when it holds a password, as paths go into logs and manifests, or its
+   *     file system is not on the class path
    */
   public static Path path(String text, Configuration configuration) {
     Matcher password = PASSWORD.matcher(text);
@@ -55,9 +57,24 @@ public final class Storage {
     try {
       Path path = new Path(text);
       return path.getFileSystem(configuration).makeQualified(path);
+    } catch (UnsupportedFileSystemException e) {
+      throw new SettingsException(
+          message(
+              "Cannot use the path %s because no file system on the class path has its scheme. Give a local path, hdfs:// or s3a://, or put the file system's jar on the class path.",
+              text),
+          e);
     } catch (IOException | IllegalArgumentException e) {
       throw new IllegalArgumentException(
           message("Cannot use the path %s because of %s.", text, e.getMessage()), e);
+    } catch (RuntimeException e) {
+      if (e.getCause() instanceof ClassNotFoundException missing) {
+        throw new SettingsException(
+            message(
+                "Cannot use the path %s because its file system is not on the class path: %s. For s3a:// submit with KKLIP_S3=true, or add the jar kklip-s3 by --jars.",
+                text, missing.getMessage()),
+            e);
+      }
+      throw e;
     }
   }
 
@@ -85,11 +102,13 @@ public final class Storage {
     return files;
   }
 
-  static boolean isLocal(Configuration configuration, Path path) throws IOException {
+  /** Whether a path is on the disks of this machine. */
+  public static boolean isLocal(Configuration configuration, Path path) throws IOException {
     return scheme(configuration, path).equals("file");
   }
 
-  static boolean isObjectStore(Configuration configuration, Path path) throws IOException {
+  /** Whether a path is in an object store, which has no real folders. */
+  public static boolean isObjectStore(Configuration configuration, Path path) throws IOException {
     return OBJECT_STORES.contains(scheme(configuration, path));
   }
 

@@ -93,14 +93,27 @@ public final class CheckpointStore {
     if (fileSystem.exists(new Path(given, MARKER))) {
       return new CheckpointStore(given, fileSystem).open(given, false);
     }
-    return new CheckpointStore(path, configuration)
-        .newest(false)
-        .orElseThrow(
-            () ->
-                new FileNotFoundException(
-                    message(
-                        "Cannot find a whole checkpoint in %s. Give the train.output of a run that has written one.",
-                        path)));
+    return new CheckpointStore(path, configuration).newest(false).orElseThrow(() -> none(path));
+  }
+
+  /**
+   * Refuses a path at which {@link #newest} finds nothing, without reading weights.
+   *
+   * @throws IOException when no checkpoint was written to its end
+   */
+  public static void requireSome(String path, Configuration configuration) throws IOException {
+    Path given = Storage.path(path, configuration);
+    if (!Storage.of(configuration, given).exists(new Path(given, MARKER))
+        && newestStep(path, configuration) < 0) {
+      throw none(path);
+    }
+  }
+
+  private static FileNotFoundException none(String path) {
+    return new FileNotFoundException(
+        message(
+            "Cannot find a whole checkpoint in %s. Give the train.output of a run that has written one.",
+            path));
   }
 
   /**
@@ -131,6 +144,22 @@ public final class CheckpointStore {
       }
     }
     return -1;
+  }
+
+  /**
+   * What the newest checkpoint that was written to its end is a checkpoint of, without reading its
+   * weights; empty when there is none.
+   */
+  public static Optional<TrainState> newestState(String output, Configuration configuration)
+      throws IOException {
+    CheckpointStore store = new CheckpointStore(output, configuration);
+    for (Path candidate : store.candidates()) {
+      if (store.fileSystem.exists(new Path(candidate, MARKER))) {
+        return Json.readIfPresent(
+            configuration, new Path(candidate, Checkpoint.STATE), TrainState.class);
+      }
+    }
+    return Optional.empty();
   }
 
   /** Folders that may be checkpoints, the newest first. */

@@ -81,19 +81,15 @@ public record TrainPlan(
     DatasetFolder folder = new DatasetFolder(dataset, configuration);
     DatasetManifest manifest = folder.requireManifest();
     List<Shard> shards = manifest.shards(Split.TRAIN);
-    checkFiles("pairs", folder.pairs(), shards, configuration);
+    requirePairs(folder, shards);
     TrainSettings.LossSettings loss = settings.train().loss();
     TeacherData teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
     ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
-    String tokenizer =
-        settings.student().tokenizer().isEmpty()
-            ? folder.tokenizer().toString()
-            : settings.student().tokenizer();
+    String tokenizer = tokenizer(settings, folder);
     String student;
     String words;
     try (StudentTokenizer loaded = StudentTokenizer.load(tokenizer, configuration)) {
-      ClipConfig shape = shape(settings.student(), loaded);
-      loaded.checkFits(shape.text().vocabulary(), shape.text().endId());
+      ClipConfig shape = fitted(settings.student(), shape(settings.student()), loaded);
       student = shape.json();
       words = loaded.vocabSize() + " words";
     }
@@ -112,17 +108,43 @@ public record TrainPlan(
     return plan;
   }
 
-  private static ClipConfig shape(StudentSettings student, StudentTokenizer tokenizer) {
-    if (!student.init().isEmpty()) {
-      return ClipConfig.read(student.init());
-    }
-    ClipConfig shape = ClipConfig.read(student.config());
-    return ClipConfig.BUILT_IN.contains(student.config())
-        ? shape.withVocabulary(tokenizer.vocabSize())
-        : shape;
+  /** Refuses training pairs whose files are not there. */
+  public static void requirePairs(DatasetFolder folder, List<Shard> shards) throws IOException {
+    checkFiles("pairs", folder.pairs(), shards, folder.configuration());
   }
 
-  private static TeacherData teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
+  /** The folder of the student's tokenizer. */
+  public static String tokenizer(Settings settings, DatasetFolder folder) {
+    return settings.student().tokenizer().isEmpty()
+        ? folder.tokenizer().toString()
+        : settings.student().tokenizer();
+  }
+
+  /** The shape that {@code student.init} or {@code student.config} gives. */
+  public static ClipConfig shape(StudentSettings student) {
+    return ClipConfig.read(student.init().isEmpty() ? student.config() : student.init());
+  }
+
+  /**
+   * The student's shape with this tokenizer: built-in shapes take its vocabulary, others must fit.
+   *
+   * @throws io.github.kklip.text.TokenizerException when it does not fit
+   */
+  public static ClipConfig fitted(
+      StudentSettings student, ClipConfig shape, StudentTokenizer tokenizer) {
+    boolean takes = student.init().isEmpty() && ClipConfig.BUILT_IN.contains(student.config());
+    ClipConfig fitted = takes ? shape.withVocabulary(tokenizer.vocabSize()) : shape;
+    tokenizer.checkFits(fitted.text().vocabulary(), fitted.text().endId());
+    return fitted;
+  }
+
+  /**
+   * The embeddings to read.
+   *
+   * @param shards to train on
+   * @throws SettingsException when there are none, or not for all shards
+   */
+  public static TeacherData teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
       throws IOException {
     String name = settings.teacher().name();
     TeacherManifest manifest =
@@ -138,7 +160,13 @@ public record TrainPlan(
         Postprocessing.of(settings.teacher().postprocess(), manifest));
   }
 
-  private static ConceptData concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
+  /**
+   * The labels to read.
+   *
+   * @param shards to train on
+   * @throws SettingsException when there are none, or not for all shards
+   */
+  public static ConceptData concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
       throws IOException {
     String name = settings.concepts().name();
     ConceptManifest manifest =

@@ -1,0 +1,107 @@
+package io.github.kklip.check;
+
+import io.github.kklip.config.EvaluateSettings;
+import io.github.kklip.config.ExportSettings;
+import io.github.kklip.config.Settings;
+import io.github.kklip.eval.Evaluation;
+import io.github.kklip.export.HuggingFaceExport;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Split;
+import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+
+/** Checks the stages that take a trained model: {@code evaluate} and {@code export}. */
+final class ModelChecks {
+  private final Findings findings;
+  private final Settings settings;
+  private final Configuration configuration;
+  private final List<String> stages;
+  private final boolean demo;
+  private final DatasetChecks dataset;
+
+  ModelChecks(
+      Findings findings,
+      Settings settings,
+      Configuration configuration,
+      List<String> stages,
+      boolean demo,
+      DatasetChecks dataset) {
+    this.findings = findings;
+    this.settings = settings;
+    this.configuration = configuration;
+    this.stages = stages;
+    this.demo = demo;
+    this.dataset = dataset;
+  }
+
+  void evaluate() {
+    EvaluateSettings evaluate = settings.evaluate();
+    boolean sound = checkModel("evaluate.model", evaluate.model(), Evaluation::checkModel);
+    if (!evaluate.report().isEmpty() || (demo && findings.isSet("evaluate.report", ""))) {
+      requireWritable("evaluate.report", evaluate.report());
+    } else if (sound && !evaluate.model().isEmpty()) {
+      requireWritable("evaluate.model", evaluate.model());
+    }
+    dataset.folder().ifPresent(folder -> validation());
+    if (!demo) {
+      // The demo makes the classes of its own.
+      for (int i = 0; i < evaluate.zeroShot().size(); i++) {
+        EvaluateSettings.ZeroShotSettings task = evaluate.zeroShot().get(i);
+        findings.holds(
+            "evaluate.zero-shot[" + i + "].path",
+            task.path(),
+            () -> Evaluation.checkZeroShot(task, configuration));
+      }
+    }
+  }
+
+  /** Nothing to evaluate on: the split is empty, and stays so where ingest gives it no images. */
+  private void validation() {
+    boolean grows = stages.contains("ingest") && settings.ingest().validationFraction() > 0;
+    Optional<DatasetManifest> pairs = dataset.pairs();
+    if (!grows && (pairs.isPresent() || stages.contains("ingest"))) {
+      long rows = pairs.map(there -> there.rows(Split.VALIDATION)).orElse(0L);
+      findings.holds(
+          "dataset",
+          settings.dataset(),
+          () -> Evaluation.requireValidationPairs(dataset.folder().get(), rows));
+    }
+  }
+
+  void export() {
+    ExportSettings export = settings.export();
+    boolean sound = checkModel("export.model", export.model(), HuggingFaceExport::checkModel);
+    String output = export.path().isEmpty() ? settings.train().output() : export.path();
+    String key = export.path().isEmpty() ? "train.output" : "export.path";
+    if (output.isEmpty()) {
+      if (sound && !stages.contains("train")) {
+        findings.isSet("export.path", output);
+      }
+      return;
+    }
+    if (findings.holds(key, output, () -> HuggingFaceExport.checkTarget(settings, configuration))) {
+      requireWritable(key, output);
+    }
+  }
+
+  private interface ModelCheck {
+    void check(Settings settings, Configuration configuration) throws java.io.IOException;
+  }
+
+  /** Whether a model of its own, or that of a run of before, can be used. */
+  private boolean checkModel(String key, String model, ModelCheck check) {
+    if (model.isEmpty() && stages.contains("train")) {
+      return true;
+    }
+    String output = settings.train().output();
+    return findings.holds(
+        model.isEmpty() && !output.isEmpty() ? "train.output" : key,
+        model.isEmpty() ? output : model,
+        () -> check.check(settings, configuration));
+  }
+
+  private void requireWritable(String key, String value) {
+    findings.holds(key, value, () -> Outputs.requireWritable(key, value, configuration));
+  }
+}
