@@ -11,9 +11,11 @@ import io.github.kklip.kmeans.NearestRows;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.Rows;
 import io.github.kklip.kmeans.Totals;
+import io.github.kklip.progress.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -50,20 +52,15 @@ record Clustering(
   }
 
   static Clustering of(Rows rows, Settings.Concepts settings, long seed, EngineOf engine) {
-    Totals totals = Totals.of(rows);
-    if (totals.rows() < settings.k()) {
-      throw new IllegalArgumentException(
-          message(
-              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
-              settings.k(), totals.rows()));
+    Totals totals;
+    Centres start;
+    try (Progress progress = Progress.of("cluster: start", "passes").begin()) {
+      Rows counted = new CountedRows(rows, progress);
+      totals = Totals.of(counted);
+      start = start(counted, totals, settings, seed);
+      progress.done();
     }
     boolean cosine = settings.metric() == KMeansMetric.COSINE;
-    Centres start =
-        switch (settings.start()) {
-          case PARALLEL ->
-              ParallelStart.centres(rows, totals, settings.k(), settings.initSteps(), seed);
-          case SAMPLE -> ParallelStart.onSample(rows, totals, settings.k(), seed);
-        };
     Lloyd.Engine step = engine.make(rows, totals);
     Lloyd.Result lloyd =
         Lloyd.run(
@@ -71,6 +68,30 @@ record Clustering(
             start,
             settings.iterations(),
             settings.tolerance());
+    try (Progress progress = Progress.of("cluster: soft labels", "passes").begin()) {
+      Clustering clustering =
+          labelled(new CountedRows(rows, progress), totals, settings, seed, lloyd);
+      progress.done();
+      return clustering;
+    }
+  }
+
+  private static Centres start(Rows rows, Totals totals, Settings.Concepts settings, long seed) {
+    if (totals.rows() < settings.k()) {
+      throw new IllegalArgumentException(
+          message(
+              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
+              settings.k(), totals.rows()));
+    }
+    return switch (settings.start()) {
+      case PARALLEL ->
+          ParallelStart.centres(rows, totals, settings.k(), settings.initSteps(), seed);
+      case SAMPLE -> ParallelStart.onSample(rows, totals, settings.k(), seed);
+    };
+  }
+
+  private static Clustering labelled(
+      Rows rows, Totals totals, Settings.Concepts settings, long seed, Lloyd.Result lloyd) {
     Centres centres = lloyd.centres();
     CentreSums last = CentreSums.of(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
@@ -86,11 +107,11 @@ record Clustering(
     double topMass = Arrays.stream(ranked, 0, topK).sum();
     LOG.info(
         "Soft labels: temperature {}, perplexity {}, the {} largest of {} hold {} of the mass",
-        found.temperature(),
-        found.perplexity(),
+        rounded(found.temperature()),
+        rounded(found.perplexity()),
         topK,
         centres.k(),
-        topMass);
+        rounded(topMass));
     return new Clustering(
         centres,
         inertia,
@@ -103,6 +124,10 @@ record Clustering(
         PerplexityHistogram.of(rows, centres, found.temperature()),
         Silhouette.of(rows, totals, centres, seed),
         lloyd.secondsPerIteration());
+  }
+
+  private static String rounded(double value) {
+    return String.format(Locale.ROOT, "%.4g", value);
   }
 
   private static Temperature.Found temperature(

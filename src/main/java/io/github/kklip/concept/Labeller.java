@@ -7,6 +7,7 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.shards.LabelReader;
 import io.github.kklip.store.shards.LabelWriter;
 import io.github.kklip.store.shards.VectorReader;
+import io.github.kklip.tasks.TaskCounts;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
@@ -26,10 +27,11 @@ record Labeller(
     implements Serializable {
 
   /** Does nothing when an interrupted run left the whole file already. */
-  void label(Shard shard) throws IOException {
+  void label(Shard shard, TaskCounts counts) throws IOException {
     Configuration configuration = source.configuration().get();
     Path path = source.folder().concepts(name, shard);
     if (isThere(configuration, path, shard)) {
+      counts.doneBefore(shard.rows());
       return;
     }
     try (VectorReader vectors = source.open(shard);
@@ -37,7 +39,13 @@ record Labeller(
             new LabelWriter(configuration, path, shard, settings, vectors.rows(0));
         Distances distances =
             new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
-      source.visit(vectors, shard, chunk -> write(labels, chunk, distances));
+      source.visit(
+          vectors,
+          shard,
+          chunk -> {
+            write(labels, chunk, distances);
+            counts.done(chunk.ids().size());
+          });
       labels.commit();
     }
   }

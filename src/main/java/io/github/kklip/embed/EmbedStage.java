@@ -3,6 +3,7 @@ package io.github.kklip.embed;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.ProcessingSettings;
@@ -18,6 +19,8 @@ import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.VectorReader;
 import io.github.kklip.tasks.ShardTasks;
+import io.github.kklip.tasks.TaskCounts;
+import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.teacher.CaptionEmbedder;
 import io.github.kklip.teacher.LlamaConfig;
 import io.github.kklip.teacher.SharedEmbedder;
@@ -121,7 +124,15 @@ public final class EmbedStage {
           teacher.path(),
           spark.master());
       long start = System.nanoTime();
-      List<ShardDone> done = embed(spark, settings, dataset, todo, processing, identity, !frozen);
+      List<ShardDone> done;
+      try (TaskProgress progress =
+          TaskProgress.begin(
+              spark,
+              Progress.of("embed", "captions").total(todo.stream().mapToLong(Shard::rows).sum()))) {
+        done =
+            embed(spark, settings, dataset, todo, processing, identity, !frozen, progress.counts());
+        progress.done();
+      }
       double seconds = (System.nanoTime() - start) / 1e9;
       lease.check();
       TeacherManifest manifest =
@@ -181,7 +192,8 @@ public final class EmbedStage {
       List<Shard> shards,
       ProcessingSettings processing,
       String identity,
-      boolean sums) {
+      boolean sums,
+      TaskCounts counts) {
     String root = dataset.root().toString();
     PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
     Settings.Teacher teacher = settings.teacher();
@@ -193,11 +205,13 @@ public final class EmbedStage {
         (shard, place) -> {
           DatasetFolder folder = new DatasetFolder(root, configuration.get());
           boolean there = isWhole(folder, teacher.name(), shard, processing);
-          if (!there) {
+          if (there) {
+            counts.doneBefore(shard.rows());
+          } else {
             Torch.start(place.threads());
             try (SharedEmbedder shared =
                 SharedEmbedder.acquire(configuration.get(), teacher, identity, place.device())) {
-              shared.embedder().embed(folder, teacher.name(), shard, processing);
+              shared.embedder().embed(folder, teacher.name(), shard, processing, counts::done);
             }
           }
           boolean needed = sums && shard.split() == Split.TRAIN;
