@@ -155,11 +155,6 @@ public final class EmbedStage {
                       .count(),
               config.hidden(),
               output.toString());
-      LOG.info(
-          "Embedded {} captions ({} were there) at {} captions/s",
-          result.embedded(),
-          result.captions() - result.embedded(),
-          Math.round(result.captionsPerSecond()));
       return result;
     }
   }

@@ -21,6 +21,7 @@ final class TerminalLine {
 
   private final PrintStream out;
   private final int columns;
+  private String last = "";
   private boolean shown;
   private boolean midLine;
 
@@ -55,10 +56,14 @@ final class TerminalLine {
 
   /** Rewrites the line. A longer one than the terminal is wide would not be rewritten whole. */
   synchronized void show(String text) {
+    if (shown && text.equals(last)) {
+      return;
+    }
     leaveOthersLine();
     out.print("\r" + text.substring(0, Math.min(text.length(), columns - 1)) + ERASE_TO_END);
     out.flush();
     shown = true;
+    last = text;
   }
 
   /** Writes a line that stays. */

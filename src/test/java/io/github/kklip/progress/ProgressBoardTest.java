@@ -103,8 +103,8 @@ class ProgressBoardTest {
     skipping.close();
     assertThat(log)
         .containsExactly(
-            "tokenizer: 510 of 600 merges in 0:00:00",
-            "cluster: 100 labels in 0:00:04, 25.0 labels/s",
+            "tokenizer: 510 of 600 merges in 0.0 s",
+            "cluster: 100 labels in 4.0 s, 25.0 labels/s",
             "train: stopped at 7 of 9 steps, 2 skipped after 0:16:40, loss 1.5");
   }
 
@@ -121,6 +121,8 @@ class ProgressBoardTest {
     wait(terminal, 10);
     assertThat(log).hasSize(1);
     shown();
+    terminal.tick();
+    assertThat(shown()).as("nothing has changed").isEmpty();
     progress.add(499_000);
     progress.done();
     assertThat(shown())
