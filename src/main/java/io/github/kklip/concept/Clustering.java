@@ -9,9 +9,11 @@ import io.github.kklip.kmeans.NearestRows;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.Rows;
 import io.github.kklip.kmeans.Totals;
+import io.github.kklip.progress.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -48,16 +50,15 @@ record Clustering(
   }
 
   static Clustering of(Rows rows, ConceptSettings settings, long seed, EngineOf engine) {
-    Totals totals = Totals.of(rows);
-    ConceptStage.requireRows(settings.k(), totals.rows());
+    Totals totals;
+    Centres start;
+    try (Progress progress = Progress.of("cluster: start", "passes").begin()) {
+      Rows counted = new CountedRows(rows, progress);
+      totals = Totals.of(counted);
+      start = start(counted, totals, settings, seed);
+      progress.done();
+    }
     boolean cosine = settings.kmeans().metric() == KMeansMetric.COSINE;
-    Centres start =
-        switch (settings.kmeans().start()) {
-          case PARALLEL ->
-              ParallelStart.centres(
-                  rows, totals, settings.k(), settings.kmeans().initSteps(), seed);
-          case SAMPLE -> ParallelStart.onSample(rows, totals, settings.k(), seed);
-        };
     Lloyd.Engine step = engine.make(rows, totals);
     Lloyd.Result lloyd =
         Lloyd.run(
@@ -65,6 +66,25 @@ record Clustering(
             start,
             settings.kmeans().iterations(),
             settings.kmeans().tolerance());
+    try (Progress progress = Progress.of("cluster: soft labels", "passes").begin()) {
+      Clustering clustering =
+          labelled(new CountedRows(rows, progress), totals, settings, seed, lloyd);
+      progress.done();
+      return clustering;
+    }
+  }
+
+  private static Centres start(Rows rows, Totals totals, ConceptSettings settings, long seed) {
+    ConceptStage.requireRows(settings.k(), totals.rows());
+    return switch (settings.kmeans().start()) {
+      case PARALLEL ->
+          ParallelStart.centres(rows, totals, settings.k(), settings.kmeans().initSteps(), seed);
+      case SAMPLE -> ParallelStart.onSample(rows, totals, settings.k(), seed);
+    };
+  }
+
+  private static Clustering labelled(
+      Rows rows, Totals totals, ConceptSettings settings, long seed, Lloyd.Result lloyd) {
     Centres centres = lloyd.centres();
     CentreSums last = Lloyd.sums(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
@@ -84,11 +104,11 @@ record Clustering(
     double topMass = Arrays.stream(ranked, 0, topK).sum();
     LOG.info(
         "Soft labels: temperature {}, perplexity {}, the {} largest of {} hold {} of the mass",
-        found.temperature(),
-        found.perplexity(),
+        rounded(found.temperature()),
+        rounded(found.perplexity()),
         topK,
         centres.k(),
-        topMass);
+        rounded(topMass));
     return new Clustering(
         centres,
         inertia,
@@ -101,6 +121,10 @@ record Clustering(
         PerplexityHistogram.of(rows, centres, found.temperature()),
         Silhouette.of(rows, totals, centres, seed),
         lloyd.secondsPerIteration());
+  }
+
+  private static String rounded(double value) {
+    return String.format(Locale.ROOT, "%.4g", value);
   }
 
   private static Temperature.Found temperature(

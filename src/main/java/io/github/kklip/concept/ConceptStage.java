@@ -8,6 +8,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.MiniBatch;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
@@ -19,6 +20,8 @@ import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.tasks.TaskCounts;
+import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -367,7 +370,13 @@ public final class ConceptStage {
             manifest.temperature(),
             manifest.topK(),
             settings.threads());
-    spark.parallelize(missing, missing.size()).foreach(labeller::label);
+    long rows = missing.stream().mapToLong(Shard::rows).sum();
+    try (TaskProgress progress =
+        TaskProgress.begin(spark, Progress.of("cluster", "labels").total(rows))) {
+      TaskCounts counts = progress.counts();
+      spark.parallelize(missing, missing.size()).foreach(shard -> labeller.label(shard, counts));
+      progress.done();
+    }
   }
 
   private static ConceptManifest withShards(ConceptManifest manifest, List<Shard> shards) {

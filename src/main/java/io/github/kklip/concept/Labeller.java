@@ -9,6 +9,7 @@ import io.github.kklip.store.Vector;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.tasks.TaskCounts;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
@@ -28,10 +29,11 @@ record Labeller(
     implements Serializable {
 
   /** Does nothing when an interrupted run left the whole file already. */
-  void label(Shard shard) throws IOException {
+  void label(Shard shard, TaskCounts counts) throws IOException {
     Configuration configuration = source.configuration().get();
     Path path = source.folder().concepts(name, shard);
     if (isThere(configuration, path, shard)) {
+      counts.doneBefore(shard.rows());
       return;
     }
     try (ShardReader<Vector> vectors = source.open(shard);
@@ -40,7 +42,13 @@ record Labeller(
                 configuration, path, new LabelFormat(), vectors.rows(0), shard, settings);
         Distances distances =
             new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
-      source.visit(vectors, shard, chunk -> write(labels, chunk, distances));
+      source.visit(
+          vectors,
+          shard,
+          chunk -> {
+            write(labels, chunk, distances);
+            counts.done(chunk.ids().size());
+          });
       labels.commit();
     }
   }

@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import ai.djl.Device;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TeacherSettings;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.ProcessingSettings;
@@ -21,6 +22,8 @@ import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tasks.ShardTasks;
+import io.github.kklip.tasks.TaskCounts;
+import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.teacher.CaptionEmbedder;
 import io.github.kklip.teacher.LlamaConfig;
 import io.github.kklip.teacher.SharedEmbedder;
@@ -134,7 +137,15 @@ public final class EmbedStage {
           teacher.path(),
           spark.master());
       long start = System.nanoTime();
-      List<ShardDone> done = embed(spark, settings, dataset, todo, processing, identity, !frozen);
+      List<ShardDone> done;
+      try (TaskProgress progress =
+          TaskProgress.begin(
+              spark,
+              Progress.of("embed", "captions").total(todo.stream().mapToLong(Shard::rows).sum()))) {
+        done =
+            embed(spark, settings, dataset, todo, processing, identity, !frozen, progress.counts());
+        progress.done();
+      }
       double seconds = (System.nanoTime() - start) / 1e9;
       lease.check();
       TeacherManifest manifest =
@@ -157,11 +168,6 @@ public final class EmbedStage {
                       .count(),
               config.hidden(),
               output.toString());
-      LOG.info(
-          "Embedded {} captions ({} were there) at {} captions/s",
-          result.embedded(),
-          result.captions() - result.embedded(),
-          Math.round(result.captionsPerSecond()));
       return result;
     }
   }
@@ -261,7 +267,8 @@ public final class EmbedStage {
       List<Shard> shards,
       ProcessingSettings processing,
       String identity,
-      boolean sums) {
+      boolean sums,
+      TaskCounts counts) {
     String root = dataset.root().toString();
     PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
     TeacherSettings teacher = settings.teacher();
@@ -273,11 +280,13 @@ public final class EmbedStage {
         (shard, place) -> {
           DatasetFolder folder = new DatasetFolder(root, configuration.get());
           boolean there = isWhole(folder, teacher.name(), shard, processing);
-          if (!there) {
+          if (there) {
+            counts.doneBefore(shard.rows());
+          } else {
             Torch.start(place.threads());
             try (SharedEmbedder shared =
                 SharedEmbedder.acquire(configuration.get(), teacher, identity, place.device())) {
-              shared.embedder().embed(folder, teacher.name(), shard, processing);
+              shared.embedder().embed(folder, teacher.name(), shard, processing, counts::done);
             }
           }
           boolean needed = sums && shard.split() == Split.TRAIN;

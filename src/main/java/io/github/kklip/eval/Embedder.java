@@ -18,6 +18,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 
 /** Embeds captions and images with a trained student: projected embeddings of unit length. */
@@ -63,6 +64,15 @@ public final class Embedder implements AutoCloseable {
 
   /** Embeddings of captions, captions &times; dimension. */
   public float[] captions(List<String> captions) {
+    return captions(captions, done -> {});
+  }
+
+  /**
+   * Embeddings of captions, captions &times; dimension.
+   *
+   * @param embedded takes the number of captions after each batch
+   */
+  float[] captions(List<String> captions, IntConsumer embedded) {
     ClipConfig.Text text = model.config().text();
     List<int[]> tokens =
         captions.stream().map(caption -> tokenizer.encode(caption, text.context())).toList();
@@ -79,6 +89,7 @@ public final class Embedder implements AutoCloseable {
         Tokens part = Tokens.of(scope, text, rows.stream().map(tokens::get).toList());
         place(model.textFeatures(scope, part), all, rows);
       }
+      embedded.accept(rows.size());
     }
     return all;
   }

@@ -5,6 +5,8 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
+import io.github.kklip.progress.Counts;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Pair;
@@ -59,36 +61,51 @@ record ValidationSplit(
     List<Integer> imageOf = new ArrayList<>();
     List<RgbImage> waiting = new ArrayList<>();
     List<float[]> parts = new ArrayList<>();
-    visit(
-        folder,
-        pair -> {
-          Integer image = known.get(pair.imageId());
-          if (image == null) {
-            if (imageIds.size() == maxImages) {
-              skipped.add(pair.imageId());
-              return;
+    long rows = folder.requireManifest().rows(Split.VALIDATION);
+    try (Progress progress = Progress.of("evaluate", "pairs").total(rows).items("images").begin()) {
+      visit(
+          folder,
+          pair -> {
+            progress.add(1);
+            Integer image = known.get(pair.imageId());
+            if (image == null) {
+              if (imageIds.size() == maxImages) {
+                skipped.add(pair.imageId());
+                return;
+              }
+              image = imageIds.size();
+              known.put(pair.imageId(), image);
+              imageIds.add(pair.imageId());
+              waiting.add(decode(pair));
+              if (waiting.size() == batch) {
+                parts.add(embedder.images(waiting));
+                progress.add(new Counts(0, 0, waiting.size(), 0));
+                waiting.clear();
+              }
             }
-            image = imageIds.size();
-            known.put(pair.imageId(), image);
-            imageIds.add(pair.imageId());
-            waiting.add(decode(pair));
-            if (waiting.size() == batch) {
-              parts.add(embedder.images(waiting));
-              waiting.clear();
-            }
-          }
-          captions.add(pair.caption());
-          imageOf.add(image);
-        });
-    Evaluation.requireValidationPairs(folder, imageIds.size());
-    parts.add(embedder.images(waiting));
+            captions.add(pair.caption());
+            imageOf.add(image);
+          });
+      Evaluation.requireValidationPairs(folder, imageIds.size());
+      parts.add(embedder.images(waiting));
+      progress.add(new Counts(0, 0, waiting.size(), 0));
+      progress.done();
+    }
     return new ValidationSplit(
         imageIds,
         captions,
         imageOf.stream().mapToInt(Integer::intValue).toArray(),
         skipped.size(),
         joined(parts),
-        embedder.captions(captions));
+        texts(captions, embedder));
+  }
+
+  private static float[] texts(List<String> captions, Embedder embedder) {
+    try (Progress progress = Progress.of("evaluate", "captions").total(captions.size()).begin()) {
+      float[] texts = embedder.captions(captions, progress::add);
+      progress.done();
+      return texts;
+    }
   }
 
   /** The stored bytes of some images. */

@@ -6,6 +6,8 @@ import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
+import io.github.kklip.progress.Counts;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
@@ -44,21 +46,29 @@ final class ZeroShot {
         classEmbeddings(
             embedder, categories.stream().map(Category::name).toList(), settings.templates());
     List<Integer> ranks = new ArrayList<>();
+    long files = categories.stream().mapToLong(category -> category.files.size()).sum();
     int rejected = 0;
-    for (int label = 0; label < categories.size(); label++) {
-      List<RgbImage> waiting = new ArrayList<>();
-      for (Path file : categories.get(label).files) {
-        try {
-          waiting.add(ImageDecoder.decode(bytes(configuration, file)));
-        } catch (ImageRejectedException e) {
-          LOG.warn("Leaving out {}: {}", file, e.getMessage());
-          rejected++;
+    try (Progress progress =
+        Progress.of("evaluate: " + settings.name(), "images").total(files).begin()) {
+      progress.note(message("%s classes", categories.size()));
+      for (int label = 0; label < categories.size(); label++) {
+        List<RgbImage> waiting = new ArrayList<>();
+        for (Path file : categories.get(label).files) {
+          try {
+            waiting.add(ImageDecoder.decode(bytes(configuration, file)));
+            progress.add(1);
+          } catch (ImageRejectedException e) {
+            LOG.warn("Leaving out {}: {}", file, e.getMessage());
+            progress.add(new Counts(1, 0, 0, 1));
+            rejected++;
+          }
+          if (waiting.size() == batch) {
+            rank(embedder, waiting, classes, label, ranks);
+          }
         }
-        if (waiting.size() == batch) {
-          rank(embedder, waiting, classes, label, ranks);
-        }
+        rank(embedder, waiting, classes, label, ranks);
       }
-      rank(embedder, waiting, classes, label, ranks);
+      progress.done();
     }
     if (ranks.isEmpty()) {
       throw new IOException(

@@ -8,6 +8,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.image.Preprocess;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.safetensors.SafetensorsEntry;
 import io.github.kklip.safetensors.SafetensorsWriter;
@@ -208,8 +209,13 @@ public final class HuggingFaceExport {
     for (String name : List.of(CONFIG, HEADS, HEADS_MEANING)) {
       Storage.of(configuration, target).delete(new org.apache.hadoop.fs.Path(target, name), false);
     }
-    for (Map.Entry<String, Content> file : files.entrySet()) {
-      publish(configuration, new org.apache.hadoop.fs.Path(target, file.getKey()), file.getValue());
+    try (Progress progress = Progress.of("export", "files").total(files.size()).begin()) {
+      for (Map.Entry<String, Content> file : files.entrySet()) {
+        publish(
+            configuration, new org.apache.hadoop.fs.Path(target, file.getKey()), file.getValue());
+        progress.add(1);
+      }
+      progress.done();
     }
     LOG.info("Exported {} to {}", source, target);
     return new Result(target.toString(), source, parameters, List.copyOf(heads));

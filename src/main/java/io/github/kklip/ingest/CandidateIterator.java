@@ -6,11 +6,13 @@ import io.github.kklip.ingest.sources.Member;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.store.Split;
+import io.github.kklip.tasks.TaskCounts;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
 import java.util.NoSuchElementException;
 import scala.Tuple2;
@@ -22,6 +24,7 @@ import scala.Tuple2;
  */
 final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
   private final Members members;
+  private final TaskCounts counts;
   private final Screening screening;
   private final Unit unit;
   private final long number;
@@ -37,12 +40,14 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
 
   CandidateIterator(
       Members members,
+      TaskCounts counts,
       Screening screening,
       Unit unit,
       long number,
       double validationFraction,
       long shuffleSeed) {
     this.members = members;
+    this.counts = counts;
     this.screening = screening;
     this.unit = unit;
     this.number = number;
@@ -68,15 +73,24 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
       if (member == null) {
         ended = true;
         finish();
+        counts.done(1);
         if (ignored > 0) {
           ready.add(new Candidate.Ignored(ignored));
         }
       } else {
         ignored += member.ignored();
-        ready.addAll(screening.screen(unit.path(), member));
+        List<Candidate> found = screening.screen(unit.path(), member);
+        found.forEach(this::count);
+        ready.addAll(found);
       }
     }
     return !ready.isEmpty();
+  }
+
+  private void count(Candidate candidate) {
+    if (!(candidate instanceof Candidate.Ignored)) {
+      counts.items(1, candidate instanceof Candidate.Rejected ? 1 : 0);
+    }
   }
 
   private void finish() {

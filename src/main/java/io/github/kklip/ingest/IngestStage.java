@@ -15,6 +15,7 @@ import io.github.kklip.ingest.sources.SourceFiles.SourceFile;
 import io.github.kklip.ingest.sources.SourceFormats;
 import io.github.kklip.ingest.sources.SourceReader;
 import io.github.kklip.ingest.sources.Unit;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
@@ -31,6 +32,8 @@ import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.HashedPairFormat;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.tasks.TaskCounts;
+import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -164,52 +167,62 @@ public final class IngestStage {
     int[] sources = units.stream().mapToInt(unit -> Unit.decode(unit).source()).toArray();
     Broadcast<KnownIds> known = spark.broadcast(knownIds(older));
     long shuffleSeed = Seeds.derive(settings.seed(), "ingest", older.generations().size());
+    TaskProgress reading =
+        TaskProgress.begin(
+            spark, Progress.of("ingest", "units").total(units.size()).items("candidates"));
     JavaPairRDD<String, byte[]> candidates =
-        candidates(units, known, shuffleSeed).persist(StorageLevel.DISK_ONLY());
+        candidates(units, known, shuffleSeed, reading.counts()).persist(StorageLevel.DISK_ONLY());
     JavaRDD<Fact> facts =
         candidates
             .map(keyed -> Fact.of(keyed._1, Candidate.decode(keyed._2), sources))
             .persist(StorageLevel.MEMORY_AND_DISK());
-    Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts, older));
-    try {
-      Tally tally = Tally.of(facts, gone);
-      refuseEmptySources(tally, fresh);
-      try (SortedRows rows =
-          new SortedRows(
-              facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
-              tally.rows(Split.TRAIN),
-              tally.rows(Split.VALIDATION),
-              slices(Integer.MAX_VALUE))) {
-        IngestResult result =
-            tally.result(settings.ingest().sources(), rows.bySource(), folder.root().toString());
-        Layout layout = rows.layout(settings.ingest().shardRows());
-        if (layout.hasShards() || found.isEmpty()) {
-          List<ShardTask> tasks = tasks(layout, older);
-          Map<Integer, Written> done =
-              goesOn ? done(rows.keys(), layout, tasks) : Map.<Integer, ShardTask.Written>of();
-          removeUnnamed(older, done.values());
-          List<Generation> generations = new ArrayList<>(older.generations());
-          generations.add(write(candidates, layout, tasks, done, gone, result));
-          lease.check();
-          DatasetManifest manifest =
-              new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
-          Json.write(folder.configuration(), folder.manifest(), manifest);
-          DataCard.write(spark, folder, manifest);
+    try (reading) {
+      Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts, older));
+      try {
+        Tally tally = Tally.of(facts, gone);
+        reading.done();
+        refuseEmptySources(tally, fresh);
+        try (SortedRows rows =
+            new SortedRows(
+                facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
+                tally.rows(Split.TRAIN),
+                tally.rows(Split.VALIDATION),
+                slices(Integer.MAX_VALUE))) {
+          IngestResult result =
+              tally.result(settings.ingest().sources(), rows.bySource(), folder.root().toString());
+          Layout layout = rows.layout(settings.ingest().shardRows());
+          if (layout.hasShards() || found.isEmpty()) {
+            List<ShardTask> tasks = tasks(layout, older);
+            Map<Integer, Written> done =
+                goesOn ? done(rows.keys(), layout, tasks) : Map.<Integer, ShardTask.Written>of();
+            removeUnnamed(older, done.values());
+            List<Generation> generations = new ArrayList<>(older.generations());
+            generations.add(write(candidates, layout, tasks, done, gone, result));
+            lease.check();
+            DatasetManifest manifest =
+                new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
+            Json.write(folder.configuration(), folder.manifest(), manifest);
+            DataCard.write(spark, folder, manifest);
+          }
+          List<String> fingerprints =
+              fresh.stream()
+                  .map(SourceFile::fingerprint)
+                  .filter(print -> !print.isEmpty())
+                  .toList();
+          if (!fingerprints.isEmpty()) {
+            seen.add(folder, fingerprints);
+          }
+          Storage.of(folder.configuration(), work()).delete(work(), true);
+          report(result);
+          return result;
         }
-        List<String> fingerprints =
-            fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();
-        if (!fingerprints.isEmpty()) {
-          seen.add(folder, fingerprints);
-        }
-        Storage.of(folder.configuration(), work()).delete(work(), true);
-        report(result);
-        return result;
+      } finally {
+        gone.destroy();
       }
     } finally {
       facts.unpersist();
       candidates.unpersist();
       known.destroy();
-      gone.destroy();
     }
   }
 
@@ -377,7 +390,7 @@ public final class IngestStage {
 
   /** Every candidate under its sort key and order. */
   private JavaPairRDD<String, byte[]> candidates(
-      List<String> units, Broadcast<KnownIds> known, long shuffleSeed) {
+      List<String> units, Broadcast<KnownIds> known, long shuffleSeed, TaskCounts counts) {
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
     Screening.Decoder images = decoder;
@@ -397,6 +410,7 @@ public final class IngestStage {
                       (TaskCompletionListener) context -> close(members, unit));
               return new CandidateIterator(
                   members,
+                  counts,
                   new Screening(
                       given.ingest(),
                       given.ingest().sources().get(unit.source()).weight(),
@@ -464,6 +478,61 @@ public final class IngestStage {
         .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
   }
 
+  /** Writes the shards that are not done; null for those that are. */
+  private List<Written> write(
+      JavaPairRDD<String, byte[]> candidates,
+      Layout layout,
+      List<ShardTask> tasks,
+      Set<Integer> done,
+      Broadcast<Set<String>> gone) {
+    Set<Integer> doneParts = Set.copyOf(done);
+    try (TaskProgress progress =
+        TaskProgress.begin(
+            spark, Progress.of("ingest", "shards").total(tasks.size()).items("rows"))) {
+      progress.doneBefore(done.size());
+      TaskCounts counts = progress.counts();
+      List<String> lines =
+          candidates
+              .filter(keyed -> !doneParts.contains(layout.part(keyed._1)))
+              .repartitionAndSortWithinPartitions(new ShardPartitioner(layout))
+              .mapPartitionsWithIndex(
+                  (part, rows) ->
+                      List.of(
+                              doneParts.contains(part)
+                                  ? ""
+                                  : write(tasks.get(part), rows, gone.value(), counts))
+                          .iterator(),
+                  false)
+              .collect();
+      progress.done();
+      return lines.stream()
+          .map(line -> line.isEmpty() ? null : Json.parse(line, Written.class))
+          .toList();
+    }
+  }
+
+  private static String write(
+      ShardTask task, Iterator<Tuple2<String, byte[]>> rows, Set<String> gone, TaskCounts counts)
+      throws IOException {
+    Iterator<Tuple2<String, byte[]>> counted =
+        new Iterator<>() {
+          @Override
+          public boolean hasNext() {
+            return rows.hasNext();
+          }
+
+          @Override
+          public Tuple2<String, byte[]> next() {
+            Tuple2<String, byte[]> row = rows.next();
+            counts.items(1, 0);
+            return row;
+          }
+        };
+    String written = Json.line(task.write(counted, gone));
+    counts.done(1);
+    return written;
+  }
+
   private Generation write(
       JavaPairRDD<String, byte[]> candidates,
       Layout layout,
@@ -471,23 +540,7 @@ public final class IngestStage {
       Map<Integer, Written> done,
       Broadcast<Set<String>> gone,
       IngestResult result) {
-    Set<Integer> doneParts = Set.copyOf(done.keySet());
-    List<Written> made =
-        candidates
-            .filter(keyed -> !doneParts.contains(layout.part(keyed._1)))
-            .repartitionAndSortWithinPartitions(new ShardPartitioner(layout))
-            .mapPartitionsWithIndex(
-                (part, rows) ->
-                    List.of(
-                            doneParts.contains(part)
-                                ? ""
-                                : Json.line(tasks.get(part).write(rows, gone.value())))
-                        .iterator(),
-                false)
-            .collect()
-            .stream()
-            .map(line -> line.isEmpty() ? null : Json.parse(line, Written.class))
-            .toList();
+    List<Written> made = write(candidates, layout, tasks, done.keySet(), gone);
     List<Written> written = new ArrayList<>();
     for (int part = 0; part < made.size(); part++) {
       written.add(done.getOrDefault(part, made.get(part)));

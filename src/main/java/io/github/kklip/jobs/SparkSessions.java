@@ -60,6 +60,9 @@ final class SparkSessions {
           "spark.executor.extraJavaOptions", quoted("-Dlog4j2.configurationFile=" + logging));
     }
     conf.setIfMissing("spark.ui.enabled", "false");
+    // Heartbeats carry progress; as long as ever until an executor takes the driver for dead.
+    conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
+    conf.setIfMissing("spark.executor.heartbeat.maxFailures", "300");
     conf.setIfMissing("spark.driver.host", "127.0.0.1");
     conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1");
     conf.setIfMissing("spark.executor.memory", EXECUTOR_MEMORY_MB + "m");

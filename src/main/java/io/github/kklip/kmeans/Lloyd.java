@@ -1,7 +1,10 @@
 package io.github.kklip.kmeans;
 
+import io.github.kklip.progress.Progress;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,23 +46,32 @@ public final class Lloyd {
 
   /** Iterates until no centre moves further than {@code tolerance}, {@code iterations} at most. */
   public static Result run(Engine engine, Centres start, int iterations, double tolerance) {
+    try (Progress progress =
+        Progress.of("cluster: k-means", "iterations")
+            .total(iterations)
+            .every(Duration.ofSeconds(10))
+            .begin()) {
+      Result result = run(engine, start, iterations, tolerance, progress);
+      progress.done();
+      return result;
+    }
+  }
+
+  private static Result run(
+      Engine engine, Centres start, int iterations, double tolerance, Progress progress) {
     Centres centres = start;
     List<Double> inertia = new ArrayList<>();
     long begun = System.nanoTime();
     boolean converged = false;
     while (!converged && inertia.size() < iterations) {
-      long iteration = System.nanoTime();
       Step step = engine.step(centres);
       double move = step.centres.largestMove(centres);
       centres = step.centres;
       inertia.add(step.inertia);
       converged = move <= tolerance;
-      LOG.info(
-          "k-means iteration {}: inertia {}, largest move {}, {} ms",
-          inertia.size(),
-          step.inertia,
-          move,
-          (System.nanoTime() - iteration) / 1_000_000);
+      progress.note(
+          String.format(Locale.ROOT, "inertia %.4g, largest move %.2g", step.inertia, move));
+      progress.add(1);
     }
     return new Result(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
   }

@@ -18,7 +18,6 @@ import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.IntStream;
 import org.apache.spark.SparkConf;
@@ -82,8 +81,7 @@ public final class BarrierLauncher {
    * @throws IllegalStateException when there are too few slots in time, or the ranks failed as
    *     often as allowed; with the cause of the last failure
    */
-  public <R> List<R> run(
-      String name, Consumer<String> progress, LongSupplier mark, RankBody<R> body) {
+  public <R> List<R> run(String name, RankProgress progress, LongSupplier mark, RankBody<R> body) {
     int failures = 0;
     for (int submission = 1; ; submission++) {
       long before = mark.getAsLong();
@@ -105,7 +103,7 @@ public final class BarrierLauncher {
   }
 
   private <R> List<R> submit(
-      String name, int submission, RankSlots slots, Consumer<String> progress, RankBody<R> body) {
+      String name, int submission, RankSlots slots, RankProgress progress, RankBody<R> body) {
     byte[] secret = new byte[Handshake.SECRET_BYTES];
     new SecureRandom().nextBytes(secret);
     Reports reports = new Reports(spark.sc());

@@ -5,23 +5,24 @@ import org.apache.spark.util.AccumulatorV2;
 
 /**
  * What a rank last said of one kind. Spark carries it to the driver with the executors' heartbeats;
- * {@link StageWatch} puts it into Spark's UI.
+ * {@link StageWatch} takes it there.
  */
-final class LatestReport extends AccumulatorV2<String, LatestReport.Report> {
+final class LatestReport<T extends Serializable> extends AccumulatorV2<T, LatestReport.Report<T>> {
   private static final long serialVersionUID = 1L;
 
-  /** A line and its number; 0 is none. */
-  record Report(long number, String line) implements Serializable {
+  /**
+   * @param number 0: nothing was said
+   * @param value null when nothing was said
+   */
+  record Report<T extends Serializable>(long number, T value) implements Serializable {
     @Override
     public String toString() {
-      return line;
+      return String.valueOf(value);
     }
   }
 
-  private static final Report NONE = new Report(0, "");
-
   /** One value, so that the heartbeat's thread sees number and line together. */
-  private volatile Report latest = NONE;
+  private volatile Report<T> latest = new Report<>(0, null);
 
   @Override
   public boolean isZero() {
@@ -29,32 +30,32 @@ final class LatestReport extends AccumulatorV2<String, LatestReport.Report> {
   }
 
   @Override
-  public LatestReport copy() {
-    LatestReport copy = new LatestReport();
+  public LatestReport<T> copy() {
+    LatestReport<T> copy = new LatestReport<>();
     copy.latest = latest;
     return copy;
   }
 
   @Override
   public void reset() {
-    latest = NONE;
+    latest = new Report<>(0, null);
   }
 
   /** Called by one thread of a rank. */
   @Override
-  public void add(String line) {
-    latest = new Report(latest.number() + 1, line);
+  public void add(T value) {
+    latest = new Report<>(latest.number() + 1, value);
   }
 
   @Override
-  public void merge(AccumulatorV2<String, Report> other) {
+  public void merge(AccumulatorV2<T, Report<T>> other) {
     if (!other.isZero()) {
       latest = other.value();
     }
   }
 
   @Override
-  public Report value() {
+  public Report<T> value() {
     return latest;
   }
 }

@@ -1,5 +1,6 @@
 package io.github.kklip.launch;
 
+import io.github.kklip.progress.Reading;
 import java.io.Serializable;
 import java.util.Locale;
 import org.apache.spark.SparkContext;
@@ -11,15 +12,21 @@ final class Reports implements RankProgress, Serializable {
   static final String STEP = "step";
   static final String EPOCH = "epoch";
 
-  private final LatestReport line = new LatestReport();
-  private final LatestReport step = new LatestReport();
-  private final LatestReport epoch = new LatestReport();
+  /** What {@link RankProgress#at} was told. */
+  record Position(Reading reading, double epoch) implements Serializable {}
+
+  private final LatestReport<String> line = new LatestReport<>();
+  private final LatestReport<String> step = new LatestReport<>();
+  private final LatestReport<String> epoch = new LatestReport<>();
+  private final LatestReport<Position> position = new LatestReport<>();
 
   /** Makes them known to Spark, on the driver. */
   Reports(SparkContext spark) {
     spark.register(line, LINE);
     spark.register(step, STEP);
     spark.register(epoch, EPOCH);
+    // Without a name, as it is nothing for Spark's pages.
+    spark.register(position);
   }
 
   @Override
@@ -28,8 +35,9 @@ final class Reports implements RankProgress, Serializable {
   }
 
   @Override
-  public void at(long steps, double epochs) {
-    step.add(Long.toString(steps));
+  public void at(Reading reading, double epochs) {
+    step.add(Long.toString(reading.counts().done()));
     epoch.add(String.format(Locale.ROOT, "%.2f", epochs));
+    position.add(new Position(reading, epochs));
   }
 }

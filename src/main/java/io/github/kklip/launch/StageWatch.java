@@ -1,11 +1,11 @@
 package io.github.kklip.launch;
 
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.tasks.LiveUpdates;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Properties;
-import java.util.function.Consumer;
 import org.apache.spark.ExceptionFailure;
 import org.apache.spark.TaskFailedReason;
 import org.apache.spark.TaskKilled;
@@ -27,7 +27,7 @@ final class StageWatch extends SparkListener {
   private static final Logger LOG = LoggerFactory.getLogger(StageWatch.class);
 
   private final String group;
-  private final Consumer<String> progress;
+  private final RankProgress progress;
 
   /** Stages of the launch, with the time since which one waits to start; 0: it has started. */
   private final Map<Integer, Long> waiting = new HashMap<>();
@@ -46,7 +46,7 @@ final class StageWatch extends SparkListener {
 
   private boolean useless;
 
-  StageWatch(String group, Consumer<String> progress) {
+  StageWatch(String group, RankProgress progress) {
     this.group = group;
     this.progress = progress;
   }
@@ -112,39 +112,41 @@ final class StageWatch extends SparkListener {
 
   @Override
   public synchronized void onExecutorMetricsUpdate(SparkListenerExecutorMetricsUpdate event) {
-    var tasks = event.accumUpdates().iterator();
-    while (tasks.hasNext()) {
-      var task = tasks.next();
-      if (waiting.containsKey((Integer) task._2())) {
-        var updates = task._4().iterator();
-        while (updates.hasNext()) {
-          show(stages.get((Integer) task._2()), updates.next());
-        }
-      }
-    }
+    LiveUpdates.visit(
+        event,
+        (stage, task, accumulator) -> {
+          if (waiting.containsKey(stage)) {
+            show(stages.get(stage), accumulator);
+          }
+        });
   }
 
   /** Spark's UI shows accumulators of tasks that have ended; of these it is told while they run. */
   private void show(StageInfo stage, AccumulableInfo info) {
-    if (info.update().isDefined()
-        && info.update().get() instanceof LatestReport.Report report
-        && report.number() > shown.getOrDefault(info.id(), 0L)) {
-      shown.put(info.id(), report.number());
-      stage
-          .accumulables()
-          .put(
-              info.id(),
-              new AccumulableInfo(
-                  info.id(),
-                  info.name(),
-                  Option.empty(),
-                  Some.apply(report),
-                  false,
-                  true,
-                  Option.empty()));
-      if (info.name().contains(Reports.LINE)) {
-        progress.accept(report.line());
-      }
+    if (!info.update().isDefined()
+        || !(info.update().get() instanceof LatestReport.Report<?> report)
+        || report.number() <= shown.getOrDefault(info.id(), 0L)) {
+      return;
+    }
+    shown.put(info.id(), report.number());
+    if (report.value() instanceof Reports.Position position) {
+      progress.at(position.reading(), position.epoch());
+      return;
+    }
+    stage
+        .accumulables()
+        .put(
+            info.id(),
+            new AccumulableInfo(
+                info.id(),
+                info.name(),
+                Option.empty(),
+                Some.apply(report),
+                false,
+                true,
+                Option.empty()));
+    if (info.name().contains(Reports.LINE)) {
+      progress.line(report.toString());
     }
   }
 

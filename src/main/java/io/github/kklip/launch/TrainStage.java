@@ -5,6 +5,8 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.progress.Progress;
+import io.github.kklip.progress.Reading;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
@@ -12,18 +14,13 @@ import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.MemoryEstimate;
 import io.github.kklip.train.Rank;
-import io.github.kklip.train.TrainProgress;
 import io.github.kklip.train.TrainResult;
 import io.github.kklip.train.Trainer;
 import io.github.kklip.train.checkpoint.CheckpointStore;
-import io.github.kklip.train.metrics.StepReport;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
@@ -65,16 +62,39 @@ public final class TrainStage {
     try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
         StopFile stopFile = new StopFile(folder, new PortableConfiguration(configuration))) {
       var unused = stop.thenRun(stopFile::write);
-      TrainResult result =
-          new BarrierLauncher(spark, settings)
-              .run(
-                  "kklip train " + folder.getName(),
-                  line -> LOG.info("{}", line),
-                  () -> newestStep(output, configuration),
-                  body(plan, stopFile))
-              .get(0);
+      TrainResult result;
+      try (Progress progress = Progress.of("train", "steps").rejects("skipped").begin()) {
+        result =
+            new BarrierLauncher(spark, settings)
+                .run(
+                    "kklip train " + folder.getName(),
+                    new ToDriver(progress),
+                    () -> newestStep(output, configuration),
+                    body(plan, stopFile))
+                .get(0);
+        // The last report may not have come with a heartbeat.
+        if (result.last() != null) {
+          progress.set(RankReports.reading(result.last(), result.firstStep()));
+        }
+        if (result.complete()) {
+          progress.done();
+        }
+      }
       lease.check();
       return result;
+    }
+  }
+
+  /** What rank 0 tells, on the driver. */
+  private record ToDriver(Progress progress) implements RankProgress {
+    @Override
+    public void line(String line) {
+      LOG.info("{}", line);
+    }
+
+    @Override
+    public void at(Reading reading, double epoch) {
+      progress.set(reading);
     }
   }
 
@@ -145,11 +165,7 @@ public final class TrainStage {
     // Rank 0 looks for the file and tells the others within the step's own reduction.
     try (StopFile.Poll poll = stopFile.poll(scope.rank() == 0)) {
       return Trainer.run(
-          plan,
-          rank,
-          stopFile.configuration(),
-          new Progress(plan.settings().train().schedule().batch(), scope.progress()),
-          poll::isAsked);
+          plan, rank, stopFile.configuration(), new RankReports(scope.progress()), poll::isAsked);
     }
   }
 
@@ -158,61 +174,6 @@ public final class TrainStage {
       return CheckpointStore.newestStep(output, configuration);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  /** Makes lines of what rank 0 tells. */
-  static final class Progress implements TrainProgress {
-    private final int batch;
-    private final RankProgress rank;
-
-    Progress(int batch, RankProgress rank) {
-      this.batch = batch;
-      this.rank = rank;
-    }
-
-    @Override
-    public void started(long firstStep, long steps, double expectedContrastiveLoss) {
-      say(String.format(Locale.ROOT, "training begins at step %d of %d", firstStep, steps));
-    }
-
-    @Override
-    public void step(StepReport report) {
-      String parts =
-          report.losses().entrySet().stream().map(Progress::part).collect(Collectors.joining(", "));
-      rank.at(report.step(), report.epoch());
-      long left = Math.round((report.steps() - report.step()) * batch / report.samplesPerSecond());
-      say(
-          String.format(
-              Locale.ROOT,
-              "step %d of %d, epoch %.2f, loss %.4f (%s), logit scale %.3f, %.1f pairs/s, "
-                  + "waiting for data %.1f %%, %d:%02d:%02d to go%s",
-              report.step(),
-              report.steps(),
-              report.epoch(),
-              report.loss(),
-              parts,
-              report.logitScale(),
-              report.samplesPerSecond(),
-              100 * report.dataWait(),
-              left / 3600,
-              left / 60 % 60,
-              left % 60,
-              report.skipped() > 0 ? ", " + report.skipped() + " steps skipped" : ""));
-    }
-
-    @Override
-    public void checkpoint(long step, String location) {
-      say("checkpoint of step " + step + ": " + location);
-    }
-
-    private static String part(Map.Entry<String, Double> part) {
-      return String.format(Locale.ROOT, "%s %.4f", part.getKey(), part.getValue());
-    }
-
-    private void say(String line) {
-      LOG.info("{}", line);
-      rank.line(line);
     }
   }
 }

@@ -1,2 +1,2 @@
-/** Spark tasks: one for each shard, and where a task computes. */
+/** Spark tasks: one for each shard, where a task computes, and what tasks have done. */
 package io.github.kklip.tasks;

@@ -31,6 +31,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 
 /**
  * Embeds captions with a Llama: a list of them, or all of one shard. Identical captions are
@@ -235,6 +236,10 @@ public final class CaptionEmbedder implements AutoCloseable {
 
   /** The embeddings of captions, in their order; equal captions share one array. */
   public List<float[]> embed(List<String> captions) {
+    return embed(captions, done -> {});
+  }
+
+  private List<float[]> embed(List<String> captions, LongConsumer embedded) {
     Map<String, float[]> byCaption = new LinkedHashMap<>();
     List<String> distinct = captions.stream().distinct().toList();
     List<int[]> tokens = new ArrayList<>(distinct.size());
@@ -254,16 +259,19 @@ public final class CaptionEmbedder implements AutoCloseable {
         batch.add(tokens.get(order[i]));
       }
       try (NDManager scope = llama.newScope();
-          NDArray embedded = llama.embed(scope, batch, settings.pooling())) {
-        float[] values = embedded.toFloatArray();
+          NDArray output = llama.embed(scope, batch, settings.pooling())) {
+        float[] values = output.toFloatArray();
         for (int i = from; i < to; i++) {
           int start = (i - from) * dimension();
           byCaption.put(
               distinct.get(order[i]), Arrays.copyOfRange(values, start, start + dimension()));
         }
       }
+      embedded.accept(to - from);
       from = to;
     }
+    // Equal captions are done with the first of them.
+    embedded.accept(captions.size() - distinct.size());
     return captions.stream().map(byCaption::get).toList();
   }
 
@@ -289,9 +297,15 @@ public final class CaptionEmbedder implements AutoCloseable {
    * Embeds the captions of a shard and publishes its shard of vectors.
    *
    * @param name of the embeddings within the dataset
+   * @param embedded takes the number of captions after each batch
    * @throws IOException when the pairs cannot be read or the vectors cannot be written
    */
-  public void embed(DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
+  public void embed(
+      DatasetFolder dataset,
+      String name,
+      Shard shard,
+      ProcessingSettings processing,
+      LongConsumer embedded)
       throws IOException {
     try (ShardReader<Pair> pairs =
         ShardReader.open(dataset.configuration(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
@@ -312,7 +326,7 @@ public final class CaptionEmbedder implements AutoCloseable {
           window.addAll(pairs.readGroup(group));
           boolean full = (long) window.size() * dimension() * Float.BYTES >= WINDOW_BYTES;
           if (full || group == pairs.rowGroups() - 1) {
-            write(window, vectors);
+            write(window, vectors, embedded);
             window.clear();
           }
         }
@@ -321,11 +335,12 @@ public final class CaptionEmbedder implements AutoCloseable {
     }
   }
 
-  private void write(List<Pair> window, ShardWriter<Vector> vectors) throws IOException {
-    List<float[]> embedded = embed(window.stream().map(Pair::caption).toList());
+  private void write(List<Pair> window, ShardWriter<Vector> vectors, LongConsumer embedded)
+      throws IOException {
+    List<float[]> rows = embed(window.stream().map(Pair::caption).toList(), embedded);
     for (int i = 0; i < window.size(); i++) {
-      requireFinite(window.get(i), embedded.get(i));
-      vectors.write(new Vector(window.get(i).id(), embedded.get(i)));
+      requireFinite(window.get(i), rows.get(i));
+      vectors.write(new Vector(window.get(i).id(), rows.get(i)));
     }
   }
 

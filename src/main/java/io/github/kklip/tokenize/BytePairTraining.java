@@ -1,5 +1,6 @@
 package io.github.kklip.tokenize;
 
+import io.github.kklip.progress.Progress;
 import io.github.kklip.tokenize.BytePairVocabulary.Merge;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -87,11 +88,18 @@ final class BytePairTraining {
    */
   static BytePairVocabulary learn(Map<String, Long> words, int vocabSize, int minFrequency) {
     BytePairTraining training = new BytePairTraining(words, minFrequency);
-    training.run(vocabSize - 2);
+    int room = vocabSize - 2;
+    try (Progress progress =
+        Progress.of("tokenizer", "merges")
+            .total(Math.max(0, room - training.tokens.size()))
+            .begin()) {
+      training.run(room, progress);
+      progress.done();
+    }
     return new BytePairVocabulary(training.tokens, training.merges);
   }
 
-  private void run(int room) {
+  private void run(int room, Progress progress) {
     for (int word = 0; word < symbols.length; word++) {
       count(word, 1);
     }
@@ -113,6 +121,7 @@ final class BytePairTraining {
         merges.add(new Merge(candidate.left, candidate.right));
         merge(pair, candidate.left, candidate.right);
         pairs.remove(key);
+        progress.add(1);
       }
     }
   }

@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TokenizerSettings;
+import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
@@ -15,6 +16,8 @@ import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.tasks.TaskCounts;
+import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -169,15 +172,23 @@ public final class TokenizerStage {
       JavaSparkContext spark, DatasetFolder dataset, List<Shard> shards) {
     String root = dataset.root().toString();
     PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
-    return spark
-        .parallelize(shards, shards.size())
-        .mapPartitionsToPair(part -> countWords(root, configuration, part))
-        .reduceByKey(Long::sum, Math.min(shards.size(), MOST_PARTITIONS))
-        .collectAsMap();
+    long captions = shards.stream().mapToLong(Shard::rows).sum();
+    try (TaskProgress progress =
+        TaskProgress.begin(spark, Progress.of("tokenizer", "captions").total(captions))) {
+      TaskCounts counts = progress.counts();
+      Map<String, Long> words =
+          spark
+              .parallelize(shards, shards.size())
+              .mapPartitionsToPair(part -> countWords(root, configuration, part, counts))
+              .reduceByKey(Long::sum, Math.min(shards.size(), MOST_PARTITIONS))
+              .collectAsMap();
+      progress.done();
+      return words;
+    }
   }
 
   private static Iterator<Tuple2<String, Long>> countWords(
-      String root, PortableConfiguration configuration, Iterator<Shard> shards) {
+      String root, PortableConfiguration configuration, Iterator<Shard> shards, TaskCounts counts) {
     if (!shards.hasNext()) {
       return Collections.emptyIterator();
     }
@@ -197,6 +208,7 @@ public final class TokenizerStage {
             for (Pair pair : reader.readGroup(group)) {
               words.add(pair.caption());
             }
+            counts.done(reader.rows(group));
           }
         }
       }

@@ -7,6 +7,8 @@ import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TrainSettings;
+import io.github.kklip.progress.Counts;
+import io.github.kklip.progress.Reading;
 import io.github.kklip.tasks.ShardTasks;
 import java.io.IOException;
 import java.net.URI;
@@ -207,6 +209,19 @@ class BarrierLauncherTest {
   void reportsOfRankZeroComeToTheDriverAndToSparksPagesWhileTheRanksWork(@TempDir Path folder)
       throws Exception {
     List<String> lines = Collections.synchronizedList(new ArrayList<>());
+    List<Reading> readings = Collections.synchronizedList(new ArrayList<>());
+    RankProgress driver =
+        new RankProgress() {
+          @Override
+          public void line(String line) {
+            lines.add(line);
+          }
+
+          @Override
+          public void at(Reading reading, double epoch) {
+            readings.add(reading);
+          }
+        };
     String seen = folder.resolve("seen").toString();
     CompletableFuture<Void> run =
         CompletableFuture.runAsync(
@@ -214,14 +229,16 @@ class BarrierLauncherTest {
                 new BarrierLauncher(spark, settings(2))
                     .run(
                         "kklip train test",
-                        lines::add,
+                        driver,
                         () -> 0,
                         (scope, collective) -> {
                           // Until the test has seen what it waits for.
                           for (int i = 1; !Files.exists(Path.of(seen)) && i < 600; i++) {
                             if (scope.rank() == 0) {
                               scope.progress().line("step " + i);
-                              scope.progress().at(i, i / 8.0);
+                              scope
+                                  .progress()
+                                  .at(new Reading(new Counts(i, 0, 0, 0), 600, ""), i / 8.0);
                             }
                             pause(collective);
                           }
@@ -241,6 +258,7 @@ class BarrierLauncherTest {
     Files.createFile(Path.of(seen));
     run.get(30, TimeUnit.SECONDS);
     assertThat(lines).isNotEmpty().allSatisfy(line -> assertThat(line).matches("step \\d+"));
+    assertThat(readings).isNotEmpty().allSatisfy(r -> assertThat(r.counts().done()).isPositive());
   }
 
   /** Of the REST interface of Spark's UI. */

@@ -9,7 +9,6 @@ import io.github.kklip.ingest.IngestStage;
 import io.github.kklip.tokenize.TokenizerStage;
 import io.github.kklip.train.MemoryEstimate;
 import io.github.kklip.train.TrainResult;
-import io.github.kklip.train.metrics.StepReport;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -115,46 +114,5 @@ class TrainStageTest {
         small.clone().set("spark.executor.extraJavaOptions", "-XX:MaxDirectMemorySize=1g"),
         estimate);
     TrainStage.checkMemory(small.clone().setMaster("local[1]"), estimate);
-  }
-
-  @Test
-  void progressIsOneReadableLine() {
-    List<String> lines = new ArrayList<>();
-    TrainStage.Progress progress =
-        new TrainStage.Progress(
-            64,
-            new RankProgress() {
-              @Override
-              public void line(String line) {
-                lines.add(line);
-              }
-
-              @Override
-              public void at(long step, double epoch) {
-                lines.add(step + " " + epoch);
-              }
-            });
-    progress.started(10, 100, 4.16);
-    progress.step(
-        new StepReport(
-            20,
-            100,
-            0.5,
-            3.25,
-            new TreeMap<>(Map.of("contrastive", 3.0, "emb", 0.25)),
-            2.659,
-            1e-4,
-            1.5,
-            2,
-            80,
-            0.031));
-    progress.checkpoint(20, "/runs/a/checkpoints/step-20");
-    assertThat(lines)
-        .containsExactly(
-            "training begins at step 10 of 100",
-            "20 0.5",
-            // 80 steps of 64 pairs at 80 pairs/s are 64 seconds.
-            "step 20 of 100, epoch 0.50, loss 3.2500 (contrastive 3.0000, emb 0.2500), logit scale 2.659, 80.0 pairs/s, waiting for data 3.1 %, 0:01:04 to go, 2 steps skipped",
-            "checkpoint of step 20: /runs/a/checkpoints/step-20");
   }
 }
