@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.Settings.KMeansMetric;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.kmeans.CentreSums;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
@@ -52,7 +53,7 @@ record Clustering(
   static Clustering of(Rows rows, Settings.Concepts settings, long seed, EngineOf engine) {
     Totals totals = Totals.of(rows);
     if (totals.rows() < settings.k()) {
-      throw new IllegalArgumentException(
+      throw new SettingsException(
           message(
               "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
               settings.k(), totals.rows()));

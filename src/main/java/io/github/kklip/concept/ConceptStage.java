@@ -2,6 +2,7 @@ package io.github.kklip.concept;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -65,7 +66,7 @@ public final class ConceptStage {
             .readTeacherManifest(teacherName)
             .orElseThrow(
                 () ->
-                    new IOException(
+                    new SettingsException(
                         message(
                             "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
                             folder.root(), teacherName)));
@@ -93,7 +94,7 @@ public final class ConceptStage {
       double temperature,
       double perplexity,
       int topK,
-      int labelled,
+      @JsonProperty("labelled_shards") int labelled,
       String output) {}
 
   /** Clusters unless that was done, and labels the shards that have no labels yet. */

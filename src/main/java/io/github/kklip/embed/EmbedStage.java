@@ -2,7 +2,11 @@ package io.github.kklip.embed;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.ProcessingSettings;
@@ -58,12 +62,28 @@ public final class EmbedStage {
    * @param seconds that it took to embed them
    * @param executors that embedded them
    */
+  @JsonPropertyOrder({
+    "captions",
+    "embedded",
+    "captions_per_s",
+    "executors",
+    "captions_per_s_per_executor",
+    "dimension",
+    "output"
+  })
   public record Result(
-      long captions, long embedded, double seconds, int executors, int dimension, String output) {
+      long captions,
+      long embedded,
+      @JsonIgnore double seconds,
+      int executors,
+      int dimension,
+      String output) {
+    @JsonProperty("captions_per_s")
     public double captionsPerSecond() {
       return embedded == 0 ? 0 : embedded / seconds;
     }
 
+    @JsonProperty("captions_per_s_per_executor")
     public double captionsPerSecondOfAnExecutor() {
       return executors == 0 ? 0 : captionsPerSecond() / executors;
     }
@@ -96,7 +116,7 @@ public final class EmbedStage {
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
     DatasetManifest pairs = dataset.requireManifest();
     if (pairs.rows(Split.TRAIN) == 0) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot embed the captions of %s because it has no training pairs. Look at its rejects, and at ingest.validation-fraction.",
               dataset.root()));

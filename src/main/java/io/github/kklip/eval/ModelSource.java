@@ -2,6 +2,7 @@ package io.github.kklip.eval;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
@@ -30,7 +31,7 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     Path path = Storage.path(model, configuration);
     FileSystem files = Storage.of(configuration, path);
     if (!files.exists(path)) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot evaluate %s because there is no such folder. Set evaluate.model to a run's folder or to a Hugging Face CLIP folder.",
               path));

@@ -132,7 +132,7 @@ public final class IngestStage {
         files.stream().filter(file -> !seen.fingerprints().contains(file.fingerprint())).toList();
     if (fresh.isEmpty() && found.isPresent()) {
       LOG.info("Nothing new: all {} files of the sources are in {}", files.size(), folder.root());
-      return IngestResult.nothing(folder.root().toString());
+      return IngestResult.nothing(folder.root().toString(), older.totals());
     }
 
     List<String> units = plan(fresh.stream().map(SourceFile::unit).toList());
@@ -157,7 +157,11 @@ public final class IngestStage {
               tally.rows(Split.VALIDATION),
               slices(Integer.MAX_VALUE))) {
         IngestResult result =
-            tally.result(settings.ingest().sources(), rows.bySource(), folder.root().toString());
+            tally.result(
+                settings.ingest().sources(),
+                rows.bySource(),
+                folder.root().toString(),
+                older.totals());
         Layout layout = rows.layout(settings.ingest().shardRows());
         if (layout.hasShards() || found.isEmpty()) {
           List<ShardTask> tasks = tasks(layout, older);
@@ -171,6 +175,7 @@ public final class IngestStage {
               new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
           Json.write(folder.configuration(), folder.manifest(), manifest);
           DataCard.write(spark, folder, manifest);
+          result = result.with(manifest.totals());
         }
         List<String> fingerprints =
             fresh.stream().map(SourceFile::fingerprint).filter(print -> !print.isEmpty()).toList();

@@ -41,15 +41,19 @@ final class JobContext implements AutoCloseable {
    *
    * @param assignments {@code KEY=VALUE}; they win over what the user gave
    */
-  JobContext with(String... assignments) {
-    return new JobContext(arguments.with(List.of(assignments)), spark(), stop);
+  JobContext with(List<String> assignments) {
+    return new JobContext(arguments.with(assignments), spark(), stop);
+  }
+
+  Arguments arguments() {
+    return arguments;
   }
 
   Settings settings() {
     return settings;
   }
 
-  /** SIGTERM, for the jobs that can end in good order before their end. */
+  /** The request to stop, for the jobs that can end in good order before their end. */
   StopSignal stop() {
     return stop;
   }
@@ -59,6 +63,7 @@ final class JobContext implements AutoCloseable {
       session =
           SparkSessions.open(
               "kklip " + arguments.job(), arguments.master(), arguments.spark(), settings);
+      stop.onRequest(session.sparkContext()::cancelAllJobs);
     }
     return session;
   }
@@ -72,9 +77,16 @@ final class JobContext implements AutoCloseable {
     return spark().sparkContext().hadoopConfiguration();
   }
 
+  /** The same without starting Spark, for what is looked at before. */
+  Configuration hadoopBeforeSpark() {
+    return session == null ? SparkSessions.hadoop(arguments.spark()) : hadoop();
+  }
+
   @Override
   public void close() {
     if (session != null && ownsSession) {
+      // What Spark's processes say while they go down, in whatever order, means nothing to anybody.
+      session.sparkContext().setLogLevel("OFF");
       session.stop();
     }
   }

@@ -1,9 +1,14 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
+import org.apache.spark.deploy.SparkHadoopUtil;
 import org.apache.spark.sql.SparkSession;
 
 /**
@@ -42,6 +47,13 @@ final class SparkSessions {
     return SparkSession.builder().config(conf).getOrCreate();
   }
 
+  /** The file systems' configuration that a session with these settings would have. */
+  static Configuration hadoop(Map<String, String> overrides) {
+    SparkConf conf = new SparkConf();
+    overrides.forEach(conf::set);
+    return SparkHadoopUtil.get().newConfiguration(conf);
+  }
+
   /** One executor process for each rank; the machine's cores shared among them. */
   private static String embeddedMaster(Settings settings) {
     int ranks = settings.train().ranks();
@@ -54,11 +66,7 @@ final class SparkSessions {
   private static void embedded(SparkConf conf) {
     String classPath = System.getProperty("java.class.path");
     conf.setIfMissing("spark.executor.extraClassPath", classPath);
-    String logging = System.getProperty("log4j2.configurationFile");
-    if (logging != null) {
-      conf.setIfMissing(
-          "spark.executor.extraJavaOptions", quoted("-Dlog4j2.configurationFile=" + logging));
-    }
+    conf.setIfMissing("spark.executor.extraJavaOptions", executorOptions());
     conf.setIfMissing("spark.ui.enabled", "false");
     conf.setIfMissing("spark.driver.host", "127.0.0.1");
     conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1");
@@ -69,6 +77,21 @@ final class SparkSessions {
       throw new IllegalStateException(
           "Cannot start executor processes because SPARK_HOME is not set. Start the job by spark-jobs/kklip, which sets it, or give --master local[*].");
     }
+  }
+
+  /**
+   * Executors log as the driver does, but every failure of a task with its stack trace, and put
+   * what they leave for a time where the launcher removes it.
+   */
+  private static String executorOptions() {
+    List<String> options = new ArrayList<>();
+    options.add("-Dkklip.log.tasks=warn");
+    for (String name : List.of("log4j2.configurationFile", "java.io.tmpdir")) {
+      if (System.getProperty(name) != null) {
+        options.add("-D" + name + "=" + System.getProperty(name));
+      }
+    }
+    return options.stream().map(SparkSessions::quoted).collect(Collectors.joining(" "));
   }
 
   /** One option as Spark takes it apart: it ends at a space outside of quotes. */

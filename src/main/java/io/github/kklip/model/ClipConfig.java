@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -147,7 +148,7 @@ public record ClipConfig(
       Path path = Path.of(source);
       Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
       if (!Files.isRegularFile(file)) {
-        throw new IllegalArgumentException(
+        throw new SettingsException(
             message(
                 "Cannot read a CLIP shape, because there is no such file: %s. Give a path or one of %s.",
                 file, BUILT_IN));

@@ -2,7 +2,9 @@ package io.github.kklip.tokenize;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
@@ -53,6 +55,7 @@ public final class TokenizerStage {
    * @param words different words in them
    * @param reused whether it was there already
    */
+  @JsonPropertyOrder({"captions", "words", "vocab_size", "reused", "output"})
   public record Result(String output, int vocabSize, long captions, long words, boolean reused) {}
 
   private TokenizerStage() {}
@@ -84,7 +87,7 @@ public final class TokenizerStage {
         return result(folder, made.get(), true);
       }
       if (shards.isEmpty()) {
-        throw new IOException(
+        throw new SettingsException(
             message(
                 "Cannot train a tokenizer because the dataset has no training pairs: %s. Look at its rejects, and at ingest.validation-fraction.",
                 dataset.root()));

@@ -115,7 +115,8 @@ public final class Trainer {
       String location = checkpoint == null ? "" : checkpoint.location();
       if (state != null && state.complete()) {
         LOG.info("All {} steps are done: {}", state.step(), location);
-        return new TrainResult(state.last(), true, state.step(), location);
+        return new TrainResult(
+            state.last(), RunFigures.of(state.last()), true, state.step(), location);
       }
       try (NDManager manager = Torch.manager(rank.device());
           Student student = new Student(manager, plan, collective)) {
@@ -316,6 +317,7 @@ public final class Trainer {
     private boolean due;
     private Saving saving;
     private String checkpoint = "";
+    private final RunTotals totals = new RunTotals();
 
     // Since the last report.
     private long reportedStep;
@@ -370,6 +372,7 @@ public final class Trainer {
         step++;
         stopped = sums.extra()[0] > 0;
         waited += sums.extra()[1];
+        totals.add(sums.losses(), sums.extra()[1]);
         boolean end = step == steps || stopped;
         due |=
             settings.checkpoint().everySteps() > 0
@@ -409,7 +412,8 @@ public final class Trainer {
         tell(writer.await());
         metrics.finish(step == steps);
       }
-      return new TrainResult(last, step == steps, firstStep, checkpoint);
+      RunFigures figures = totals.figures(order.batch(), collective.size(), last);
+      return new TrainResult(last, figures, step == steps, firstStep, checkpoint);
     }
 
     /** Starts to write a checkpoint: the step waits for the copy alone, the last one for all. */
@@ -535,6 +539,7 @@ public final class Trainer {
       reportedStep = step;
       reportedTime = now;
       waited = 0;
+      totals.endInterval();
       return report;
     }
   }

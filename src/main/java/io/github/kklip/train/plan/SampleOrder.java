@@ -3,6 +3,7 @@ package io.github.kklip.train.plan;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Seeds;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.SplitMix64;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -64,7 +65,7 @@ public final class SampleOrder {
     rows = blocks.stream().mapToLong(Block::rows).sum();
     steps = rows / batch;
     if (steps == 0) {
-      throw new IllegalArgumentException(
+      throw new SettingsException(
           message(
               "Cannot train with batches of %s because the training split has only %s pairs. Set train.batch to at most that, or ingest more.",
               batch, rows));
