@@ -4,10 +4,12 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.apache.commons.text.similarity.LevenshteinDistance;
 import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
@@ -236,14 +238,20 @@ final class CommandLineParser {
     if (word.startsWith("-")) {
       return noJob();
     }
-    List<String> near =
-        new CommandLine.UnmatchedArgumentException(root, List.of(word)).getSuggestions();
     return new SettingsException(
         message(
             "Cannot run the job %s: there is none of that name.%s The jobs are %s.",
             word,
-            near.isEmpty() ? "" : " Did you mean " + near.get(0) + "?",
+            nearest(word).map(near -> " Did you mean " + near + "?").orElse(""),
             String.join(", ", jobs.keySet())));
+  }
+
+  /** The job whose name takes the fewest changes, when these are under half of the word. */
+  private Optional<String> nearest(String word) {
+    LevenshteinDistance distance = LevenshteinDistance.getDefaultInstance();
+    return jobs.keySet().stream()
+        .min(Comparator.comparingInt(name -> distance.apply(word, name)))
+        .filter(name -> 2 * distance.apply(word, name) < word.length());
   }
 
   private static SettingsException unknownArgument(ParseResult parsed) {

@@ -3,6 +3,7 @@ package io.github.kklip.jobs;
 import com.typesafe.config.Config;
 import com.typesafe.config.ConfigFactory;
 import com.typesafe.config.ConfigRenderOptions;
+import com.typesafe.config.ConfigValue;
 import com.typesafe.config.ConfigValueFactory;
 import io.github.kklip.config.Settings;
 import java.nio.file.Path;
@@ -34,7 +35,7 @@ final class SettingsText {
     if (arguments.changed()) {
       for (var entry : resolved.entrySet()) {
         if (defaults.hasPath(entry.getKey())
-            && defaults.getValue(entry.getKey()).equals(entry.getValue())) {
+            && text(defaults.getValue(entry.getKey())).equals(text(entry.getValue()))) {
           shown = shown.withoutPath(entry.getKey());
         }
       }
@@ -46,5 +47,9 @@ final class SettingsText {
                 .setOriginComments(false)
                 .setComments(false)
                 .setJson(false));
+  }
+
+  private static String text(ConfigValue value) {
+    return value.unwrapped().toString();
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.data.Offset.offset;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
@@ -170,7 +171,7 @@ class EvaluationTest {
   void refusesWhatItCannotEvaluate() throws IOException {
     assertThatThrownBy(
             () -> Evaluation.run(settings("evaluate.model=" + root + "/none"), configuration))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageContaining("because there is no such folder. Set evaluate.model");
     assertThatThrownBy(() -> Evaluation.run(settings("evaluate.model=" + root), configuration))
         .hasMessageContaining("Cannot find a whole checkpoint in");
