@@ -6,8 +6,9 @@
 
 // COMMAND ----------
 
-import io.github.kklip.jobs.Main
+import io.github.kklip.jobs.Kklip
 val volume = "/Volumes/main/default/kklip"
+val kklip = Kklip.on(spark).conf(s"$volume/kklip.conf")
 
 // COMMAND ----------
 
@@ -15,7 +16,7 @@ val volume = "/Volumes/main/default/kklip"
 
 // COMMAND ----------
 
-Main.run(spark, "doctor")
+Kklip.on(spark).doctor()
 
 // COMMAND ----------
 
@@ -23,13 +24,13 @@ Main.run(spark, "doctor")
 
 // COMMAND ----------
 
-Main.run(spark, "ingest", "--conf", s"$volume/kklip.conf")
+kklip.ingest()
 
 // COMMAND ----------
 
-Main.run(spark, "tokenizer", "--conf", s"$volume/kklip.conf")
-Main.run(spark, "embed", "--conf", s"$volume/kklip.conf")
-Main.run(spark, "cluster", "--conf", s"$volume/kklip.conf")
+kklip.tokenizer()
+kklip.embed()
+kklip.cluster()
 
 // COMMAND ----------
 
@@ -41,10 +42,10 @@ display(spark.read.parquet(s"$volume/dataset/pairs").select("id", "caption", "wi
 
 // COMMAND ----------
 
-Main.run(spark, "train", "--conf", s"$volume/kklip.conf")
+kklip.train()
 
 // COMMAND ----------
 
-val result = Main.run(spark, "evaluate", "--conf", s"$volume/kklip.conf")
+val result = kklip.evaluate()
 // The report may lie on any file system that Spark knows.
-displayHTML(spark.read.option("wholetext", true).textFile(result.get("report").toString).head())
+displayHTML(spark.read.option("wholetext", true).textFile(result.report).head())

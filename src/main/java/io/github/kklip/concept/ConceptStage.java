@@ -2,6 +2,7 @@ package io.github.kklip.concept;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
@@ -89,7 +90,7 @@ public final class ConceptStage {
       double temperature,
       double perplexity,
       int topK,
-      int labelled,
+      @JsonProperty("labelled_shards") int labelled,
       String output) {}
 
   /** Clusters unless that was done, and labels the shards that have no labels yet. */

@@ -3,6 +3,9 @@ package io.github.kklip.embed;
 import static io.github.kklip.config.Message.message;
 
 import ai.djl.Device;
+import com.fasterxml.jackson.annotation.JsonIgnore;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.progress.Progress;
@@ -64,12 +67,28 @@ public final class EmbedStage {
    * @param seconds that it took to embed them
    * @param executors that embedded them
    */
+  @JsonPropertyOrder({
+    "captions",
+    "embedded",
+    "captions_per_s",
+    "executors",
+    "captions_per_s_per_executor",
+    "dimension",
+    "output"
+  })
   public record Result(
-      long captions, long embedded, double seconds, int executors, int dimension, String output) {
+      long captions,
+      long embedded,
+      @JsonIgnore double seconds,
+      int executors,
+      int dimension,
+      String output) {
+    @JsonProperty("captions_per_s")
     public double captionsPerSecond() {
       return embedded == 0 ? 0 : embedded / seconds;
     }
 
+    @JsonProperty("captions_per_s_per_executor")
     public double captionsPerSecondOfAnExecutor() {
       return executors == 0 ? 0 : captionsPerSecond() / executors;
     }

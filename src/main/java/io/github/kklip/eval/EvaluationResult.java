@@ -1,6 +1,5 @@
 package io.github.kklip.eval;
 
-import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -38,12 +37,7 @@ public record EvaluationResult(
    * @param chance recall of a random order
    */
   public record Direction(
-      Recall recall, Recall chance, int queries, int answers, double medianRank) {
-
-    Map<String, Object> fields() {
-      return Map.of("r1", recall.r1(), "r5", recall.r5(), "r10", recall.r10());
-    }
-  }
+      Recall recall, Recall chance, int queries, int answers, double medianRank) {}
 
   /**
    * One zero-shot classification.
@@ -58,27 +52,20 @@ public record EvaluationResult(
       double chanceTop5,
       int images,
       int classes,
-      int rejected) {
+      int rejected) {}
 
-    Map<String, Object> fields() {
-      return Map.of("top1", top1, "top5", top5);
-    }
-  }
-
-  /** The fields of the RESULT line. */
-  public Map<String, Object> fields() {
-    Map<String, Object> classifications = new TreeMap<>();
-    zeroShot.forEach((name, figures) -> classifications.put(name, figures.fields()));
-    Map<String, Object> fields = new java.util.LinkedHashMap<>();
-    fields.put("model", model);
-    fields.put("images", images);
-    fields.put("captions", captions);
-    fields.put(
-        "retrieval",
-        new TreeMap<>(
-            Map.of("text_to_image", textToImage.fields(), "image_to_text", imageToText.fields())));
-    fields.put("zero_shot", classifications);
-    fields.put("report", report);
-    return fields;
+  /** The figures that a RESULT line has of it. */
+  public EvaluationSummary summary() {
+    SortedMap<String, EvaluationSummary.Accuracy> accuracies = new TreeMap<>();
+    zeroShot.forEach(
+        (name, figures) ->
+            accuracies.put(name, new EvaluationSummary.Accuracy(figures.top1(), figures.top5())));
+    return new EvaluationSummary(
+        model,
+        images,
+        captions,
+        new EvaluationSummary.Retrieval(imageToText.recall(), textToImage.recall()),
+        accuracies,
+        report);
   }
 }

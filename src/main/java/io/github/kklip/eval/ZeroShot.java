@@ -3,6 +3,7 @@ package io.github.kklip.eval;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.EvaluateSettings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
@@ -146,7 +147,7 @@ final class ZeroShot {
     Path root = Storage.path(settings.path(), configuration);
     FileSystem files = Storage.of(configuration, root);
     if (!files.exists(root)) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot classify %s because there is no such folder: %s. Set the path of evaluate.zero-shot to a folder of class folders.",
               settings.name(), root));

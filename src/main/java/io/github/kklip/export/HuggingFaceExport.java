@@ -2,9 +2,11 @@ package io.github.kklip.export;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.Preprocess;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
@@ -83,7 +85,8 @@ public final class HuggingFaceExport {
    * @param parameters numbers in the model, without KKLIP's heads
    * @param heads names of KKLIP's heads
    */
-  public record Result(String path, String source, long parameters, List<String> heads) {}
+  public record Result(
+      String path, @JsonProperty("model") String source, long parameters, List<String> heads) {}
 
   private HuggingFaceExport() {}
 
@@ -308,7 +311,7 @@ public final class HuggingFaceExport {
       String name = file.getPath().getName();
       boolean ours = FILES.contains(name) || Checkpoint.TOKENIZER_FILES.contains(name);
       if (!ours && !name.startsWith(".")) {
-        throw new IOException(
+        throw new SettingsException(
             message(
                 "Cannot export to %s because the folder holds something else: %s. Set export.path to a new folder.",
                 target, name));

@@ -1,6 +1,8 @@
 package io.github.kklip.ingest;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
+import io.github.kklip.store.DatasetManifest.Totals;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -14,6 +16,7 @@ import java.util.TreeMap;
  * @param reasons rejects by reason; a row that the dataset has already is a {@code duplicate}
  * @param sources the same for each source
  * @param dataset the dataset's folder
+ * @param totals of the dataset after the run; {@code dataset_pairs} and so on in a RESULT line
  */
 public record IngestResult(
     long input,
@@ -22,9 +25,15 @@ public record IngestResult(
     long ignored,
     SortedMap<String, Long> reasons,
     List<SourceCounts> sources,
-    String dataset) {
+    String dataset,
+    @JsonUnwrapped(prefix = "dataset_") Totals totals) {
   /** Of a run that found nothing new. */
-  static IngestResult nothing(String dataset) {
-    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), dataset);
+  static IngestResult nothing(String dataset, Totals totals) {
+    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), dataset, totals);
+  }
+
+  /** The same run, after which the dataset is another. */
+  IngestResult with(Totals after) {
+    return new IngestResult(input, pairs, rejects, ignored, reasons, sources, dataset, after);
   }
 }

@@ -159,7 +159,7 @@ public final class IngestStage {
         files.stream().filter(file -> !seen.fingerprints().contains(file.fingerprint())).toList();
     if (fresh.isEmpty() && found.isPresent()) {
       LOG.info("Nothing new: all {} files of the sources are in {}", files.size(), folder.root());
-      return IngestResult.nothing(folder.root().toString());
+      return IngestResult.nothing(folder.root().toString(), older.totals());
     }
 
     List<String> units = plan(fresh.stream().map(SourceFile::unit).toList());
@@ -189,7 +189,11 @@ public final class IngestStage {
                 tally.rows(Split.VALIDATION),
                 slices(Integer.MAX_VALUE))) {
           IngestResult result =
-              tally.result(settings.ingest().sources(), rows.bySource(), folder.root().toString());
+              tally.result(
+                  settings.ingest().sources(),
+                  rows.bySource(),
+                  folder.root().toString(),
+                  older.totals());
           Layout layout = rows.layout(settings.ingest().shardRows());
           if (layout.hasShards() || found.isEmpty()) {
             List<ShardTask> tasks = tasks(layout, older);

@@ -3,6 +3,7 @@ package io.github.kklip.ingest;
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
+import io.github.kklip.store.DatasetManifest.Totals;
 import io.github.kklip.store.Split;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -126,9 +127,13 @@ final class Tally {
 
   /**
    * @param pairs candidates of each source that became rows; the other accepted ones are duplicates
+   * @param before what the dataset held before the run
    */
   IngestResult result(
-      List<IngestSettings.SourceSettings> sources, Map<Integer, Long> pairs, String dataset) {
+      List<IngestSettings.SourceSettings> sources,
+      Map<Integer, Long> pairs,
+      String dataset,
+      Totals before) {
     SortedMap<String, Long> reasons = new TreeMap<>();
     List<SourceCounts> bySource = new ArrayList<>();
     for (int i = 0; i < sources.size(); i++) {
@@ -158,6 +163,6 @@ final class Tally {
     long input = bySource.stream().mapToLong(SourceCounts::input).sum();
     long rows = bySource.stream().mapToLong(SourceCounts::pairs).sum();
     long ignored = bySource.stream().mapToLong(SourceCounts::ignored).sum();
-    return new IngestResult(input, rows, input - rows, ignored, reasons, bySource, dataset);
+    return new IngestResult(input, rows, input - rows, ignored, reasons, bySource, dataset, before);
   }
 }

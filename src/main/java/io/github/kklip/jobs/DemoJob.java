@@ -11,6 +11,7 @@ import io.github.kklip.teacher.RandomLlama;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,7 +26,18 @@ import org.apache.spark.sql.Encoders;
  * compares them. {@code conf/demo.conf} holds its settings. The teacher is a tiny Llama with seeded
  * random weights, not a trained one.
  */
-final class DemoJob implements Job {
+final class DemoJob implements Job<DemoSummary> {
+  private static final String CLIP = "clip";
+  private static final String KKLIP = "kklip";
+
+  /** What each trained model has that the settings have not. */
+  private static final Map<String, List<String>> VARIANTS = new LinkedHashMap<>();
+
+  static {
+    VARIANTS.put(CLIP, List.of("train.loss.emb=0", "train.loss.concept=0"));
+    VARIANTS.put(KKLIP, List.of());
+  }
+
   private static final int TEACHER_HIDDEN = 128;
   private static final int TEACHER_LAYERS = 2;
   private static final int CLASS_PICTURES = 4;
@@ -33,40 +45,63 @@ final class DemoJob implements Job {
       "[\"a photo of a {}\", \"a {} on a white background\", \"there is a {}\"]";
 
   @Override
-  public Map<String, Object> run(JobContext context) throws Exception {
+  public String purpose() {
+    return "Runs all stages twice on a synthetic world, as plain CLIP and as KKLIP, and compares.";
+  }
+
+  @Override
+  public List<String> settings() {
+    return List.of("");
+  }
+
+  @Override
+  public DemoSummary run(JobContext context) throws Exception {
     Settings settings = context.settings();
-    String dataset = Settings.required(settings.dataset(), "dataset");
-    RunJob.runStage("ingest", context);
-    writeTeacher(context, Path.of(Settings.required(settings.teacher().path(), "teacher.path")));
-    String classes = dataset + "-classes";
-    SyntheticClasses.write(
-        context.hadoop(), new org.apache.hadoop.fs.Path(classes), settings.seed(), CLASS_PICTURES);
-    for (String stage : List.of("tokenizer", "embed", "cluster")) {
-      RunJob.runStage(stage, context);
-    }
-    String runs = Settings.required(settings.train().output(), "train.output");
+    String classes = Settings.required(settings.dataset(), "dataset") + "-classes";
+    Path teacher = Path.of(Settings.required(settings.teacher().path(), "teacher.path"));
     String report = Settings.required(settings.evaluate().report(), "evaluate.report");
-    Map<String, String[]> variants = new LinkedHashMap<>();
-    variants.put("clip", new String[] {"train.loss.emb=0", "train.loss.concept=0"});
-    variants.put("kklip", new String[0]);
-    Map<String, EvaluationResult> results = new LinkedHashMap<>();
+    StageResults results = new StageResults();
+    StopSignal stop = context.stop();
+    results.run(
+        "ingest",
+        stop,
+        () -> {
+          writeClasses(context, classes);
+          return new IngestJob().run(context);
+        });
+    results.run("tokenizer", stop, () -> new TokenizerJob().run(context));
+    results.run(
+        "embed",
+        stop,
+        () -> {
+          writeTeacher(context, teacher);
+          return new EmbedJob().run(context);
+        });
+    results.run("cluster", stop, () -> new ClusterJob().run(context));
+    Map<String, EvaluationResult> evaluations = new LinkedHashMap<>();
     Map<String, History> histories = new LinkedHashMap<>();
-    for (Map.Entry<String, String[]> variant : variants.entrySet()) {
+    for (Map.Entry<String, List<String>> variant : VARIANTS.entrySet()) {
       String name = variant.getKey();
-      String[] common = {
-        "train.output=" + runs + "/" + name,
-        "evaluate.report=" + report + "/" + name,
-        "evaluate.zero-shot=[{ name = shapes, path = \""
-            + classes
-            + "\", templates = "
-            + TEMPLATES
-            + " }]"
-      };
-      JobContext run = context.with(concat(common, variant.getValue()));
-      RunJob.runStage("train", run);
-      results.put(name, Evaluation.run(run.settings(), run.hadoop()));
-      histories.put(name, History.read(run.settings().train().output(), run.hadoop()));
-      RunJob.runStage("export", run);
+      List<String> assignments = new ArrayList<>(variant.getValue());
+      assignments.addAll(outputs(settings, name));
+      assignments.add(
+          "evaluate.zero-shot=[{ name = shapes, path = \""
+              + classes
+              + "\", templates = "
+              + TEMPLATES
+              + " }]");
+      JobContext run = context.with(assignments);
+      results.run(name + "/train", stop, () -> new TrainJob().run(run));
+      results.run(
+          name + "/evaluate",
+          stop,
+          () -> {
+            EvaluationResult evaluation = Evaluation.run(run.settings(), run.hadoop());
+            evaluations.put(name, evaluation);
+            histories.put(name, History.read(run.settings().train().output(), run.hadoop()));
+            return evaluation.summary();
+          });
+      results.run(name + "/export", stop, () -> new ExportJob().run(run));
     }
     String page = report + "/comparison.html";
     Comparison.write(
@@ -74,16 +109,39 @@ final class DemoJob implements Job {
         new org.apache.hadoop.fs.Path(page),
         "Plain CLIP and KKLIP, trained on the same synthetic pairs for the same number of steps. The teacher is a"
             + " tiny Llama with random weights, not a trained one.",
-        results,
+        evaluations,
         histories);
     System.err.println();
-    System.err.println(Comparison.table(results));
+    System.err.println(Comparison.table(evaluations));
     System.err.println("The teacher is a tiny Llama with random weights, not a trained one.");
     System.err.println("Report: " + page);
-    Map<String, Object> fields = new LinkedHashMap<>();
-    results.forEach((name, result) -> fields.put(name, result.fields()));
-    fields.put("report", page);
-    return fields;
+    return new DemoSummary(evaluations.get(CLIP).summary(), evaluations.get(KKLIP).summary(), page);
+  }
+
+  /** The settings of each of the two trainings. */
+  static List<Settings> variants(Settings settings) {
+    List<Settings> variants = new ArrayList<>();
+    VARIANTS.forEach(
+        (name, assignments) -> {
+          List<String> all = new ArrayList<>(assignments);
+          all.addAll(outputs(settings, name));
+          variants.add(settings.with(all.toArray(String[]::new)));
+        });
+    return variants;
+  }
+
+  private static List<String> outputs(Settings settings, String name) {
+    return List.of(
+        "train.output=" + settings.train().output() + "/" + name,
+        "evaluate.report=" + settings.evaluate().report() + "/" + name);
+  }
+
+  private static void writeClasses(JobContext context, String folder) throws IOException {
+    SyntheticClasses.write(
+        context.hadoop(),
+        new org.apache.hadoop.fs.Path(folder),
+        context.settings().seed(),
+        CLASS_PICTURES);
   }
 
   /** Equal captions give the equal teacher, so one that is there is the right one. */
@@ -106,11 +164,5 @@ final class DemoJob implements Job {
     }
     words.remove("");
     RandomLlama.write(folder, context.settings().seed(), words, TEACHER_HIDDEN, TEACHER_LAYERS);
-  }
-
-  private static String[] concat(String[] first, String[] second) {
-    String[] all = Arrays.copyOf(first, first.length + second.length);
-    System.arraycopy(second, 0, all, first.length, second.length);
-    return all;
   }
 }

@@ -1,43 +1,53 @@
 package io.github.kklip.jobs;
 
-import io.github.kklip.launch.Checkup;
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.launch.Doctor;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
+import java.util.Optional;
 
 /** Says what driver and executors have to compute with, what is wrong, and what to do. */
-final class DoctorJob implements Job {
+final class DoctorJob implements Job<DoctorSummary> {
   @Override
-  public Map<String, Object> run(JobContext context) {
-    Doctor.Report report = Doctor.examine(context.javaSpark(), context.settings());
-    Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("healthy", report.problems().isEmpty());
-    fields.put("problems", report.problems());
-    fields.put("spark", context.spark().version());
-    fields.put("scala", scala.util.Properties$.MODULE$.versionNumberString());
-    fields.put("master", context.javaSpark().master());
-    fields.put("slots", report.slots());
-    fields.put("processes", report.processes().stream().map(DoctorJob::fields).toList());
-    if (!report.problems().isEmpty()) {
-      fields.put(
-          "error",
-          "Training cannot be expected to work here because of this: "
-              + String.join(" ", report.problems()));
-    }
-    return fields;
+  public String purpose() {
+    return "Shows engine, libtorch, threads, memory and devices of the driver and every executor.";
   }
 
-  private static Map<String, Object> fields(Checkup checkup) {
-    Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("where", checkup.where());
-    fields.put("java", checkup.java());
-    fields.put("processors", checkup.processors());
-    fields.put("heap_mb", checkup.heapMb());
-    fields.put("memory_mb", checkup.memoryMb());
-    fields.put("libtorch", checkup.libtorch());
-    fields.put("threads", checkup.threads());
-    fields.put("device", checkup.device());
-    fields.put("gpus", checkup.gpus());
-    return fields;
+  @Override
+  public List<String> settings() {
+    return List.of(
+        "threads",
+        "train.ranks",
+        "train.restarts",
+        "train.rendezvous-timeout",
+        "train.step-timeout",
+        "train.heartbeat-timeout",
+        "train.port",
+        "train.transport",
+        "train.shared-folder",
+        "train.encryption");
+  }
+
+  @Override
+  public DoctorSummary run(JobContext context) {
+    Doctor.Report report = Doctor.examine(context.javaSpark(), context.settings());
+    return new DoctorSummary(
+        report.problems().isEmpty(),
+        report.problems(),
+        context.spark().version(),
+        scala.util.Properties$.MODULE$.versionNumberString(),
+        context.javaSpark().master(),
+        report.slots(),
+        report.processes());
+  }
+
+  @Override
+  public Optional<String> failure(DoctorSummary result) {
+    return result.healthy()
+        ? Optional.empty()
+        : Optional.of(
+            message(
+                "Training cannot be expected to work here because of this: %s",
+                String.join(" ", result.problems())));
   }
 }

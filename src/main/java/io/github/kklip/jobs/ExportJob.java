@@ -1,19 +1,22 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.export.HuggingFaceExport;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 
 /** Writes a run's newest checkpoint as a Hugging Face folder. */
-final class ExportJob implements Job {
+final class ExportJob implements Job<HuggingFaceExport.Result> {
   @Override
-  public Map<String, Object> run(JobContext context) throws Exception {
-    HuggingFaceExport.Result result = HuggingFaceExport.run(context.settings(), context.hadoop());
-    Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("path", result.path());
-    fields.put("model", result.source());
-    fields.put("parameters", result.parameters());
-    fields.put("heads", result.heads());
-    return fields;
+  public String purpose() {
+    return "Writes a Hugging Face folder that CLIPModel and CLIPProcessor load.";
+  }
+
+  @Override
+  public List<String> settings() {
+    return List.of("lease-expiry", "train.output", "export");
+  }
+
+  @Override
+  public HuggingFaceExport.Result run(JobContext context) throws Exception {
+    return HuggingFaceExport.run(context.settings(), context.hadoop());
   }
 }

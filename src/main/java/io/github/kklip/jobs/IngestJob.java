@@ -2,22 +2,22 @@ package io.github.kklip.jobs;
 
 import io.github.kklip.ingest.IngestResult;
 import io.github.kklip.ingest.IngestStage;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 
 /** Reads raw pairs of images and captions into the dataset. */
-final class IngestJob implements Job {
+final class IngestJob implements Job<IngestResult> {
   @Override
-  public Map<String, Object> run(JobContext context) throws Exception {
-    IngestResult result = IngestStage.run(context.javaSpark(), context.settings());
-    Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("input", result.input());
-    fields.put("pairs", result.pairs());
-    fields.put("rejects", result.rejects());
-    fields.put("ignored", result.ignored());
-    fields.put("reasons", result.reasons());
-    fields.put("sources", result.sources());
-    fields.put("dataset", result.dataset());
-    return fields;
+  public String purpose() {
+    return "Reads sources, decodes every image once, filters, removes duplicates, splits, shuffles.";
+  }
+
+  @Override
+  public List<String> settings() {
+    return List.of("seed", "dataset", "lease-expiry", "ingest");
+  }
+
+  @Override
+  public IngestResult run(JobContext context) throws Exception {
+    return IngestStage.run(context.javaSpark(), context.settings());
   }
 }

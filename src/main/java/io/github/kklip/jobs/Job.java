@@ -1,14 +1,38 @@
 package io.github.kklip.jobs;
 
-import java.util.Map;
+import java.util.List;
+import java.util.Optional;
 
-/** One job of {@code spark-jobs/kklip}. */
-interface Job {
+/**
+ * One job of {@code spark-jobs/kklip}.
+ *
+ * @param <R> the record of what it did, which the RESULT line is made from
+ */
+interface Job<R extends Record> {
+  /** What it does, in one sentence for the help. */
+  String purpose();
+
   /**
-   * Does all the job was asked to, or throws.
-   *
-   * @return the fields of the RESULT line, in order; {@link Main} adds {@code job} and {@code
-   *     seconds}. With {@code error} among them the job ends with status 1
+   * The settings that it reads: keys and sections, relative to {@code kklip.}; an empty text stands
+   * for all.
    */
-  Map<String, Object> run(JobContext context) throws Exception;
+  List<String> settings();
+
+  /** Whether it begins only when nothing is known to keep it from its end. */
+  default boolean isChecked() {
+    return true;
+  }
+
+  /** Does all the job was asked to, or throws. */
+  R run(JobContext context) throws Exception;
+
+  /** What went wrong, when the record tells of a failure. */
+  default Optional<String> failure(R result) {
+    return Optional.empty();
+  }
+
+  /** What stands on standard output in place of the RESULT line, when it went well. */
+  default Optional<String> output(R result) {
+    return Optional.empty();
+  }
 }

@@ -1,8 +1,10 @@
 package io.github.kklip.jobs;
 
+import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 
@@ -41,15 +43,19 @@ final class JobContext implements AutoCloseable {
    *
    * @param assignments {@code KEY=VALUE}; they win over what the user gave
    */
-  JobContext with(String... assignments) {
-    return new JobContext(arguments.with(List.of(assignments)), spark(), stop);
+  JobContext with(List<String> assignments) {
+    return new JobContext(arguments.with(assignments), spark(), stop);
+  }
+
+  Arguments arguments() {
+    return arguments;
   }
 
   Settings settings() {
     return settings;
   }
 
-  /** SIGTERM, for the jobs that can end in good order before their end. */
+  /** The request to stop, for the jobs that can end in good order before their end. */
   StopSignal stop() {
     return stop;
   }
@@ -59,6 +65,7 @@ final class JobContext implements AutoCloseable {
       session =
           SparkSessions.open(
               "kklip " + arguments.job(), arguments.master(), arguments.spark(), settings);
+      stop.onRequest(session.sparkContext()::cancelAllJobs);
     }
     return session;
   }
@@ -72,9 +79,29 @@ final class JobContext implements AutoCloseable {
     return spark().sparkContext().hadoopConfiguration();
   }
 
+  /** The same without starting Spark, for what is looked at before. */
+  Configuration hadoopBeforeSpark() {
+    return session == null ? SparkSessions.hadoop(conf()) : hadoop();
+  }
+
+  /** Where the job is to run, known without starting Spark. */
+  Machine machine() {
+    boolean embedded =
+        session == null && SparkSessions.embedded(arguments.master(), arguments.spark());
+    return Machine.here(
+        session == null ? conf() : session.sparkContext().getConf(), embedded, arguments.result());
+  }
+
+  private SparkConf conf() {
+    return SparkSessions.conf(
+        "kklip " + arguments.job(), arguments.master(), arguments.spark(), settings);
+  }
+
   @Override
   public void close() {
     if (session != null && ownsSession) {
+      // What Spark's processes say while they go down, in whatever order, means nothing to anybody.
+      session.sparkContext().setLogLevel("OFF");
       session.stop();
     }
   }

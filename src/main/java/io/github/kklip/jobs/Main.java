@@ -2,41 +2,31 @@ package io.github.kklip.jobs;
 
 import static io.github.kklip.config.Message.message;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.SettingsException;
-import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.spark.sql.SparkSession;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
- * Runs one job: {@code JOB [--conf FILE]... [--set KEY=VALUE]... [--master URL] [--spark
- * KEY=VALUE]... [--result FILE]}.
+ * The command line: {@code JOB [--conf FILE]... [--set KEY=VALUE]... [--master URL] [--spark
+ * KEY=VALUE]... [--result FILE]}, {@code help JOB}.
  *
- * <p>Ends with the line {@code RESULT {json}} on standard output, on failure too, then with {@code
- * error}. Exit status: 0 only when the job did all it was asked to, 1 when it failed, 2 when its
- * arguments or settings cannot be used, 143 when it was asked to stop (SIGTERM) and did so in good
- * order.
+ * <p>A job ends with the line {@code RESULT {json}} on standard output, on failure too: {@code
+ * job}, {@code status} (done, failed, refused, stopped), {@code exit}, what the job gave, and then,
+ * where it was not done, {@code error}, the {@code stage} that failed and what the {@code stages}
+ * before it gave. {@code exit} is the exit status: 0, 1, 2 or 143. Only {@code settings} prints
+ * HOCON instead.
  */
 public final class Main {
-  private static final Logger LOG = LoggerFactory.getLogger(Main.class);
-
-  /** What a process that SIGTERM ended has for its status. */
-  private static final int STOPPED = 143;
-
   private Main() {}
 
   public static void main(String[] words) {
-    int status = run(Arrays.asList(words), System.out);
+    int status = run(Arrays.asList(words), System.out, System.err);
     System.out.flush();
     if (SparkSessions.shared()) {
       // Databricks' driver outlives the job and takes an exit for a crash.
@@ -55,63 +45,99 @@ public final class Main {
    *
    * @param words the job and its arguments, as on the command line
    * @return the fields of the RESULT line
+   * @see Kklip
    */
   public static Map<String, Object> run(SparkSession session, String... words) throws Exception {
-    Arguments arguments = Arguments.parse(Arrays.asList(words));
-    try (StopSignal stop = new StopSignal()) {
-      return Jobs.make(arguments.job()).run(new JobContext(arguments, session, stop));
-    }
-  }
-
-  /** Runs the job and returns the exit status. */
-  static int run(List<String> words, PrintStream out) {
-    try (StopSignal stop = new StopSignal()) {
-      return run(words, out, stop);
-    }
-  }
-
-  private static int run(List<String> words, PrintStream out, StopSignal stop) {
-    long start = System.nanoTime();
-    Map<String, Object> result = new LinkedHashMap<>();
-    result.put("job", words.isEmpty() ? "" : words.get(0));
-    Optional<Path> file = Optional.empty();
-    int status;
+    Map<String, Job<?>> jobs = Jobs.all();
+    Command command;
     try {
-      Arguments arguments = Arguments.parse(words);
-      file = arguments.result();
-      Job job = Jobs.make(arguments.job());
-      try (JobContext context = new JobContext(arguments, stop)) {
-        result.putAll(job.run(context));
-      }
-      status = result.containsKey("error") ? 1 : 0;
-    } catch (SettingsException e) {
-      LOG.error("{}", e.getMessage());
-      result.put("error", e.getMessage());
-      status = 2;
-    } catch (StoppedException e) {
-      LOG.warn("{}", e.getMessage());
-      result.put("error", e.getMessage());
-      status = STOPPED;
-    } catch (Exception | LinkageError e) {
-      LOG.error("The job failed.", e);
-      result.put("error", String.valueOf(e.getMessage()));
-      status = 1;
+      command = new CommandLineParser(jobs).parse(Arrays.asList(words));
+    } catch (UsageException e) {
+      throw (SettingsException) e.getCause();
     }
-    result.put("seconds", Math.round((System.nanoTime() - start) / 1e6) / 1e3);
-    return report(result, file, out) ? status : 1;
+    if (!(command instanceof Command.Run run)) {
+      throw new SettingsException(
+          message("Cannot run %s within a session: it is for a shell.", String.join(" ", words)));
+    }
+    return Results.fields(Kklip.run(jobs.get(run.arguments().job()), run.arguments(), session));
   }
 
-  private static boolean report(Map<String, Object> result, Optional<Path> file, PrintStream out) {
+  /** Does what the words ask for and returns the exit status. */
+  static int run(List<String> words, PrintStream out, PrintStream err) {
+    Map<String, Job<?>> jobs = Jobs.all();
     try {
-      String json = new ObjectMapper().writeValueAsString(result);
-      out.println("RESULT " + json);
-      if (file.isPresent()) {
-        Files.write(file.get(), (json + "\n").getBytes(StandardCharsets.UTF_8));
+      Command command = new CommandLineParser(jobs).parse(words);
+      if (command instanceof Command.Show show) {
+        out.print(show.text());
+        return Status.DONE.exit();
       }
-      return true;
-    } catch (IOException e) {
-      LOG.error("Cannot write the result.", e);
-      return false;
+      if (command instanceof Command.Submit submit) {
+        return Submit.run(submit.arguments(), submit.forwarded(), err);
+      }
+      Arguments arguments = withDemo(((Command.Run) command).arguments());
+      return run(
+          arguments, jobs.get(arguments.job()), new Report(out, err, arguments.result()), err);
+    } catch (UsageException e) {
+      Report report = new Report(out, err, e.result());
+      return report.tell(ended(e.job(), e.getCause(), false, report, err, false), Optional.empty());
     }
+  }
+
+  /** The demo is settings like any other; what the user gives comes later and wins. */
+  private static Arguments withDemo(Arguments arguments) {
+    String home = System.getProperty("kklip.home");
+    if (home == null || !arguments.job().equals("demo")) {
+      return arguments;
+    }
+    List<Path> files = new ArrayList<>();
+    files.add(Path.of(home, "conf", "demo.conf"));
+    files.addAll(arguments.files());
+    return arguments.withFiles(files);
+  }
+
+  private static <R extends Record> int run(
+      Arguments arguments, Job<R> job, Report report, PrintStream err) {
+    String name = arguments.job();
+    Runnable overdue =
+        () -> {
+          int unused =
+              report.tell(
+                  Ending.of(name, new StoppedException(), true, report.seconds()),
+                  Optional.empty());
+        };
+    try (StopSignal stop = new StopSignal(overdue)) {
+      try {
+        report.begin();
+        R result;
+        try (JobContext context = new JobContext(arguments, stop)) {
+          result = Kklip.begin(job, context);
+          stop.settle();
+        }
+        Ending ending = Ending.of(name, job, result, report.seconds());
+        if (ending.error() != null) {
+          err.println(ending.error());
+        }
+        return report.tell(ending, ending.error() == null ? job.output(result) : Optional.empty());
+      } catch (Exception | LinkageError e) {
+        stop.settle();
+        return report.tell(
+            ended(name, e, stop.isRequested(), report, err, arguments.stacktrace()),
+            Optional.empty());
+      }
+    }
+  }
+
+  /** Tells a person what went wrong. */
+  private static Ending ended(
+      String job, Throwable e, boolean stopped, Report report, PrintStream err, boolean trace) {
+    Ending ending = Ending.of(job, e, stopped, report.seconds());
+    boolean stopping = ending.status() == Status.STOPPED;
+    err.println(stopping ? ending.error() : Ending.text(e));
+    // A sentence of ours says what is wrong; what is not one of them is a fault of this program.
+    boolean fault = ending.status() == Status.FAILED && !ending.error().startsWith("Cannot ");
+    if (trace || fault) {
+      e.printStackTrace(err);
+    }
+    return ending;
   }
 }

@@ -1,9 +1,14 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
+import org.apache.spark.deploy.SparkHadoopUtil;
 import org.apache.spark.sql.SparkSession;
 
 /**
@@ -20,6 +25,25 @@ final class SparkSessions {
   }
 
   static SparkSession open(
+      String name, Optional<String> master, Map<String, String> overrides, Settings settings) {
+    SparkConf conf = conf(name, master, overrides, settings);
+    if (conf.get("spark.master").startsWith("local-cluster")
+        && System.getenv("SPARK_HOME") == null) {
+      throw new IllegalStateException(
+          "Cannot start executor processes because SPARK_HOME is not set. Start the job by spark-jobs/kklip, which sets it, or give --master local[*].");
+    }
+    return SparkSession.builder().config(conf).getOrCreate();
+  }
+
+  /** Whether this program chooses the master: neither spark-submit nor the user has. */
+  static boolean embedded(Optional<String> master, Map<String, String> overrides) {
+    return master.isEmpty()
+        && !overrides.containsKey("spark.master")
+        && !new SparkConf().contains("spark.master");
+  }
+
+  /** The settings of the session that {@link #open} opens. */
+  static SparkConf conf(
       String name, Optional<String> master, Map<String, String> overrides, Settings settings) {
     SparkConf conf = new SparkConf();
     boolean submitted = conf.contains("spark.master");
@@ -39,7 +63,12 @@ final class SparkSessions {
         "spark.barrier.sync.timeout",
         Long.toString(settings.train().comms().rendezvousTimeout().toSeconds()));
     overrides.forEach(conf::set);
-    return SparkSession.builder().config(conf).getOrCreate();
+    return conf;
+  }
+
+  /** The file systems' configuration that a session with these settings would have. */
+  static Configuration hadoop(SparkConf conf) {
+    return SparkHadoopUtil.get().newConfiguration(conf);
   }
 
   /** One executor process for each rank; the machine's cores shared among them. */
@@ -54,11 +83,7 @@ final class SparkSessions {
   private static void embedded(SparkConf conf) {
     String classPath = System.getProperty("java.class.path");
     conf.setIfMissing("spark.executor.extraClassPath", classPath);
-    String logging = System.getProperty("log4j2.configurationFile");
-    if (logging != null) {
-      conf.setIfMissing(
-          "spark.executor.extraJavaOptions", quoted("-Dlog4j2.configurationFile=" + logging));
-    }
+    conf.setIfMissing("spark.executor.extraJavaOptions", executorOptions());
     conf.setIfMissing("spark.ui.enabled", "false");
     // Heartbeats carry progress; as long as ever until an executor takes the driver for dead.
     conf.setIfMissing("spark.executor.heartbeatInterval", "2s");
@@ -67,11 +92,21 @@ final class SparkSessions {
     conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1");
     conf.setIfMissing("spark.executor.memory", EXECUTOR_MEMORY_MB + "m");
     conf.setIfMissing("spark.sql.shuffle.partitions", "4");
-    if (conf.get("spark.master").startsWith("local-cluster")
-        && System.getenv("SPARK_HOME") == null) {
-      throw new IllegalStateException(
-          "Cannot start executor processes because SPARK_HOME is not set. Start the job by spark-jobs/kklip, which sets it, or give --master local[*].");
+  }
+
+  /**
+   * Executors log as the driver does, but every failure of a task with its stack trace, and put
+   * what they leave for a time where the launcher removes it.
+   */
+  private static String executorOptions() {
+    List<String> options = new ArrayList<>();
+    options.add("-Dkklip.log.tasks=warn");
+    for (String name : List.of("log4j2.configurationFile", "java.io.tmpdir")) {
+      if (System.getProperty(name) != null) {
+        options.add("-D" + name + "=" + System.getProperty(name));
+      }
     }
+    return options.stream().map(SparkSessions::quoted).collect(Collectors.joining(" "));
   }
 
   /** One option as Spark takes it apart: it ends at a space outside of quotes. */

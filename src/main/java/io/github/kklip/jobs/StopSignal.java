@@ -6,23 +6,42 @@ import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.util.ShutdownHookManager;
 
 /**
- * SIGTERM as a request that a job can follow. The virtual machine begins its end at once; while a
- * job follows the request, the hook holds that end up, before Spark's own hooks, until the job has
- * reported its end or the time is over.
+ * SIGTERM, SIGINT and SIGHUP as a request that a job can follow. The virtual machine begins its end
+ * at once; a hook holds that end up, before Spark's own hooks, until the job has reported its end
+ * or the time is over. Meanwhile work that follows the request ends by itself, and of other work
+ * Spark's jobs are cancelled and the job's thread is interrupted.
  */
 final class StopSignal implements AutoCloseable {
   /** Above Spark's hooks, which stop the session. */
   private static final int PRIORITY = 1000;
 
-  private static final long LONGEST_MINUTES = 10;
+  /** For work that follows the request. */
+  private static final long LONGEST_SECONDS = TimeUnit.MINUTES.toSeconds(10);
+
+  /** For other work: what is not at its end then is native and hears nothing. */
+  private static final long OTHER_SECONDS = 20;
+
+  /** What is cancelled mostly ends by itself; an interrupt in the midst of that only disturbs. */
+  private static final long INTERRUPT_SECONDS = 5;
 
   private final CompletableFuture<Void> request = new CompletableFuture<>();
-  private final CountDownLatch jobEnded = new CountDownLatch(1);
+  private final CountDownLatch ended = new CountDownLatch(1);
   private final Runnable hook = this::holdUp;
+  private final Thread job = Thread.currentThread();
+  private final Runnable overdue;
+  private Runnable cancel = () -> {};
+  private boolean settled;
   private volatile boolean followed;
 
-  StopSignal() {
-    ShutdownHookManager.get().addShutdownHook(hook, PRIORITY, LONGEST_MINUTES, TimeUnit.MINUTES);
+  /**
+   * A signal to the job of this thread.
+   *
+   * @param overdue is run when the job has not ended in time, before the process goes
+   */
+  StopSignal(Runnable overdue) {
+    this.overdue = overdue;
+    ShutdownHookManager.get()
+        .addShutdownHook(hook, PRIORITY, 2 * LONGEST_SECONDS, TimeUnit.SECONDS);
   }
 
   /** Work that ends early, in good order, when the request comes. */
@@ -30,8 +49,9 @@ final class StopSignal implements AutoCloseable {
     T run(CompletableFuture<Void> request) throws Exception;
   }
 
-  /** Does work that follows the request. Other work ends with the process. */
+  /** Does work that follows the request. */
   <T> T follow(Work<T> work) throws Exception {
+    check();
     followed = true;
     try {
       return work.run(request);
@@ -40,22 +60,67 @@ final class StopSignal implements AutoCloseable {
     }
   }
 
-  private void holdUp() {
-    if (!followed) {
-      return;
+  boolean isRequested() {
+    return request.isDone();
+  }
+
+  /** Ends the job here when the request has come. */
+  void check() throws StoppedException {
+    if (isRequested()) {
+      throw new StoppedException();
     }
+  }
+
+  /** How to cancel what runs; called again until the job ends. */
+  synchronized void onRequest(Runnable cancellation) {
+    cancel = cancellation;
+  }
+
+  /** The job's work is over: from here on it is neither cancelled nor interrupted. */
+  synchronized void settle() {
+    settled = true;
+    boolean unused = Thread.interrupted();
+  }
+
+  private void holdUp() {
     request.complete(null);
+    long start = System.nanoTime();
     try {
-      boolean unused = jobEnded.await(LONGEST_MINUTES, TimeUnit.MINUTES);
+      boolean over = false;
+      while (!over && !ended.await(200, TimeUnit.MILLISECONDS)) {
+        long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - start);
+        over = seconds >= (followed ? LONGEST_SECONDS : OTHER_SECONDS);
+        if (!followed) {
+          disturb(seconds >= INTERRUPT_SECONDS);
+        }
+      }
+      if (over) {
+        overdue.run();
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private synchronized void disturb(boolean interrupt) {
+    if (settled) {
+      return;
+    }
+    try {
+      cancel.run();
+    } catch (RuntimeException e) {
+      // The session is on its way down: there is nothing left to cancel.
+      cancel = () -> {};
+    }
+    if (interrupt) {
+      job.interrupt();
     }
   }
 
   /** The job has reported its end: the process may go. */
   @Override
   public void close() {
-    jobEnded.countDown();
+    ended.countDown();
     if (!ShutdownHookManager.get().isShutdownInProgress()) {
       ShutdownHookManager.get().removeShutdownHook(hook);
     }

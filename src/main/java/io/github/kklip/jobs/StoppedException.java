@@ -4,6 +4,10 @@ package io.github.kklip.jobs;
 final class StoppedException extends Exception {
   private static final long serialVersionUID = 1L;
 
+  StoppedException() {
+    this("Stopped as asked. Start the same command to go on.");
+  }
+
   StoppedException(String message) {
     super(message);
   }

@@ -1,20 +1,22 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.tokenize.TokenizerStage;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.List;
 
 /** Trains the student's tokenizer on the captions of the dataset. */
-final class TokenizerJob implements Job {
+final class TokenizerJob implements Job<TokenizerStage.Result> {
   @Override
-  public Map<String, Object> run(JobContext context) throws Exception {
-    TokenizerStage.Result result = TokenizerStage.run(context.javaSpark(), context.settings());
-    Map<String, Object> fields = new LinkedHashMap<>();
-    fields.put("captions", result.captions());
-    fields.put("words", result.words());
-    fields.put("vocab_size", result.vocabSize());
-    fields.put("reused", result.reused());
-    fields.put("output", result.output());
-    return fields;
+  public String purpose() {
+    return "Trains the student's byte-level BPE tokenizer on the training captions.";
+  }
+
+  @Override
+  public List<String> settings() {
+    return List.of("dataset", "lease-expiry", "tokenizer");
+  }
+
+  @Override
+  public TokenizerStage.Result run(JobContext context) throws Exception {
+    return TokenizerStage.run(context.javaSpark(), context.settings());
   }
 }

@@ -3,6 +3,7 @@ package io.github.kklip.kmeans;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Seeds;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.SplitMix64;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -86,7 +87,7 @@ public final class ParallelStart {
     while (candidates.size() < k) {
       List<float[]> far = Farthest.distinct(rows, Centres.of(candidates), k - candidates.size());
       if (far.isEmpty()) {
-        throw new IllegalArgumentException(
+        throw new SettingsException(
             message(
                 "Cannot make %s concepts because the training rows have only %s distinct embeddings. Set concepts.k to at most that.",
                 k, candidates.size()));

@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.io.InputStream;
@@ -145,7 +146,7 @@ public record ClipConfig(
       Path path = Path.of(source);
       Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
       if (!Files.isRegularFile(file)) {
-        throw new IllegalArgumentException(
+        throw new SettingsException(
             message(
                 "Cannot read a CLIP shape, because there is no such file: %s. Give a path or one of %s.",
                 file, BUILT_IN));

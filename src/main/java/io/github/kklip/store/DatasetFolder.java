@@ -2,6 +2,7 @@ package io.github.kklip.store;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
@@ -93,7 +94,7 @@ public record DatasetFolder(Path root, Configuration configuration) {
     return readManifest()
         .orElseThrow(
             () ->
-                new IOException(
+                new SettingsException(
                     message(
                         "Cannot use the dataset %s: it has no %s. Make it first, with the job ingest.",
                         root, MANIFEST)));

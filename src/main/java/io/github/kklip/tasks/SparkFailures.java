@@ -1,5 +1,7 @@
 package io.github.kklip.tasks;
 
+import java.io.UncheckedIOException;
+import java.util.concurrent.ExecutionException;
 import org.apache.spark.SparkException;
 
 /** Finds in Spark's exceptions what a person has to know. */
@@ -11,7 +13,8 @@ public final class SparkFailures {
     Throwable e = failure;
     while (e.getCause() != null
         && (e instanceof SparkException
-            || e instanceof java.util.concurrent.ExecutionException
+            || e instanceof ExecutionException
+            || e instanceof UncheckedIOException
             || e.getMessage() == null)) {
       e = e.getCause();
     }

@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -101,7 +102,7 @@ public record LlamaConfig(
   public static LlamaConfig read(Path folder) throws IOException {
     Path file = folder.resolve(FILE);
     if (!Files.isRegularFile(file)) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot use the teacher %s because it has no %s. Set kklip.teacher.path to the Hugging Face folder of a Llama model.",
               folder, FILE));

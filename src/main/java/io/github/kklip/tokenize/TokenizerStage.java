@@ -2,6 +2,7 @@ package io.github.kklip.tokenize;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TokenizerSettings;
 import io.github.kklip.progress.Progress;
@@ -57,6 +58,7 @@ public final class TokenizerStage {
    * @param words different words in them
    * @param reused whether it was there already
    */
+  @JsonPropertyOrder({"captions", "words", "vocab_size", "reused", "output"})
   public record Result(String output, int vocabSize, long captions, long words, boolean reused) {}
 
   private TokenizerStage() {}

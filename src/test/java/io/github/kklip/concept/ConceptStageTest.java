@@ -332,7 +332,7 @@ class ConceptStageTest {
                 + " train-00003.parquet. Run the job embed again.");
     Files.delete(root.resolve("teachers/llama/manifest.json"));
     assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageContaining("because it has no embeddings called llama");
   }
 

@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Preprocess;
@@ -26,7 +27,6 @@ import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerException;
 import io.github.kklip.train.checkpoint.TrainState;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.FloatBuffer;
@@ -238,11 +238,11 @@ class HuggingFaceExportTest {
   void refusesWhatIsNoModelAndAFolderWithSomethingElse() throws IOException {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> export(empty, folder.resolve("out")))
-        .isInstanceOf(FileNotFoundException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageContaining("Cannot find a whole checkpoint in ");
     Files.writeString(empty.resolve("thesis.tex"), "mine");
     assertThatThrownBy(() -> export(CLIP, empty))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageContaining("because the folder holds something else: thesis.tex");
     assertThat(files(empty)).containsOnlyKeys("thesis.tex");
   }

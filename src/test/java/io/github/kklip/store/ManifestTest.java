@@ -3,6 +3,7 @@ package io.github.kklip.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -87,7 +88,7 @@ class ManifestTest {
     DatasetFolder dataset = new DatasetFolder(folder.toString(), new Configuration());
 
     assertThatThrownBy(dataset::requireManifest)
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageEndingWith("it has no manifest.json. Make it first, with the job ingest.");
   }
 

@@ -185,11 +185,11 @@ class TokenizerStageTest {
   @Test
   void refusesADatasetWithoutTrainingPairsAndAMissingOne() throws IOException {
     assertThatThrownBy(() -> TokenizerStage.run(spark, settings()))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageContaining("Cannot use the dataset");
     write(List.of());
     assertThatThrownBy(() -> TokenizerStage.run(spark, settings()))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessageContaining(
             "Cannot train a tokenizer because the dataset has no training pairs: ");
   }

@@ -15,6 +15,8 @@ import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Executors;
@@ -86,12 +88,19 @@ public final class Lease implements Closeable {
   private final Duration expiry;
   private final Clock clock;
   private final ScheduledExecutorService heartbeat;
+  private final List<Path> made;
   private Holder holder;
   private String lost;
 
   private Lease(
-      Configuration configuration, Path file, Duration expiry, Clock clock, Holder holder) {
+      Configuration configuration,
+      Path file,
+      Duration expiry,
+      Clock clock,
+      Holder holder,
+      List<Path> made) {
     this.configuration = configuration;
+    this.made = made;
     this.file = file;
     this.expiry = expiry;
     this.clock = clock;
@@ -127,6 +136,7 @@ public final class Lease implements Closeable {
       throws IOException {
     Path file = new Path(folder, FILE);
     FileSystem fileSystem = Storage.of(configuration, folder);
+    List<Path> made = missing(fileSystem, folder);
     fileSystem.mkdirs(folder);
     long now = clock.millis();
     Holder mine =
@@ -158,7 +168,7 @@ public final class Lease implements Closeable {
       Holder winner = read(configuration, file).orElse(mine);
       throw held(folder, winner, expiry);
     }
-    return new Lease(configuration, file, expiry, clock, mine);
+    return new Lease(configuration, file, expiry, clock, mine, made);
   }
 
   /**
@@ -198,7 +208,7 @@ public final class Lease implements Closeable {
     }
   }
 
-  /** Gives the folder back. */
+  /** Gives the folder back; one that was made for the lease and is empty goes. */
   @Override
   public void close() throws IOException {
     heartbeat.shutdownNow();
@@ -206,8 +216,28 @@ public final class Lease implements Closeable {
       Optional<Holder> current = read(configuration, file);
       if (current.isPresent() && current.get().token.equals(holder.token)) {
         Storage.of(configuration, file).delete(file, false);
+        removeEmpty();
       }
       lost = "it was given back";
+    }
+  }
+
+  /** The folders that have to be made for this one to be there, itself included, upwards. */
+  private static List<Path> missing(FileSystem fileSystem, Path folder) throws IOException {
+    List<Path> missing = new ArrayList<>();
+    for (Path path = folder; path != null && !fileSystem.exists(path); path = path.getParent()) {
+      missing.add(path);
+    }
+    return missing;
+  }
+
+  private void removeEmpty() throws IOException {
+    FileSystem fileSystem = Storage.of(configuration, file);
+    for (Path folder : made) {
+      if (fileSystem.listStatus(folder).length > 0) {
+        return;
+      }
+      fileSystem.delete(folder, false);
     }
   }
 

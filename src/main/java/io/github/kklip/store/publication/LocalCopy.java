@@ -2,6 +2,7 @@ package io.github.kklip.store.publication;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.SettingsException;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -37,7 +38,7 @@ public final class LocalCopy implements Closeable {
     Path remote = Storage.path(folder, configuration);
     FileSystem fileSystem = Storage.of(configuration, remote);
     if (!fileSystem.exists(remote) || !fileSystem.getFileStatus(remote).isDirectory()) {
-      throw new IOException(
+      throw new SettingsException(
           message("Cannot read the folder %s because there is no such folder.", remote));
     }
     if (Storage.isLocal(configuration, remote)) {

@@ -39,6 +39,24 @@ class LeaseTest {
   }
 
   @Test
+  void whatWasMadeForTheLeaseGoesWithItWhenNothingCameIntoIt() throws IOException {
+    Path deep = folder.resolve("a/b");
+    acquire(deep, "ingest").close();
+    assertThat(folder).isEmptyDirectory();
+
+    try (Lease lease = acquire(deep, "ingest")) {
+      lease.check();
+      Files.createFile(folder.resolve("a/kept"));
+    }
+    assertThat(folder.resolve("a")).isDirectoryContaining(file -> file.endsWith("kept"));
+    assertThat(deep).doesNotExist();
+
+    Files.createDirectory(deep);
+    acquire(deep, "ingest").close();
+    assertThat(deep).isEmptyDirectory();
+  }
+
+  @Test
   void aStaleLeaseIsTakenOverAndItsHolderLearnsIt() throws IOException {
     Lease dead = acquire("ingest");
     clock.forward(Duration.ofSeconds(121));
@@ -102,8 +120,12 @@ class LeaseTest {
   }
 
   private Lease acquire(String job) throws IOException {
+    return acquire(folder, job);
+  }
+
+  private Lease acquire(Path where, String job) throws IOException {
     return Lease.acquire(
-        configuration, new org.apache.hadoop.fs.Path(folder.toUri()), job, EXPIRY, clock);
+        configuration, new org.apache.hadoop.fs.Path(where.toUri()), job, EXPIRY, clock);
   }
 
   /** A clock that stands until it is set. */

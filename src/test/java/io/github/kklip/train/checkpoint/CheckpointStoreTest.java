@@ -3,6 +3,7 @@ package io.github.kklip.train.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
@@ -217,7 +218,7 @@ class CheckpointStoreTest {
     }
     assertThatThrownBy(
             () -> CheckpointStore.newest(output.resolve("nothing").toString(), configuration))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(SettingsException.class)
         .hasMessage(
             "Cannot find a whole checkpoint in "
                 + output.resolve("nothing")

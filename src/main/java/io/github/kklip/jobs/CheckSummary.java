@@ -1,0 +1,8 @@
+package io.github.kklip.jobs;
+
+/**
+ * Whether a job can begin.
+ *
+ * @param checked the job
+ */
+public record CheckSummary(String checked) {}

@@ -1,0 +1,133 @@
+package io.github.kklip.jobs;
+
+import io.github.kklip.concept.ConceptStage;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.embed.EmbedStage;
+import io.github.kklip.eval.EvaluationSummary;
+import io.github.kklip.export.HuggingFaceExport;
+import io.github.kklip.ingest.IngestResult;
+import io.github.kklip.tokenize.TokenizerStage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * The jobs as methods, for notebooks and programs that have a Spark session:
+ *
+ * <pre>{@code
+ * IngestResult result = Kklip.on(spark).conf("my.conf").set("seed", 7).ingest();
+ * }</pre>
+ *
+ * <p>Each method of settings gives a new object and leaves this one as it was. A job leaves the
+ * session open. It throws a {@link SettingsException} when settings or data cannot be used, another
+ * {@link RuntimeException} or an {@link IOException} when it fails.
+ */
+public final class Kklip {
+  private final SparkSession session;
+  private final List<Path> files;
+  private final List<String> assignments;
+
+  private Kklip(SparkSession session, List<Path> files, List<String> assignments) {
+    this.session = session;
+    this.files = List.copyOf(files);
+    this.assignments = List.copyOf(assignments);
+  }
+
+  /** The jobs in a session, with the default settings. */
+  public static Kklip on(SparkSession session) {
+    return new Kklip(session, List.of(), List.of());
+  }
+
+  /** With the settings of a HOCON file, which win over those of earlier files. */
+  public Kklip conf(String file) {
+    List<Path> more = new ArrayList<>(files);
+    more.add(Path.of(file));
+    return new Kklip(session, more, assignments);
+  }
+
+  /**
+   * With one setting, which wins over files.
+   *
+   * @param key relative to {@code kklip.}, such as {@code train.ranks}
+   * @param value a number, boolean or text; lists and objects as HOCON
+   */
+  public Kklip set(String key, Object value) {
+    List<String> more = new ArrayList<>(assignments);
+    more.add(key + "=" + value);
+    return new Kklip(session, files, more);
+  }
+
+  /** Looks at driver and executors; what is wrong is in the record. */
+  public DoctorSummary doctor() throws IOException {
+    return run("doctor", new DoctorJob());
+  }
+
+  /** Reads raw pairs into the dataset. */
+  public IngestResult ingest() throws IOException {
+    return run("ingest", new IngestJob());
+  }
+
+  /** Trains the student's tokenizer. */
+  public TokenizerStage.Result tokenizer() throws IOException {
+    return run("tokenizer", new TokenizerJob());
+  }
+
+  /** Embeds the captions with the teacher. */
+  public EmbedStage.Result embed() throws IOException {
+    return run("embed", new EmbedJob());
+  }
+
+  /** Clusters the embeddings into concepts. */
+  public ConceptStage.Result cluster() throws IOException {
+    return run("cluster", new ClusterJob());
+  }
+
+  /** Trains the student. */
+  public TrainSummary train() throws IOException {
+    return run("train", new TrainJob());
+  }
+
+  /** Evaluates the model. */
+  public EvaluationSummary evaluate() throws IOException {
+    return run("evaluate", new EvaluateJob());
+  }
+
+  /** Writes a Hugging Face folder. */
+  public HuggingFaceExport.Result export() throws IOException {
+    return run("export", new ExportJob());
+  }
+
+  /** Runs all stages that the settings need. */
+  public RunSummary run() throws IOException {
+    return run("run", new RunJob());
+  }
+
+  private <R extends Record> R run(String name, Job<R> job) throws IOException {
+    try {
+      return run(job, new Arguments(name, files, assignments), session);
+    } catch (IOException | RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e.getMessage(), e);
+    }
+  }
+
+  /** Runs a job in a session that is there. */
+  static <R extends Record> R run(Job<R> job, Arguments arguments, SparkSession session)
+      throws Exception {
+    try (StopSignal stop = new StopSignal(() -> {});
+        JobContext context = new JobContext(arguments, session, stop)) {
+      return begin(job, context);
+    }
+  }
+
+  /** Runs a job unless something is known to keep it from its end. */
+  static <R extends Record> R begin(Job<R> job, JobContext context) throws Exception {
+    if (job.isChecked()) {
+      Preflight.require(context.arguments().job(), context);
+    }
+    return job.run(context);
+  }
+}

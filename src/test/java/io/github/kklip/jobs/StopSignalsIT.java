@@ -1,0 +1,155 @@
+package io.github.kklip.jobs;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** spark-jobs/kklip as a person's shell has it: signals go to its whole process group. */
+class StopSignalsIT {
+  @TempDir private Path folder;
+  private Path temporary;
+
+  @BeforeEach
+  void makeTemporary() throws IOException {
+    temporary = Files.createDirectory(folder.resolve("tmp"));
+  }
+
+  private Process kklip(String... words) throws IOException {
+    // A signal that is ignored here would be ignored by the launcher too.
+    List<String> command =
+        new ArrayList<>(List.of("env", "--default-signal=INT,HUP", "setsid", "spark-jobs/kklip"));
+    command.addAll(List.of(words));
+    ProcessBuilder builder =
+        new ProcessBuilder(command)
+            .redirectOutput(folder.resolve("out").toFile())
+            .redirectError(folder.resolve("err").toFile());
+    builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+    builder.environment().put("TMPDIR", temporary.toString());
+    builder.environment().remove("SPARK_LOCAL_DIRS");
+    return builder.start();
+  }
+
+  private int end(Process process) throws Exception {
+    try {
+      assertThat(process.waitFor(2, TimeUnit.MINUTES)).as(this::said).isTrue();
+      return process.exitValue();
+    } finally {
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
+    }
+  }
+
+  private String said() {
+    return text("err");
+  }
+
+  private String text(String name) {
+    try {
+      return Files.readString(folder.resolve(name));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private JsonNode result() throws IOException {
+    String[] lines = text("out").split("\n", -1);
+    assertThat(lines[lines.length - 2]).startsWith("RESULT ");
+    return new ObjectMapper().readTree(lines[lines.length - 2].substring("RESULT ".length()));
+  }
+
+  /** Waits until a run of ingest has begun with its work. */
+  private void awaitWork(Path dataset, Process process) throws Exception {
+    long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
+    try (var watch = folder.getFileSystem().newWatchService()) {
+      while (!Files.exists(dataset.resolve(".ingest/work.json"))) {
+        assertThat(process.isAlive()).as(this::said).isTrue();
+        assertThat(System.nanoTime()).as(this::said).isLessThan(end);
+        var unused = watch.poll(100, TimeUnit.MILLISECONDS);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"INT", "TERM", "HUP"})
+  void aJobStopsInGoodOrderAndLeavesNothing(String signal) throws Exception {
+    Path dataset = folder.resolve("dataset");
+    Path file = folder.resolve("result.json");
+    Process process =
+        kklip(
+            "ingest",
+            "--result",
+            file.toString(),
+            "--set",
+            "dataset=" + dataset,
+            "--set",
+            "ingest.sources=[{format=synthetic, pairs=1000000}]");
+    List<ProcessHandle> all;
+    try {
+      awaitWork(dataset, process);
+      all = process.descendants().toList();
+      Process kill =
+          new ProcessBuilder("kill", "-" + signal, "--", "-" + process.pid()).inheritIO().start();
+      assertThat(kill.waitFor()).isZero();
+    } catch (Exception | AssertionError e) {
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
+      throw e;
+    }
+    assertThat(end(process)).as(this::said).isEqualTo(143);
+    assertThat(result().get("status").asText()).isEqualTo("stopped");
+    assertThat(result().get("exit").asInt()).isEqualTo(143);
+    assertThat(result().get("error").asText())
+        .isEqualTo("Stopped as asked. Start the same command to go on.");
+    assertThat(new ObjectMapper().readTree(file.toFile())).isEqualTo(result());
+    assertThat(said())
+        .endsWith("Stopped as asked. Start the same command to go on.\n")
+        .doesNotContain("\tat ", "Exception", "FAILED");
+    assertThat(temporary).isEmptyDirectory();
+    assertThat(dataset.resolve(".lease")).doesNotExist();
+    assertThat(all).isNotEmpty();
+    for (ProcessHandle one : all) {
+      one.onExit().get(30, TimeUnit.SECONDS);
+    }
+  }
+
+  @Test
+  void aRefusedJobLeavesNothing() throws Exception {
+    Path dataset = folder.resolve("dataset");
+    int status =
+        end(
+            kklip(
+                "ingest",
+                "--set",
+                "dataset=" + dataset,
+                "--set",
+                "ingest.sources=[{format=folder, path=\"" + folder.resolve("none") + "\"}]"));
+    assertThat(status).as(this::said).isEqualTo(2);
+    assertThat(result().get("status").asText()).isEqualTo("refused");
+    assertThat(said())
+        .endsWith(result().get("error").asText() + "\n")
+        .doesNotContain("\tat ", "Exception");
+    assertThat(dataset).doesNotExist();
+    assertThat(temporary).isEmptyDirectory();
+  }
+
+  @Test
+  void helpNeedsNothingButJava() throws Exception {
+    assertThat(end(kklip("train", "--help"))).as(this::said).isZero();
+    assertThat(text("out")).contains("Usage: kklip train", "train.lr = 5.0E-5");
+    assertThat(said()).isEmpty();
+    assertThat(temporary).isEmptyDirectory();
+  }
+}
