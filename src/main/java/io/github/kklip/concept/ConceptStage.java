@@ -162,7 +162,7 @@ public final class ConceptStage {
         .readTeacherManifest(name)
         .orElseThrow(
             () ->
-                new IOException(
+                new SettingsException(
                     message(
                         "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
                         folder.root(), name)));

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
@@ -195,7 +196,7 @@ public final class EmbedStage {
   public static void requireTrainingPairs(DatasetFolder dataset, DatasetManifest pairs)
       throws IOException {
     if (pairs.rows(Split.TRAIN) == 0) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot embed the captions of %s because it has no training pairs. Look at its rejects, and at ingest.validation-fraction.",
               dataset.root()));

@@ -2,6 +2,7 @@ package io.github.kklip.eval;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.publication.Storage;
@@ -95,7 +96,7 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
 
   private static void requireFolder(FileSystem files, Path path) throws IOException {
     if (!files.exists(path)) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot evaluate %s because there is no such folder. Set evaluate.model to a run's folder or to a Hugging Face CLIP folder.",
               path));

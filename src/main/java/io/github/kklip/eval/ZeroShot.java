@@ -72,7 +72,7 @@ final class ZeroShot {
       progress.done();
     }
     if (ranks.isEmpty()) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot classify %s because none of its %s files is a readable image.",
               settings.path(), rejected));

@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.kklip.config.Settings;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TokenizerSettings;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
@@ -150,7 +151,7 @@ public final class TokenizerStage {
   public static void requireTrainingPairs(DatasetFolder dataset, List<Shard> shards)
       throws IOException {
     if (shards.isEmpty()) {
-      throw new IOException(
+      throw new SettingsException(
           message(
               "Cannot train a tokenizer because the dataset has no training pairs: %s. Look at its rejects, and at ingest.validation-fraction.",
               dataset.root()));

@@ -2,6 +2,7 @@ package io.github.kklip.train.checkpoint;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
@@ -109,8 +110,8 @@ public final class CheckpointStore {
     }
   }
 
-  private static FileNotFoundException none(String path) {
-    return new FileNotFoundException(
+  private static SettingsException none(String path) {
+    return new SettingsException(
         message(
             "Cannot find a whole checkpoint in %s. Give the train.output of a run that has written one.",
             path));
