@@ -132,6 +132,7 @@ public final class CheckpointBench {
                 new CheckpointStore(plan.settings().train().output(), CONFIGURATION),
                 student.model(),
                 Map.of(),
+                Map.of(),
                 1,
                 LIMIT)) {
       student.initialise(plan.settings());

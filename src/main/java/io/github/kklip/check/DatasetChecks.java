@@ -150,7 +150,7 @@ final class DatasetChecks {
       findings.holds(
           "teacher.name",
           teacher.name(),
-          () -> EmbedStage.requireSame(teacher, folder.get(), made.get(), identity(made.get())));
+          () -> EmbedStage.requireSame(settings, folder.get(), made.get(), identity(made.get())));
     }
   }
 

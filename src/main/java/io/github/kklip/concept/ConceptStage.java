@@ -4,6 +4,8 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.kklip.config.ConceptSettings;
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -28,10 +30,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -142,11 +143,20 @@ public final class ConceptStage {
       ConceptManifest made) {
     ProcessingSettings processing = processing(settings, teacher);
     if (settings.concepts().recluster()) {
-      return made.settings().equals(processing) && dataset.shards().equals(made.shards());
+      return made.format() == ConceptManifest.FORMAT
+          && made.settings().equals(processing)
+          && dataset.shards().equals(made.shards());
+    }
+    Path output = folder.concepts(settings.concepts().name());
+    if (made.format() != ConceptManifest.FORMAT) {
+      throw new SettingsException(
+          message(
+              "Cannot use the concepts %s because they were made by an earlier version, whose manifest does not say of which embeddings: it has format %s and this version writes %s. Use another concepts.name, or concepts.recluster = true, which makes them anew.",
+              output, made.format(), ConceptManifest.FORMAT));
     }
     processing.requireSame(
         made.settings(),
-        "the concepts " + folder.concepts(settings.concepts().name()),
+        "the concepts " + output,
         "another concepts.name, or concepts.recluster = true, which makes them anew");
     return true;
   }
@@ -221,37 +231,12 @@ public final class ConceptStage {
 
   /** The settings that decide centroids and labels. */
   private static ProcessingSettings processing(Settings settings, TeacherManifest teacher) {
-    ConceptSettings concepts = settings.concepts();
-    TreeMap<String, String> values = new TreeMap<>();
-    values.put("seed", Long.toString(settings.seed()));
-    values.put("teacher", settings.teacher().name());
-    values.put("teacher.digest", teacher.settings().digest());
-    values.put("teacher.postprocess", keyword(settings.teacher().postprocess()));
-    values.put("k", Integer.toString(concepts.k()));
-    values.put("engine", keyword(concepts.kmeans().engine()));
-    values.put("metric", keyword(concepts.kmeans().metric()));
-    values.put("start", keyword(concepts.kmeans().start()));
-    values.put("batch-rows", Long.toString(concepts.kmeans().batchRows()));
-    values.put("iterations", Integer.toString(concepts.kmeans().iterations()));
-    values.put("tolerance", Double.toString(concepts.kmeans().tolerance()));
-    values.put("init-steps", Integer.toString(concepts.kmeans().initSteps()));
-    if (concepts.labels().fixedTemperature().isPresent()) {
-      values.put("temperature", Double.toString(concepts.labels().temperature().value()));
-    } else {
-      values.put("temperature", "auto");
-      values.put("target-perplexity", Double.toString(concepts.labels().targetPerplexity()));
-    }
-    if (concepts.labels().fixedTopK().isPresent()) {
-      values.put("top-k", Integer.toString(concepts.labels().fixedTopK().getAsInt()));
-    } else {
-      values.put("top-k", "auto");
-      values.put("top-mass", Double.toString(concepts.labels().topMass()));
-    }
-    return new ProcessingSettings(values);
-  }
-
-  private static String keyword(Enum<?> value) {
-    return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    String embeddings =
+        message(
+            "%s %s, mean %s",
+            settings.teacher().name(), teacher.settings().digest(), teacher.meanDigest());
+    return new ProcessingSettings(
+        Roles.identity(settings, Role.Output.CONCEPTS, Map.of("teacher.name", embeddings)));
   }
 
   private Clustering cluster(List<Shard> train) throws IOException {

@@ -14,7 +14,7 @@ import java.lang.annotation.Target;
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
 @Repeatable(Role.All.class)
-@interface Role {
+public @interface Role {
   /** The outputs that this is about. */
   Output[] value();
 

@@ -1,2 +1,5 @@
-/** Typed, validated settings: every key of {@code reference.conf} as a field of a record. */
+/**
+ * Typed, validated settings: every key of {@code reference.conf} is one component of a record, with
+ * its range and its meaning for each output.
+ */
 package io.github.kklip.config;

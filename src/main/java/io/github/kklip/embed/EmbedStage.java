@@ -6,6 +6,8 @@ import ai.djl.Device;
 import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
@@ -38,6 +40,7 @@ import java.io.Serializable;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
@@ -124,7 +127,7 @@ public final class EmbedStage {
     Optional<TeacherManifest> before = dataset.readTeacherManifest(teacher.name());
     if (before.isPresent() && !needsTeacher(teacher, dataset, pairs, before.get())) {
       requireSame(
-          teacher, dataset, before.get(), CaptionEmbedder.identity(before.get().settings()));
+          settings, dataset, before.get(), CaptionEmbedder.identity(before.get().settings()));
       LOG.info(
           "All captions have their embeddings in {}; the teacher is not there and not needed: {}",
           dataset.teacher(teacher.name()),
@@ -139,13 +142,13 @@ public final class EmbedStage {
     }
     LlamaConfig config = check(configuration, teacher);
     String identity = TeacherFolder.identity(configuration, teacher.path());
-    ProcessingSettings processing = CaptionEmbedder.processing(teacher, identity);
+    ProcessingSettings processing = processing(settings, identity);
     Path output = dataset.teacher(teacher.name());
     try (Lease lease = Lease.acquire(configuration, output, "embed", settings.leaseExpiry())) {
       Publication.sweep(configuration, output);
       Optional<TeacherManifest> existing = dataset.readTeacherManifest(teacher.name());
       if (existing.isPresent()) {
-        requireSame(teacher, dataset, existing.get(), identity);
+        requireSame(settings, dataset, existing.get(), identity);
       }
       boolean frozen = existing.isPresent() && existing.get().meanRows() > 0;
       Set<Shard> whole = frozen ? present(dataset, existing.get(), teacher.name()) : Set.of();
@@ -259,12 +262,18 @@ public final class EmbedStage {
    * @throws io.github.kklip.config.SettingsException naming every setting that differs
    */
   public static void requireSame(
-      TeacherSettings teacher, DatasetFolder dataset, TeacherManifest made, String identity) {
-    CaptionEmbedder.processing(teacher, identity)
+      Settings settings, DatasetFolder dataset, TeacherManifest made, String identity) {
+    processing(settings, identity)
         .requireSame(
             made.settings(),
-            "the embeddings " + dataset.teacher(teacher.name()),
+            "the embeddings " + dataset.teacher(settings.teacher().name()),
             "another teacher.name");
+  }
+
+  /** The settings that decide embeddings; the teacher counts by its files. */
+  private static ProcessingSettings processing(Settings settings, String identity) {
+    return new ProcessingSettings(
+        Roles.identity(settings, Role.Output.TEACHER, Map.of("teacher.path", identity)));
   }
 
   /** The shards of the manifest whose files are there. */

@@ -192,6 +192,8 @@ public final class HuggingFaceExport {
       heads.addAll(trained.names().stream().sorted().toList());
       if (!heads.isEmpty()) {
         SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
+        // Which mean and which concepts the heads were trained against.
+        trained.metadata().forEach(writer::metadata);
         ObjectNode meanings = Json.object().put("format", 1);
         ArrayNode list = meanings.putArray("heads");
         for (String name : heads) {

@@ -3,6 +3,8 @@ package io.github.kklip.ingest;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.IngestSettings;
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -131,8 +133,13 @@ public final class IngestStage {
    * @throws SettingsException naming every setting that differs
    */
   public static void requireSame(Settings settings, DatasetFolder folder, DatasetManifest made) {
-    Screening.processing(settings.ingest())
+    processing(settings)
         .requireSame(made.settings(), "the dataset " + folder.root(), "another dataset folder");
+  }
+
+  /** The settings that decide what is a pair, and which split it goes to. */
+  private static ProcessingSettings processing(Settings settings) {
+    return new ProcessingSettings(Roles.identity(settings, Role.Output.DATASET, Map.of()));
   }
 
   private IngestResult run() throws IOException {
@@ -148,7 +155,7 @@ public final class IngestStage {
   }
 
   private IngestResult ingest(List<SourceFile> files, Lease lease) throws IOException {
-    ProcessingSettings processing = Screening.processing(settings.ingest());
+    ProcessingSettings processing = processing(settings);
     Optional<DatasetManifest> found = folder.readManifest();
     DatasetManifest older =
         found.orElseGet(() -> new DatasetManifest(DatasetManifest.FORMAT, processing, List.of()));

@@ -16,7 +16,6 @@ import io.github.kklip.ingest.sources.Member.Picture;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
-import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Reject;
 import java.io.IOException;
 import java.io.Serializable;
@@ -25,7 +24,6 @@ import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
@@ -70,31 +68,6 @@ final class Screening {
   /** To be called when all members of the unit were screened. */
   void finish() throws IOException {
     journal.finish();
-  }
-
-  /** The settings that decide what comes out of here, and which split it goes to. */
-  static ProcessingSettings processing(IngestSettings settings) {
-    TreeMap<String, String> values = new TreeMap<>();
-    values.put("ingest.min-side", Integer.toString(settings.images().minSide()));
-    values.put("ingest.max-pixels", Long.toString(settings.images().maxPixels()));
-    values.put("ingest.max-bytes", Long.toString(settings.images().maxBytes()));
-    values.put("ingest.max-aspect", Double.toString(settings.images().maxAspect()));
-    values.put("ingest.min-caption-chars", Integer.toString(settings.captions().minCaptionChars()));
-    values.put("ingest.max-caption-chars", Integer.toString(settings.captions().maxCaptionChars()));
-    values.put("ingest.max-caption-bytes", Long.toString(settings.captions().maxCaptionBytes()));
-    values.put("ingest.max-expansion", Double.toString(settings.maxExpansion()));
-    values.put(
-        "ingest.normalise-captions", Boolean.toString(settings.captions().normaliseCaptions()));
-    values.put(
-        "ingest.near-duplicate-bits", Integer.toString(settings.images().nearDuplicateBits()));
-    values.put("ingest.reencode-side", Integer.toString(settings.reencode().reencodeSide()));
-    if (settings.reencode().reencodeSide() > 0) {
-      values.put("ingest.reencode-format", settings.reencode().reencodeFormat().name());
-      values.put(
-          "ingest.reencode-quality", Integer.toString(settings.reencode().reencodeQuality()));
-    }
-    values.put("ingest.validation-fraction", Double.toString(settings.validationFraction()));
-    return new ProcessingSettings(values);
   }
 
   List<Candidate> screen(String source, Member member) {

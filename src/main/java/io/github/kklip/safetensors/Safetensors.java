@@ -180,6 +180,13 @@ public final class Safetensors {
     return tensors.keySet();
   }
 
+  /** The files that hold the tensors. */
+  public Set<Path> files() {
+    Set<Path> files = new TreeSet<>();
+    tensors.values().forEach(located -> files.add(located.file));
+    return files;
+  }
+
   /** The header's metadata; empty for a folder of many files. */
   public Map<String, String> metadata() {
     return metadata;

@@ -37,7 +37,7 @@ public record ConceptManifest(
     List<Shard> shards)
     implements Serializable {
   /** The layout that this program writes. */
-  public static final int FORMAT = 1;
+  public static final int FORMAT = 2;
 
   public ConceptManifest {
     inertia = List.copyOf(inertia);

@@ -1,5 +1,7 @@
 package io.github.kklip.store;
 
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -47,6 +49,16 @@ public final class Identity {
       updateWithLength(digest, entry.getValue());
     }
     return hex(digest);
+  }
+
+  /** SHA-256 of bytes, whole: 64 hexadecimal digits. */
+  public static String ofBytes(InputStream in) throws IOException {
+    MessageDigest digest = sha256();
+    byte[] piece = new byte[1 << 16];
+    for (int read = in.read(piece); read >= 0; read = in.read(piece)) {
+      digest.update(piece, 0, read);
+    }
+    return HexFormat.of().formatHex(digest.digest());
   }
 
   /** The identity of a shard: of the ids of its rows in order. */

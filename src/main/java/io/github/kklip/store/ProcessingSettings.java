@@ -4,12 +4,13 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonValue;
+import io.github.kklip.config.Roles;
+import io.github.kklip.config.SettingsException;
 import java.io.Serializable;
 import java.util.Collections;
-import java.util.Objects;
+import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
 
 /**
  * The settings that decide what a stage's output is. They stand in its manifest, and their digest
@@ -33,25 +34,15 @@ public record ProcessingSettings(@JsonValue SortedMap<String, String> values)
    * @param made the settings in the manifest of what is there
    * @param what the output, for example {@code "the dataset /data/flickr"}
    * @param other what to change to keep these settings, for example {@code "another dataset"}
-   * @throws io.github.kklip.config.SettingsException naming every setting that differs
+   * @throws SettingsException naming every setting that differs
    */
   public void requireSame(ProcessingSettings made, String what, String other) {
-    TreeSet<String> names = new TreeSet<>(values.keySet());
-    names.addAll(made.values.keySet());
-    StringBuilder differences = new StringBuilder();
-    for (String name : names) {
-      String here = values.get(name);
-      String there = made.values.get(name);
-      if (!Objects.equals(here, there)) {
-        differences.append(differences.isEmpty() ? "" : "; ");
-        differences.append(name).append(" was ").append(there).append(" and is now ").append(here);
-      }
-    }
+    List<String> differences = Roles.differences(made.values, values);
     if (!differences.isEmpty()) {
-      throw new io.github.kklip.config.SettingsException(
+      throw new SettingsException(
           message(
               "Cannot add to or use %s because it was made with other settings: %s. Use those settings, or %s.",
-              what, differences, other));
+              what, String.join("; ", differences), other));
     }
   }
 }

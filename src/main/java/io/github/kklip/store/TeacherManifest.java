@@ -1,6 +1,10 @@
 package io.github.kklip.store;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.util.List;
 
 /**
@@ -30,5 +34,16 @@ public record TeacherManifest(
   public TeacherManifest {
     shards = List.copyOf(shards);
     mean = List.copyOf(mean);
+  }
+
+  /** SHA-256 of the mean's numbers, big-endian: 64 hexadecimal digits. */
+  public String meanDigest() {
+    ByteBuffer bytes = ByteBuffer.allocate(mean.size() * Double.BYTES);
+    mean.forEach(bytes::putDouble);
+    try {
+      return Identity.ofBytes(new ByteArrayInputStream(bytes.array()));
+    } catch (IOException e) {
+      throw new UncheckedIOException("Bytes in memory cannot be read", e);
+    }
   }
 }

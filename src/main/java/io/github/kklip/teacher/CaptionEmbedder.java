@@ -30,7 +30,6 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.LongConsumer;
 
 /**
@@ -188,31 +187,6 @@ public final class CaptionEmbedder implements AutoCloseable {
 
   private static double gibibytes(long bytes) {
     return bytes / (double) (1L << 30);
-  }
-
-  /**
-   * The settings that decide embeddings, for the manifest.
-   *
-   * @param identity of the teacher's files ({@link TeacherFolder#identity})
-   */
-  public static ProcessingSettings processing(TeacherSettings settings, String identity) {
-    return new ProcessingSettings(
-        new TreeMap<>(
-            Map.of(
-                IDENTITY,
-                identity,
-                "teacher.dtype",
-                settings.dtype().name(),
-                "teacher.pooling",
-                settings.pooling().name(),
-                "teacher.layer",
-                Integer.toString(settings.layer()),
-                "teacher.max-length",
-                Integer.toString(settings.input().maxLength()),
-                "teacher.long-captions",
-                settings.input().longCaptions().name(),
-                "teacher.storage",
-                settings.storage().name())));
   }
 
   /** The identity of the teacher that embeddings were made with. */

@@ -3,9 +3,10 @@ package io.github.kklip.tokenize;
 import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.config.TokenizerSettings;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
@@ -28,7 +29,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -77,7 +77,6 @@ public final class TokenizerStage {
     Path folder = dataset.tokenizer();
     try (Lease lease = Lease.acquire(configuration, folder, "tokenizer", settings.leaseExpiry())) {
       List<Shard> shards = dataset.requireManifest().shards(Split.TRAIN);
-      ProcessingSettings processing = processing(settings.tokenizer());
       Path manifestFile = new Path(folder, TokenizerManifest.FILE);
       Optional<TokenizerManifest> made = made(settings, dataset);
       if (made.isPresent()) {
@@ -108,7 +107,7 @@ public final class TokenizerStage {
       TokenizerManifest manifest =
           new TokenizerManifest(
               TokenizerManifest.FORMAT,
-              processing,
+              processing(settings),
               shards.stream().mapToLong(Shard::rows).sum(),
               words.size(),
               vocabulary.size(),
@@ -129,7 +128,7 @@ public final class TokenizerStage {
     Optional<TokenizerManifest> made =
         Json.readIfPresent(dataset.configuration(), file, TokenizerManifest.class);
     if (made.isPresent()) {
-      processing(settings.tokenizer())
+      processing(settings)
           .requireSame(
               made.get().settings(),
               "the tokenizer " + dataset.tokenizer(),
@@ -161,14 +160,6 @@ public final class TokenizerStage {
   private static Result result(Path folder, TokenizerManifest manifest, boolean reused) {
     return new Result(
         folder.toString(), manifest.vocabSize(), manifest.captions(), manifest.words(), reused);
-  }
-
-  private static ProcessingSettings processing(TokenizerSettings tokenizer) {
-    return new ProcessingSettings(
-        new TreeMap<>(
-            Map.of(
-                "tokenizer.vocab-size", Integer.toString(tokenizer.vocabSize()),
-                "tokenizer.min-frequency", Integer.toString(tokenizer.minFrequency()))));
   }
 
   private static Map<String, Long> countWords(
@@ -221,5 +212,9 @@ public final class TokenizerStage {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  private static ProcessingSettings processing(Settings settings) {
+    return new ProcessingSettings(Roles.identity(settings, Role.Output.TOKENIZER, Map.of()));
   }
 }

@@ -86,6 +86,16 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
     return state != null && state.complete();
   }
 
+  /**
+   * Whether there is something left to do.
+   *
+   * @throws io.github.kklip.config.SettingsException when the run has done more steps than it is to
+   *     have
+   */
+  boolean goesOn(TrainPlan plan) {
+    return state == null || state.goesOn(plan.steps(plan.order(state.shards())), location());
+  }
+
   /** The checkpoint's folder, on rank 0; else empty. */
   String location() {
     return checkpoint == null ? "" : checkpoint.location();

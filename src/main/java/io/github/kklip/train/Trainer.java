@@ -2,6 +2,8 @@ package io.github.kklip.train;
 
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.TrainSettings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.store.Shard;
@@ -21,8 +23,8 @@ import io.github.kklip.train.step.Student;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.SortedMap;
-import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.slf4j.Logger;
@@ -95,7 +97,7 @@ public final class Trainer {
     CheckpointStore store = new CheckpointStore(settings.output(), configuration);
     try (Checkpoint checkpoint = first() ? RunStart.newest(plan, store) : null) {
       RunStart start = RunStart.agree(collective, checkpoint);
-      if (start.complete()) {
+      if (!start.goesOn(plan)) {
         LOG.info("All {} steps are done: {}", start.step(), start.location());
         return new TrainResult(
             start.last(), RunFigures.of(start.last()), true, start.step(), start.location());
@@ -144,6 +146,7 @@ public final class Trainer {
                     store,
                     student.model(),
                     CheckpointWriter.tokenizerFiles(plan.tokenizer(), configuration),
+                    plan.headInputs(),
                     settings.checkpoint().keep(),
                     settings.comms().stepTimeout())
                 : null;
@@ -178,15 +181,18 @@ public final class Trainer {
   }
 
   private SortedMap<String, String> circumstances() {
-    SortedMap<String, String> circumstances = new TreeMap<>();
-    circumstances.put("ranks", Integer.toString(collective.size()));
-    circumstances.put("threads", Integer.toString(Torch.threads()));
-    circumstances.put("transport", collective.transport());
+    SortedMap<String, String> circumstances =
+        Roles.rounding(
+            plan.settings(),
+            Role.Output.RUN,
+            Map.of(
+                "train.ranks", Integer.toString(collective.size()),
+                "threads", Integer.toString(Torch.threads()),
+                "train.transport", collective.transport()));
     circumstances.put("device", rank.device().getDeviceType());
     circumstances.put("libtorch", Torch.version());
     circumstances.put(
         "products", Student.products(settings.step().precision(), rank.device()).name());
-    circumstances.put("micro-batch", Integer.toString(settings.step().microBatch()));
     return circumstances;
   }
 
@@ -205,11 +211,13 @@ public final class Trainer {
           order.batch(),
           String.format(Locale.ROOT, "%.3f", Losses.expectedFirstContrastive(order.batch())));
     }
+    if (start.complete()) {
+      LOG.info("The run had ended at step {} and is extended to step {}", start.step(), steps);
+    }
     if (start.state() != null && !start.state().circumstances().equals(circumstances)) {
       LOG.info(
-          "Not bitwise the run that was interrupted, but equal within rounding: it ran with {}, and goes on with {}",
-          start.state().circumstances(),
-          circumstances);
+          "Not bitwise the run that was interrupted, but equal within rounding: {}",
+          String.join("; ", Roles.differences(start.state().circumstances(), circumstances)));
     }
     progress.started(start.step(), steps, Losses.expectedFirstContrastive(order.batch()));
   }

@@ -306,7 +306,9 @@ class ConceptStageTest {
     ConceptStage.run(spark, settings());
     assertThatThrownBy(() -> ConceptStage.run(spark, settings("concepts.k=5")))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("because it was made with other settings: k was 6 and is now 5.");
+        .hasMessageContaining(
+            "because it was made with other settings: concepts.k was 6 and is now"
+                + " 5. Use those settings, or another concepts.name, or concepts.recluster = true.");
   }
 
   @Test

@@ -72,12 +72,62 @@ class SettingsTest {
         "evaluate.zero-shot=[{name=a,path=b,templates=[x]}] | a list of texts with {} where the"
             + " class goes",
         "train.rendezvous-timeout=0s | it must be a positive duration, such as 2 minutes.",
+        "train.epochs=0.5 | Cannot use kklip.train.epochs = 0.5: it must be a whole number of at"
+            + " least 1.",
+        "seed=99999999999999999999 | Cannot use kklip.seed = 99999999999999999999: it must be a"
+            + " whole number of at least 0.",
+        "train.lr=fast | Cannot use kklip.train.lr = fast: it must be a number from 0 to 10.",
+        "train.lr=[1] | Cannot use kklip.train.lr = [1]: it must be a number from 0 to 10.",
+        "train.recompute=maybe | Cannot use kklip.train.recompute = maybe: it must be true or"
+            + " false.",
+        "ingest.max-bytes=large | Cannot use kklip.ingest.max-bytes = large: it must be a size of"
+            + " at least 1024 bytes, such as 64 MiB.",
+        "lease-expiry=soon | Cannot use kklip.lease-expiry = soon: it must be a positive duration,"
+            + " such as 2 minutes.",
+        "ingest.sources=here | Cannot use kklip.ingest.sources = here: it must be a list of { ..."
+            + " }.",
+        "concepts.top-k=2.5 | Cannot use kklip.concepts.top-k = 2.5: it must be auto or a whole"
+            + " number from 1 to 256.",
+        "train=3 | Cannot use kklip.train = \"3\": it is no key but a section, train { ... }.",
+        "teacher.storage=bfloat16 | Cannot use kklip.teacher.storage = bfloat16: it must be one of"
+            + " float32, float16.",
         "noequals | Cannot use --set noequals: it must be KEY=VALUE.",
       })
   void refusesWithTheKeyAndWhatIsAllowed(String assignment, String message) {
     assertThatThrownBy(() -> Settings.load(List.of(), List.of(assignment)))
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining(message);
+  }
+
+  /** What is meant; nothing where nothing is near. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "lr | train.lr",
+        "train.learning-rate | train.lr",
+        "learning_rate | train.lr",
+        "batch_size | train.batch",
+        "train.batchSize | train.batch",
+        "bf16 | train.precision",
+        "evaluate.bach | evaluate.batch",
+        "epochs | train.epochs",
+        "train.seed | seed",
+        "train.sed | seed",
+        "train.loss.alpha | train.loss.emb",
+        "num_train_epochs | train.epochs",
+        "ingest.min-sides | ingest.min-side",
+        "colour | ''",
+        "train.xy | ''",
+      })
+  void hintsAtWhatIsMeant(String key, String meant) {
+    assertThatThrownBy(() -> Settings.load(List.of(), List.of(key + "=1")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessage(
+            "Cannot use the setting kklip."
+                + key
+                + ": there is none of that name."
+                + (meant.isEmpty() ? "" : " Did you mean kklip." + meant + "?"));
   }
 
   @Test

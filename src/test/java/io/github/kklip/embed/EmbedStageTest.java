@@ -157,7 +157,7 @@ class EmbedStageTest {
     EmbedStage.run(spark, settings());
     assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.pooling=last")))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("teacher.pooling was MEAN and is now LAST");
+        .hasMessageContaining("teacher.pooling was mean and is now last");
     RandomLlama.write(folder.resolve("llama"), 6, List.of("red"), HIDDEN, 2);
     assertThatThrownBy(() -> EmbedStage.run(spark, settings()))
         .isInstanceOf(SettingsException.class)

@@ -97,7 +97,9 @@ class HuggingFaceExportTest {
     Files.writeString(checkpoint.resolve("config.json"), model.config().json());
     Files.copy(CLIP.resolve("tokenizer.json"), checkpoint.resolve("tokenizer.json"));
     write(ClipWeights.model(model), checkpoint.resolve("model.safetensors"));
-    write(ClipWeights.heads(model), checkpoint.resolve("kklip_heads.safetensors"));
+    write(
+        ClipWeights.heads(model).metadata("teacher_mean_sha256", "ab"),
+        checkpoint.resolve("kklip_heads.safetensors"));
     TrainState state =
         new TrainState(
             TrainState.FORMAT, 3, 3, 0, 0, true, null, new TreeMap<>(), new TreeMap<>(), List.of());

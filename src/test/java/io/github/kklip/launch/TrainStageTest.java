@@ -66,7 +66,7 @@ class TrainStageTest {
 
       assertThatThrownBy(
               () -> TrainStage.run(spark, settings("train.lr=0.1"), new CompletableFuture<>()))
-          .hasMessageContaining("train.lr was 5.0E-5 and is 0.1");
+          .hasMessageContaining("train.lr was 5.0E-5 and is now 0.1");
     }
   }
 

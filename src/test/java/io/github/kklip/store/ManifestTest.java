@@ -150,7 +150,7 @@ class ManifestTest {
     assertThat(other.digest()).isNotEqualTo(SETTINGS.digest());
     assertThatThrownBy(() -> other.requireSame(SETTINGS, "the dataset x", "another folder"))
         .hasMessageContaining("the dataset x because it was made with other settings: ")
-        .hasMessageContaining("b was 2 and is now 3; c was null and is now 4")
+        .hasMessageContaining("b was 2 and is now 3; c was not set and is now 4")
         .hasMessageEndingWith("Use those settings, or another folder.");
   }
 

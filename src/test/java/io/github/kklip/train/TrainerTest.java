@@ -308,8 +308,8 @@ class TrainerTest {
             () -> TinyDataset.train(data.plan(output("run"), "train.steps=4", "seed=9"), 1))
         .rootCause()
         .hasMessageContaining(
-            "because it was made with other settings: seed was 0 and is 9; train.steps was 3 and is"
-                + " 4. Use the same settings, or another train.output.");
+            "because it was made with other settings: seed was 0 and is now 9. Use the same"
+                + " settings, or another train.output.");
   }
 
   @Test
@@ -526,7 +526,8 @@ class TrainerTest {
         .rootCause()
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining(
-            "student was text 2 x 16, images of 16 in patches of 8, 2 x 16, projection 8, digest ")
+            "student.config (the student's shape) was text 2 x 16, images of 16 in patches of 8, 2"
+                + " x 16, projection 8, digest ")
         .hasMessageContaining(" and is text ")
         .hasMessageContaining("Use the same settings, or another train.output.");
   }

@@ -48,6 +48,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private final CheckpointStore store;
   private final ClipModel model;
   private final Map<String, byte[]> tokenizer;
+  private final Map<String, String> headInputs;
   private final int keep;
   private final Duration timeout;
   private final ExecutorService thread =
@@ -66,6 +67,7 @@ public final class CheckpointWriter implements AutoCloseable {
   /**
    * @param collective must be whole whenever something is written
    * @param tokenizer the tokenizer's files by name, written into every checkpoint
+   * @param headInputs what the heads refer to: metadata of their file
    * @param keep checkpoints that are kept
    * @param timeout the longest time that one may take
    */
@@ -74,12 +76,14 @@ public final class CheckpointWriter implements AutoCloseable {
       CheckpointStore store,
       ClipModel model,
       Map<String, byte[]> tokenizer,
+      Map<String, String> headInputs,
       int keep,
       Duration timeout) {
     this.collective = collective;
     this.store = store;
     this.model = model;
     this.tokenizer = tokenizer;
+    this.headInputs = headInputs;
     this.keep = keep;
     this.timeout = timeout;
   }
@@ -131,6 +135,7 @@ public final class CheckpointWriter implements AutoCloseable {
     SafetensorsWriter weights =
         tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
     SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
+    headInputs.forEach(heads::metadata);
     SafetensorsWriter moments =
         tensors(manager, snapshot.firstMoment(), FIRST_MOMENT, name -> true);
     add(moments, manager, snapshot.secondMoment(), SECOND_MOMENT, name -> true);

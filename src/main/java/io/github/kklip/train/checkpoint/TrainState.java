@@ -2,14 +2,16 @@ package io.github.kklip.train.checkpoint;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Shard;
 import io.github.kklip.train.metrics.StepReport;
 import java.io.Serializable;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -41,7 +43,7 @@ public record TrainState(
     List<Shard> shards)
     implements Serializable {
   /** The layout that this program writes. */
-  public static final int FORMAT = 1;
+  public static final int FORMAT = 2;
 
   public TrainState {
     identity = Collections.unmodifiableSortedMap(new TreeMap<>(identity));
@@ -50,27 +52,56 @@ public record TrainState(
   }
 
   /**
-   * Refuses to go on with other settings than the checkpoint's.
+   * Refuses to go on with other settings than the checkpoint's. Those that may be extended count
+   * while the run is unfinished.
    *
    * @param now the identity of the run that wants to go on
    * @throws SettingsException naming every setting that differs
    */
   public void checkIdentity(Map<String, String> now, String location) {
-    SortedMap<String, String> keys = new TreeMap<>(identity);
-    keys.putAll(now);
-    List<String> differences = new ArrayList<>();
-    for (String key : keys.keySet()) {
-      String before = identity.getOrDefault(key, "not set");
-      String after = now.getOrDefault(key, "not set");
-      if (!before.equals(after)) {
-        differences.add(key + " was " + before + " and is " + after);
-      }
-    }
-    if (!differences.isEmpty()) {
+    if (format != FORMAT) {
       throw new SettingsException(
           message(
-              "Cannot go on from the checkpoint %s because it was made with other settings: %s. Use the same settings, or another train.output.",
-              location, String.join("; ", differences)));
+              "Cannot go on from the checkpoint %s because it has format %s and this version goes on from format %s only, which names its inputs by content. It can still be evaluated and exported. Use another train.output.",
+              location, format, FORMAT));
     }
+    Set<String> extendable = Roles.extendable(Role.Output.RUN);
+    SortedMap<String, String> before = new TreeMap<>(identity);
+    SortedMap<String, String> after = new TreeMap<>(now);
+    if (complete) {
+      before.keySet().removeAll(extendable);
+      after.keySet().removeAll(extendable);
+    }
+    List<String> differences = Roles.differences(before, after);
+    if (!differences.isEmpty()) {
+      boolean extended =
+          differences.stream().anyMatch(d -> extendable.contains(d.split(" ", 2)[0]));
+      throw new SettingsException(
+          message(
+              "Cannot go on from the checkpoint %s because it was made with other settings: %s. Use the same settings, or another train.output.%s",
+              location,
+              String.join("; ", differences),
+              extended
+                  ? message(
+                      " A run can be extended by %s when it has ended: let it end as it began first.",
+                      String.join(" or ", extendable))
+                  : ""));
+    }
+  }
+
+  /**
+   * Whether there is something left to do: the run is unfinished, or it has ended and is extended.
+   *
+   * @param steps of the whole run, by the settings of now
+   * @throws SettingsException when it has done more already
+   */
+  public boolean goesOn(long steps, String location) {
+    if (complete && steps < step) {
+      throw new SettingsException(
+          message(
+              "Cannot end the run at step %s by train.steps or train.epochs because its checkpoint %s has done %s steps. Set as many or more, or use another train.output.",
+              steps, location, step));
+    }
+    return !complete || steps > step;
   }
 }

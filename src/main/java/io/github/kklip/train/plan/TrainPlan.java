@@ -2,6 +2,8 @@ package io.github.kklip.train.plan;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.StudentSettings;
@@ -60,13 +62,25 @@ public record TrainPlan(
     Tracking tracking)
     implements Serializable {
 
-  /** Embeddings to read. */
+  /**
+   * Embeddings to read.
+   *
+   * @param meanDigest {@link TeacherManifest#meanDigest}
+   */
   public record TeacherData(
-      String name, ProcessingSettings settings, int dimension, Postprocessing postprocessing)
+      String name,
+      ProcessingSettings settings,
+      int dimension,
+      Postprocessing postprocessing,
+      String meanDigest)
       implements Serializable {}
 
-  /** Labels to read. */
-  public record ConceptData(String name, ProcessingSettings settings, int k)
+  /**
+   * Labels to read.
+   *
+   * @param centroids SHA-256 of the centroids, which says which concepts the numbers mean
+   */
+  public record ConceptData(String name, ProcessingSettings settings, int k, String centroids)
       implements Serializable {}
 
   /**
@@ -87,11 +101,9 @@ public record TrainPlan(
     ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
     String tokenizer = tokenizer(settings, folder);
     String student;
-    String words;
     try (StudentTokenizer loaded = StudentTokenizer.load(tokenizer, configuration)) {
       ClipConfig shape = fitted(settings.student(), shape(settings.student()), loaded);
       student = shape.json();
-      words = loaded.vocabSize() + " words";
     }
     TrainPlan plan =
         new TrainPlan(
@@ -102,7 +114,13 @@ public record TrainPlan(
             student,
             teacher,
             concepts,
-            identity(settings, manifest, student, words, teacher, concepts),
+            identity(
+                settings,
+                manifest,
+                student,
+                InputDigests.ofTokenizer(tokenizer, configuration),
+                teacher,
+                concepts),
             Tracking.of(System.getenv()));
     plan.order(shards);
     return plan;
@@ -157,7 +175,8 @@ public record TrainPlan(
         name,
         manifest.settings(),
         manifest.dimension(),
-        Postprocessing.of(settings.teacher().postprocess(), manifest));
+        Postprocessing.of(settings.teacher().postprocess(), manifest),
+        manifest.meanDigest());
   }
 
   /**
@@ -175,7 +194,7 @@ public record TrainPlan(
             .orElseThrow(() -> missing("concept", "labels", name, folder, "cluster"));
     checkWhole("labels", folder.concepts(name), manifest.shards(), shards, "cluster");
     checkFiles("labels", folder.concepts(name), shards, folder.configuration());
-    return new ConceptData(name, manifest.settings(), manifest.k());
+    return new ConceptData(name, manifest.settings(), manifest.k(), manifest.centroids());
   }
 
   private static SettingsException missing(
@@ -228,41 +247,28 @@ public record TrainPlan(
       Settings settings,
       DatasetManifest manifest,
       String student,
-      String words,
+      String tokenizer,
       TeacherData teacher,
-      ConceptData concepts) {
-    TrainSettings train = settings.train();
-    SortedMap<String, String> identity = new TreeMap<>();
-    identity.put("seed", Long.toString(settings.seed()));
-    identity.put("dataset", manifest.settings().digest());
-    identity.put("student", describe(student));
-    identity.put("student.init", settings.student().init());
-    identity.put("tokenizer", words);
-    identity.put("train.batch", Integer.toString(train.schedule().batch()));
-    identity.put("train.epochs", Integer.toString(train.schedule().epochs()));
-    identity.put("train.steps", Integer.toString(train.schedule().steps()));
-    identity.put("train.precision", train.step().precision().name().toLowerCase(Locale.ROOT));
-    identity.put("train.lr", Double.toString(train.schedule().lr()));
-    identity.put("train.warmup-steps", Integer.toString(train.schedule().warmupSteps()));
-    identity.put("train.weight-decay", Double.toString(train.adamw().weightDecay()));
-    identity.put("train.beta1", Double.toString(train.adamw().beta1()));
-    identity.put("train.beta2", Double.toString(train.adamw().beta2()));
-    identity.put("train.eps", Double.toString(train.adamw().eps()));
-    identity.put("train.clip-norm", Double.toString(train.step().clipNorm()));
-    identity.put("train.loss.emb", Double.toString(train.loss().emb()));
-    identity.put("train.loss.concept", Double.toString(train.loss().concept()));
-    identity.put("train.loss.contrastive", Double.toString(train.loss().contrastive()));
-    identity.put("train.augment-min-scale", Double.toString(train.loader().augmentMinScale()));
+      ConceptData concepts)
+      throws IOException {
+    Map<String, String> contents = new TreeMap<>();
+    contents.put("dataset", manifest.settings().digest());
+    contents.put("student.config", describe(student));
+    contents.put("student.init", InputDigests.ofStudent(settings.student().init()));
+    contents.put("student.tokenizer", tokenizer);
     if (teacher != null) {
-      identity.put("teacher", teacher.name() + " " + teacher.settings().digest());
-      identity.put(
-          "teacher.postprocess", teacher.postprocessing().kind().name().toLowerCase(Locale.ROOT));
+      contents.put(
+          "teacher.name",
+          message("%s %s, mean %s", teacher.name, teacher.settings.digest(), teacher.meanDigest));
     }
     if (concepts != null) {
-      identity.put("concepts", concepts.name() + " " + concepts.settings().digest());
-      identity.put("train.shared-classifier", Boolean.toString(train.step().sharedClassifier()));
+      contents.put(
+          "concepts.name",
+          message(
+              "%s %s, centroids %s",
+              concepts.name, concepts.settings.digest(), concepts.centroids));
     }
-    return identity;
+    return Roles.identity(settings, Role.Output.RUN, contents);
   }
 
   /** Sizes for a person, and a digest for what they leave out. */
@@ -316,6 +322,21 @@ public record TrainPlan(
 
   public ClipConfig shape() {
     return ClipConfig.parse(student, "the plan of the run");
+  }
+
+  /**
+   * What the heads refer to, for the metadata of the file that holds them: SHA-256 of the mean that
+   * the teacher's embeddings were centred by, and of the centroids that number the concepts.
+   */
+  public SortedMap<String, String> headInputs() {
+    SortedMap<String, String> inputs = new TreeMap<>();
+    if (teacher != null) {
+      inputs.put("teacher_mean_sha256", teacher.meanDigest);
+    }
+    if (concepts != null) {
+      inputs.put("concept_centroids_sha256", concepts.centroids);
+    }
+    return inputs;
   }
 
   /** The heads that the losses train. */

@@ -278,7 +278,7 @@ class CheckpointStoreTest {
             () -> state.checkIdentity(Map.of("train.lr", "0.1", "student.config", "tiny"), "here"))
         .hasMessage(
             "Cannot go on from the checkpoint here because it was made with other settings: seed was"
-                + " 7 and is not set; student.config was not set and is tiny; train.lr was 0.001 and"
-                + " is 0.1. Use the same settings, or another train.output.");
+                + " 7 and is now not set; student.config was not set and is now tiny; train.lr was"
+                + " 0.001 and is now 0.1. Use the same settings, or another train.output.");
   }
 }
