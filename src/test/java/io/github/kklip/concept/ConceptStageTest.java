@@ -455,6 +455,6 @@ class ConceptStageTest {
     assertThat(theirs.inertia()).isCloseTo(ours.inertia(), withPercentage(1e-3));
     ConceptManifest manifest = dataset.folder().readConceptManifest("by-mllib").orElseThrow();
     assertThat(manifest.shards()).isEqualTo(manifest().shards());
-    assertThat(Json.line(manifest.settings())).contains("\"engine\":\"mllib\"");
+    assertThat(Json.line(manifest.settings())).contains("\"concepts.engine\":\"MLLIB\"");
   }
 }
