@@ -528,7 +528,7 @@ class TrainerTest {
         .hasMessageContaining(
             "student.config (the student's shape) was text 2 x 16, images of 16 in patches of 8, 2"
                 + " x 16, projection 8, digest ")
-        .hasMessageContaining(" and is text ")
+        .hasMessageContaining(" and is now text ")
         .hasMessageContaining("Use the same settings, or another train.output.");
   }
 
