@@ -2,7 +2,7 @@ package io.github.kklip.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.nio.file.Files;

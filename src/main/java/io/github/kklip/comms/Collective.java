@@ -1,7 +1,7 @@
 package io.github.kklip.comms;
 
 import io.github.kklip.comms.transport.CollectiveException;
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 

@@ -1,8 +1,8 @@
 package io.github.kklip.comms;
 
 import io.github.kklip.comms.transport.CollectiveException;
-import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.RankShards;
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 
 /** The collective of a single rank: every sum is its own, and nothing is sent. */

@@ -4,7 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.tensor.TorchModule;
 import java.nio.ByteBuffer;

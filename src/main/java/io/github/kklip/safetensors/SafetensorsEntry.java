@@ -1,6 +1,6 @@
 package io.github.kklip.safetensors;
 
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import java.util.List;
 
 /**

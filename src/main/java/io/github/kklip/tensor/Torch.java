@@ -6,6 +6,7 @@ import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.ndarray.types.SparseFormat;
 import ai.djl.pytorch.engine.PtNDArray;
@@ -14,6 +15,7 @@ import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.util.cuda.CudaUtils;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.ptr.PointerByReference;
+import io.github.kklip.config.ElementType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.management.MemoryUsage;
@@ -243,7 +245,28 @@ public final class Torch {
       NDManager manager, ByteBuffer direct, Shape shape, ElementType type) {
     ByteBuffer bytes = direct.slice().order(ByteOrder.nativeOrder());
     return JniUtils.createNdFromByteBuffer(
-        (PtNDManager) manager, bytes, shape, type.dataType(), SparseFormat.DENSE, Device.cpu());
+        (PtNDManager) manager, bytes, shape, dataType(type), SparseFormat.DENSE, Device.cpu());
+  }
+
+  /**
+   * DJL's name of a type. It has one for bfloat16, but several native calls take it for another
+   * type and abort the process: bfloat16 goes by libtorch's code only.
+   */
+  private static DataType dataType(ElementType type) {
+    return switch (type) {
+      case FLOAT32 -> DataType.FLOAT32;
+      case FLOAT64 -> DataType.FLOAT64;
+      case FLOAT16 -> DataType.FLOAT16;
+      case INT64 -> DataType.INT64;
+      case INT32 -> DataType.INT32;
+      case UINT8 -> DataType.UINT8;
+      case BOOL -> DataType.BOOLEAN;
+      case BFLOAT16 ->
+          throw new IllegalArgumentException(
+              message(
+                  "Cannot make an array through DJL, because its calls abort on the type: %s. Cast with Torch.cast.",
+                  type));
+    };
   }
 
   /** Writes the bytes of a direct buffer over {@code target} in place, on any device. */

@@ -8,10 +8,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.nccl.Nccl;
 import io.github.kklip.comms.transport.CollectiveException;
-import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
 import io.github.kklip.comms.transport.Transport;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
@@ -95,10 +95,10 @@ class NcclGpuTest {
   /** NCCL begins after what libtorch has put into its stream, and libtorch goes on after NCCL. */
   @Test
   void operationsOfOneRankKeepTheOrderOfTheStream() throws Exception {
-    Map<ElementType, io.github.kklip.tensor.ElementType> types = new EnumMap<>(ElementType.class);
-    types.put(ElementType.FLOAT32, io.github.kklip.tensor.ElementType.FLOAT32);
-    types.put(ElementType.FLOAT64, io.github.kklip.tensor.ElementType.FLOAT64);
-    types.put(ElementType.BFLOAT16, io.github.kklip.tensor.ElementType.BFLOAT16);
+    Map<ElementType, ElementType> types = new EnumMap<>(ElementType.class);
+    types.put(ElementType.FLOAT32, ElementType.FLOAT32);
+    types.put(ElementType.FLOAT64, ElementType.FLOAT64);
+    types.put(ElementType.BFLOAT16, ElementType.BFLOAT16);
     Alone alone = new Alone();
     try (NDManager manager = TestDevice.manager();
         Transport nccl = Nccl.over(alone, 0, 1, gpu, alone, Duration.ofMinutes(1), true)) {
@@ -106,7 +106,7 @@ class NcclGpuTest {
       assertThat(nccl.takesDeviceMemory()).isTrue();
       long agreement = alone.operations;
       long number = 0;
-      for (Map.Entry<ElementType, io.github.kklip.tensor.ElementType> type : types.entrySet()) {
+      for (Map.Entry<ElementType, ElementType> type : types.entrySet()) {
         NDArray x = Torch.zeros(manager, new Shape(ELEMENTS), type.getValue());
         ByteBuffer memory = Torch.deviceMemory(x, type.getValue());
         for (Operation operation :

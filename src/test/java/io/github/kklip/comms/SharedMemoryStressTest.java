@@ -2,7 +2,7 @@ package io.github.kklip.comms;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.config.TrainSettings;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

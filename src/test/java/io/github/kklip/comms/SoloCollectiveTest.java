@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.comms.transport.CollectiveException;
-import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.RankShards;
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Test;
 

@@ -2,7 +2,7 @@ package io.github.kklip.loss;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
 import org.junit.jupiter.api.Test;

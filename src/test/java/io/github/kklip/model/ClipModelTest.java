@@ -7,7 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
 import java.util.ArrayList;

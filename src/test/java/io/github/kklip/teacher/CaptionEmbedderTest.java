@@ -6,10 +6,10 @@ import static org.assertj.core.api.Assertions.offset;
 
 import ai.djl.Device;
 import io.github.kklip.SharedData;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
-import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.TeacherTokenizer;
 import java.io.IOException;

@@ -3,6 +3,7 @@ package io.github.kklip.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.Device;
+import io.github.kklip.config.ElementType;
 import org.junit.jupiter.api.Test;
 
 class ProcessorTest {

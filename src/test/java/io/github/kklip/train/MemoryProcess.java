@@ -5,7 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.SoloCollective;
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.plan.TrainPlan;

@@ -2,7 +2,7 @@ package io.github.kklip.train;
 
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 

@@ -1,9 +1,9 @@
 package io.github.kklip.comms.memory;
 
-import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
 import io.github.kklip.comms.transport.Transport;
+import io.github.kklip.config.ElementType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -163,7 +163,7 @@ public final class Sharing {
     buffer.put(rank * bytes, own);
     int[] counts = new int[ranks];
     Arrays.fill(counts, bytes);
-    ring.run(- ++operations, Operation.allGather(buffer, ElementType.INT8, ranks, counts));
+    ring.run(- ++operations, Operation.allGather(buffer, ElementType.UINT8, ranks, counts));
     List<byte[]> all = new ArrayList<>();
     for (int r = 0; r < ranks; r++) {
       byte[] one = new byte[bytes];

@@ -28,11 +28,11 @@ import static org.bytedeco.cuda.global.nccl.ncclSum;
 
 import io.github.kklip.comms.transport.Closing;
 import io.github.kklip.comms.transport.CollectiveException;
-import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
 import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.comms.transport.Transport;
+import io.github.kklip.config.ElementType;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -118,7 +118,7 @@ public final class Nccl implements Transport {
     all.put(rank * each + REASON_BYTES, id);
     int[] counts = new int[ranks];
     Arrays.fill(counts, each);
-    host.run(AGREEMENT, Operation.allGather(all, ElementType.INT8, ranks, counts));
+    host.run(AGREEMENT, Operation.allGather(all, ElementType.UINT8, ranks, counts));
     for (int r = 0; r < ranks; r++) {
       byte[] theirs = new byte[REASON_BYTES];
       all.get(r * each, theirs);
@@ -295,7 +295,8 @@ public final class Nccl implements Transport {
       case FLOAT32 -> nccl.ncclFloat32;
       case FLOAT64 -> nccl.ncclFloat64;
       case BFLOAT16 -> nccl.ncclBfloat16;
-      case INT8 -> nccl.ncclInt8;
+      case UINT8 -> nccl.ncclUint8;
+      default -> throw new IllegalArgumentException("Cannot send " + type + " by NCCL.");
     };
   }
 

@@ -2,11 +2,11 @@ package io.github.kklip.comms.tcp;
 
 import io.github.kklip.comms.transport.Accumulator;
 import io.github.kklip.comms.transport.Closing;
-import io.github.kklip.comms.transport.ElementType;
 import io.github.kklip.comms.transport.Liveness;
 import io.github.kklip.comms.transport.Operation;
 import io.github.kklip.comms.transport.Transfer;
 import io.github.kklip.comms.transport.Transport;
+import io.github.kklip.config.ElementType;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;

@@ -1,5 +1,6 @@
 package io.github.kklip.comms.transport;
 
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
@@ -74,7 +75,7 @@ public final class Accumulator {
                       + Float.intBitsToFloat(shortTerms[i] << 16));
         }
       }
-      case INT8 -> throw new IllegalArgumentException("Cannot sum INT8.");
+      default -> throw new IllegalArgumentException("Cannot sum " + type + ".");
     }
   }
 
@@ -84,7 +85,7 @@ public final class Accumulator {
       case FLOAT32 -> block.asFloatBuffer().put(0, floatSums, 0, n);
       case FLOAT64 -> block.asDoubleBuffer().put(0, doubleSums, 0, n);
       case BFLOAT16 -> block.asShortBuffer().put(0, shortSums, 0, n);
-      case INT8 -> throw new IllegalArgumentException("Cannot sum INT8.");
+      default -> throw new IllegalArgumentException("Cannot sum " + type + ".");
     }
   }
 

@@ -2,6 +2,7 @@ package io.github.kklip.comms.transport;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Objects;
@@ -68,7 +69,7 @@ public record Operation(
     RankShards.checkRoot(root, ranks);
     int[] counts = new int[ranks];
     counts[root] = buffer.remaining();
-    return new Operation(Kind.BROADCAST, buffer, ElementType.INT8, counts, root);
+    return new Operation(Kind.BROADCAST, buffer, ElementType.UINT8, counts, root);
   }
 
   /** To have a byte of every rank, every rank must have come. */
@@ -76,7 +77,7 @@ public record Operation(
     return new Operation(
         Kind.BARRIER,
         ByteBuffer.allocateDirect(ranks),
-        ElementType.INT8,
+        ElementType.UINT8,
         RankShards.evenCounts(ranks, ranks),
         0);
   }
@@ -102,8 +103,13 @@ public record Operation(
   }
 
   private static void requireSum(ElementType type) {
-    if (type == ElementType.INT8) {
-      throw new IllegalArgumentException("Cannot sum INT8 because bytes are only moved.");
+    if (type != ElementType.FLOAT32
+        && type != ElementType.FLOAT64
+        && type != ElementType.BFLOAT16) {
+      throw new IllegalArgumentException(
+          message(
+              "Cannot sum %s: ranks add FLOAT32, FLOAT64 and BFLOAT16, and only move others.",
+              type));
     }
   }
 }

@@ -2,6 +2,7 @@ package io.github.kklip.comms.transport;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;

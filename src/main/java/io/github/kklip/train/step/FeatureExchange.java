@@ -7,7 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
-import io.github.kklip.tensor.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -26,7 +26,6 @@ final class FeatureExchange {
   private final int rows;
   private final int total;
   private final ElementType type;
-  private final io.github.kklip.comms.transport.ElementType travelling;
   private final ByteBuffer buffer;
   private Work pending;
 
@@ -37,7 +36,6 @@ final class FeatureExchange {
    */
   FeatureExchange(Collective collective, int[] rows, int width, ElementType type) {
     this.type = type;
-    travelling = io.github.kklip.comms.transport.ElementType.valueOf(type.name());
     this.collective = collective;
     this.width = width;
     this.rows = rows[collective.rank()];
@@ -62,7 +60,7 @@ final class FeatureExchange {
   /** Starts to gather this rank's features. */
   void gather(NDArray features) {
     Torch.read(features, local(), type);
-    pending = collective.allGather(buffer, travelling, counts);
+    pending = collective.allGather(buffer, type, counts);
   }
 
   /** The features of all ranks, in rank order, in an array of {@code manager}. */
@@ -74,7 +72,7 @@ final class FeatureExchange {
   /** Starts to sum the gradients of all rows. Overwrites what was gathered. */
   void scatter(NDArray gradient) {
     Torch.read(gradient, buffer.duplicate(), type);
-    pending = collective.reduceScatter(buffer, travelling, counts);
+    pending = collective.reduceScatter(buffer, type, counts);
   }
 
   /** The summed gradient of this rank's rows. */

@@ -2,7 +2,7 @@ package io.github.kklip.train.step;
 
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.config.TrainSettings;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.FlatTensor.Range;
@@ -32,7 +32,7 @@ final class GradientSum implements AutoCloseable {
     type =
         settings.step().compressGradients()
             ? ElementType.BFLOAT16
-            : ElementType.valueOf(model.parameters().type().name());
+            : model.parameters().type();
     SegmentRanges ranges = SegmentRanges.of(model);
     segments = ranges.segments().stream().map(segment -> exchanged(model, segment)).toList();
     tail = exchanged(model, ranges.tail());

@@ -4,7 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
@@ -19,7 +19,7 @@ final class HostRange implements AutoCloseable {
   private final NDArray range;
   private final ByteBuffer buffer;
   private final boolean copied;
-  private final io.github.kklip.tensor.ElementType type;
+  private final ElementType type;
 
   /**
    * A range of a flat tensor.
@@ -29,7 +29,7 @@ final class HostRange implements AutoCloseable {
    */
   HostRange(NDArray flat, FlatTensor.Range place, ElementType type, Collective collective) {
     range = Torch.view(flat.getManager(), flat, place.from(), new Shape(place.length()));
-    this.type = io.github.kklip.tensor.ElementType.valueOf(type.name());
+    this.type = type;
     boolean reached = flat.getDevice().equals(Device.cpu()) || collective.takesDeviceMemory();
     copied = !reached || type == ElementType.BFLOAT16;
     buffer =

@@ -4,7 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -31,7 +31,7 @@ final class ImageNumbers {
   /** Starts to gather this rank's numbers. */
   void gather(long[] own) {
     buffer.asLongBuffer().put(offset, own);
-    pending = collective.allGather(buffer, ElementType.INT8, bytes);
+    pending = collective.allGather(buffer, ElementType.UINT8, bytes);
   }
 
   /** The numbers of all ranks, int64 [B]. */

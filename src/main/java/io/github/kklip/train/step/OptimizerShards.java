@@ -5,7 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
-import io.github.kklip.comms.transport.ElementType;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.FlatTensor.Range;
@@ -53,7 +53,7 @@ final class OptimizerShards {
   Work gather(ByteBuffer range, int index) {
     return collective.allGather(
         range,
-        ElementType.valueOf(parameters.type().name()),
+        parameters.type(),
         SegmentRanges.shardSizes(ranges.get(index), collective.size()));
   }
 

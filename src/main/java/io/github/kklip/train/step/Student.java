@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
 import io.github.kklip.config.Dtype;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TrainSettings;
 import io.github.kklip.model.ClipModel;
@@ -14,7 +15,6 @@ import io.github.kklip.model.ClipWeights;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.safetensors.Safetensors;
-import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.checkpoint.Checkpoint;
@@ -68,10 +68,9 @@ public final class Student implements AutoCloseable {
     shards =
         new OptimizerShards(
             model, collective, train.step().shardOptimizer() && collective.size() > 1);
-    var travelling = io.github.kklip.comms.transport.ElementType.valueOf(master.name());
     weights =
         shards.ranges().stream()
-            .map(range -> new HostRange(parameters.data(), range, travelling, collective))
+            .map(range -> new HostRange(parameters.data(), range, master, collective))
             .toList();
     optimizer =
         shards.sharded()

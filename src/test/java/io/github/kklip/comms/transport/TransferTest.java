@@ -2,6 +2,7 @@ package io.github.kklip.comms.transport;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.kklip.config.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;

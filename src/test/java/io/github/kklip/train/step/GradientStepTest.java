@@ -6,9 +6,9 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Ranks;
+import io.github.kklip.config.ElementType;
 import io.github.kklip.config.TrainSettings;
 import io.github.kklip.loss.Losses;
-import io.github.kklip.tensor.ElementType;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.tensor.Torch;
@@ -258,7 +258,7 @@ class GradientStepTest {
                       new Class<?>[] {Collective.class},
                       (proxy, method, arguments) -> {
                         if (method.getName().equals("allReduce")) {
-                          if (arguments[1] == io.github.kklip.comms.transport.ElementType.FLOAT64) {
+                          if (arguments[1] == ElementType.FLOAT64) {
                             losses.incrementAndGet();
                           } else if (losses.get() == 1) {
                             summed.add((ByteBuffer) arguments[0]);
