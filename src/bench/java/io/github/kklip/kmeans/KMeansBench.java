@@ -258,7 +258,7 @@ public final class KMeansBench {
 
   private Map<String, Object> alone() throws IOException {
     try (SparkRows data = sparkRows()) {
-      Totals totals = Totals.of(data);
+      RowStatistics totals = RowStatistics.of(data);
       Lloyd.Engine engine = Lloyd.gemm(data, totals);
       Centres centres = engine.step(start()).centres();
       List<Double> seconds = new ArrayList<>();
@@ -341,7 +341,7 @@ public final class KMeansBench {
     double cost = 0;
     double faissCost = 0;
     try (SparkRows data = sparkRows()) {
-      Lloyd.Engine engine = Lloyd.gemm(data, Totals.of(data));
+      Lloyd.Engine engine = Lloyd.gemm(data, RowStatistics.of(data));
       for (int round = -1; round < rounds; round++) {
         Lloyd.Result ours = Lloyd.run(engine, start(), iterations, -1);
         cost = cost(data, ours.centres());
@@ -386,7 +386,7 @@ public final class KMeansBench {
     Map<String, List<Double>> costs = new TreeMap<>();
     Dataset<Row> vectors = vectors();
     try (SparkRows data = sparkRows()) {
-      Totals totals = Totals.of(data);
+      RowStatistics totals = RowStatistics.of(data);
       for (int seed = 1; seed <= seeds; seed++) {
         Centres start = ParallelStart.centres(data, totals, k, 2, seed);
         Lloyd.Result ours = Lloyd.run(Lloyd.gemm(data, totals), start, iterations, 0);

@@ -1,6 +1,6 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.NearestRows.Member;
+import io.github.kklip.kmeans.NearestRows.Place;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Pair;
@@ -37,10 +37,10 @@ final class Captions {
       JavaSparkContext spark,
       VectorSource source,
       DatasetManifest dataset,
-      List<List<Member>> members) {
+      List<List<Place>> members) {
     Map<Integer, TreeSet<Integer>> rows = new TreeMap<>();
-    for (List<Member> concept : members) {
-      for (Member member : concept) {
+    for (List<Place> concept : members) {
+      for (Place member : concept) {
         rows.computeIfAbsent(member.shard(), shard -> new TreeSet<>()).add(member.row());
       }
     }
@@ -59,7 +59,7 @@ final class Captions {
     return members.stream().map(concept -> distinct(concept, captions)).toList();
   }
 
-  private static List<String> distinct(List<Member> members, Map<Long, String> captions) {
+  private static List<String> distinct(List<Place> members, Map<Long, String> captions) {
     Set<String> seen = new HashSet<>();
     return members.stream()
         .map(member -> captions.get(key(member.shard(), member.row())))

@@ -7,8 +7,8 @@ import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.NearestRows;
 import io.github.kklip.kmeans.ParallelStart;
+import io.github.kklip.kmeans.RowStatistics;
 import io.github.kklip.kmeans.Rows;
-import io.github.kklip.kmeans.Totals;
 import io.github.kklip.progress.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -35,7 +35,7 @@ record Clustering(
     double perplexity,
     int topK,
     double topMass,
-    List<List<NearestRows.Member>> members,
+    List<List<NearestRows.Place>> members,
     PerplexityHistogram perplexities,
     Silhouette silhouette,
     double secondsPerIteration) {
@@ -46,15 +46,15 @@ record Clustering(
 
   /** Which engine takes a step; the start and the labels are the same for both. */
   interface EngineOf {
-    Lloyd.Engine make(Rows rows, Totals totals);
+    Lloyd.Engine make(Rows rows, RowStatistics totals);
   }
 
   static Clustering of(Rows rows, ConceptSettings settings, long seed, EngineOf engine) {
-    Totals totals;
+    RowStatistics totals;
     Centres start;
     try (Progress progress = Progress.of("cluster: start", "passes").begin()) {
       Rows counted = new CountedRows(rows, progress);
-      totals = Totals.of(counted);
+      totals = RowStatistics.of(counted);
       start = start(counted, totals, settings, seed);
       progress.done();
     }
@@ -74,7 +74,8 @@ record Clustering(
     }
   }
 
-  private static Centres start(Rows rows, Totals totals, ConceptSettings settings, long seed) {
+  private static Centres start(
+      Rows rows, RowStatistics totals, ConceptSettings settings, long seed) {
     ConceptStage.requireRows(settings.k(), totals.rows());
     return switch (settings.kmeans().start()) {
       case PARALLEL ->
@@ -84,7 +85,7 @@ record Clustering(
   }
 
   private static Clustering labelled(
-      Rows rows, Totals totals, ConceptSettings settings, long seed, Lloyd.Result lloyd) {
+      Rows rows, RowStatistics totals, ConceptSettings settings, long seed, Lloyd.Result lloyd) {
     Centres centres = lloyd.centres();
     CentreSums last = Lloyd.sums(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
@@ -128,7 +129,7 @@ record Clustering(
   }
 
   private static Temperature.Found temperature(
-      Rows rows, Totals totals, Centres centres, ConceptSettings settings, double scale) {
+      Rows rows, RowStatistics totals, Centres centres, ConceptSettings settings, double scale) {
     if (settings.labels().fixedTemperature().isPresent()) {
       double fixed = settings.labels().fixedTemperature().getAsDouble();
       double[] perplexity =

@@ -4,9 +4,9 @@ import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
 import io.github.kklip.kmeans.Row;
+import io.github.kklip.kmeans.RowStatistics;
 import io.github.kklip.kmeans.Rows;
 import io.github.kklip.kmeans.Sample;
-import io.github.kklip.kmeans.Totals;
 import java.util.List;
 
 /**
@@ -23,7 +23,7 @@ record Silhouette(double mean, int rows) {
   private static final int FEWEST = 2048;
   private static final int MOST = 8192;
 
-  static Silhouette of(Rows rows, Totals totals, Centres centres, long seed) {
+  static Silhouette of(Rows rows, RowStatistics totals, Centres centres, long seed) {
     long wanted = Math.max(FEWEST, Math.min(MOST, (long) PER_CONCEPT * centres.k()));
     List<Row> sample = Sample.of(rows, totals, wanted, seed);
     return sample.isEmpty() ? new Silhouette(0, 0) : of(sample, centres);

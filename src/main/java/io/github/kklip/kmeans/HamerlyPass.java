@@ -34,7 +34,7 @@ final class HamerlyPass implements Fold<CentreSums> {
 
   private final Moves moves;
 
-  private HamerlyPass(Centres centres, Totals totals, long previous, Moves moves) {
+  private HamerlyPass(Centres centres, RowStatistics totals, long previous, Moves moves) {
     this.centres = centres;
     this.k = centres.k();
     this.dimension = totals.dimension();
@@ -46,7 +46,7 @@ final class HamerlyPass implements Fold<CentreSums> {
   /**
    * @param last the pass before over the same rows; null for the first
    */
-  static HamerlyPass after(HamerlyPass last, Totals totals, Centres centres) {
+  static HamerlyPass after(HamerlyPass last, RowStatistics totals, Centres centres) {
     return last == null
         ? new HamerlyPass(centres, totals, NONE, null)
         : new HamerlyPass(centres, totals, last.number, Moves.between(last.centres, centres));

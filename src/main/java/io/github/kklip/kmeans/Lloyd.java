@@ -77,12 +77,12 @@ public final class Lloyd {
   }
 
   /** Assigns all rows to their nearest centres and sums them by centre. */
-  public static CentreSums sums(Rows rows, Totals totals, Centres centres) {
+  public static CentreSums sums(Rows rows, RowStatistics totals, Centres centres) {
     return rows.fold(centres, HamerlyPass.after(null, totals, centres));
   }
 
   /** Assignment by matrix products; centres without rows go to the rows farthest from theirs. */
-  public static Engine gemm(Rows rows, Totals totals) {
+  public static Engine gemm(Rows rows, RowStatistics totals) {
     AtomicReference<HamerlyPass> last = new AtomicReference<>();
     return centres -> {
       HamerlyPass pass = HamerlyPass.after(last.get(), totals, centres);

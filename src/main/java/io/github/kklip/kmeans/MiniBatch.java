@@ -11,7 +11,7 @@ import java.util.function.IntFunction;
  */
 public final class MiniBatch implements Lloyd.Engine {
   private final IntFunction<Rows> batches;
-  private final Totals totals;
+  private final RowStatistics totals;
   private final long[] counted;
   private int iteration;
 
@@ -19,7 +19,7 @@ public final class MiniBatch implements Lloyd.Engine {
    * @param batches the rows of each iteration, closed after it
    * @param totals of all rows
    */
-  public MiniBatch(IntFunction<Rows> batches, Totals totals, int k) {
+  public MiniBatch(IntFunction<Rows> batches, RowStatistics totals, int k) {
     this.batches = batches;
     this.totals = totals;
     this.counted = new long[k];

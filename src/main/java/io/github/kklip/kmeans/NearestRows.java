@@ -5,19 +5,19 @@ import java.util.Comparator;
 import java.util.List;
 
 /** For each centre, those of its own rows that are nearest to it: what the concept is about. */
-public record NearestRows(int k, int count) implements Fold<ArrayList<List<NearestRows.Member>>> {
+public record NearestRows(int k, int count) implements Fold<ArrayList<List<NearestRows.Place>>> {
 
   /** A row by its place. */
-  public record Member(int shard, int row, float squared) implements java.io.Serializable {
-    private static final Comparator<Member> NEAREST =
-        Comparator.comparingDouble(Member::squared)
-            .thenComparingInt(Member::shard)
-            .thenComparingInt(Member::row);
+  public record Place(int shard, int row, float squared) implements java.io.Serializable {
+    private static final Comparator<Place> NEAREST =
+        Comparator.comparingDouble(Place::squared)
+            .thenComparingInt(Place::shard)
+            .thenComparingInt(Place::row);
   }
 
   @Override
-  public ArrayList<List<Member>> zero() {
-    ArrayList<List<Member>> members = new ArrayList<>(k);
+  public ArrayList<List<Place>> zero() {
+    ArrayList<List<Place>> members = new ArrayList<>(k);
     for (int c = 0; c < k; c++) {
       members.add(new ArrayList<>());
     }
@@ -25,23 +25,23 @@ public record NearestRows(int k, int count) implements Fold<ArrayList<List<Neare
   }
 
   @Override
-  public ArrayList<List<Member>> add(
-      ArrayList<List<Member>> sofar, Block block, Distances distances) {
+  public ArrayList<List<Place>> add(
+      ArrayList<List<Place>> sofar, Block block, Distances distances) {
     Distances.Nearest nearest = distances.nearest(block);
     for (int row = 0; row < block.rows(); row++) {
       insert(
           sofar.get(nearest.centres()[row]),
-          new Member(block.shard(), block.firstRow() + row, nearest.squared()[row]));
+          new Place(block.shard(), block.firstRow() + row, nearest.squared()[row]));
     }
     return sofar;
   }
 
-  private void insert(List<Member> members, Member member) {
-    if (members.size() == count && Member.NEAREST.compare(member, members.get(count - 1)) >= 0) {
+  private void insert(List<Place> members, Place member) {
+    if (members.size() == count && Place.NEAREST.compare(member, members.get(count - 1)) >= 0) {
       return;
     }
     int place = members.size();
-    while (place > 0 && Member.NEAREST.compare(member, members.get(place - 1)) < 0) {
+    while (place > 0 && Place.NEAREST.compare(member, members.get(place - 1)) < 0) {
       place--;
     }
     members.add(place, member);
@@ -51,10 +51,9 @@ public record NearestRows(int k, int count) implements Fold<ArrayList<List<Neare
   }
 
   @Override
-  public ArrayList<List<Member>> merge(
-      ArrayList<List<Member>> left, ArrayList<List<Member>> right) {
+  public ArrayList<List<Place>> merge(ArrayList<List<Place>> left, ArrayList<List<Place>> right) {
     for (int c = 0; c < k; c++) {
-      for (Member member : right.get(c)) {
+      for (Place member : right.get(c)) {
         insert(left.get(c), member);
       }
     }

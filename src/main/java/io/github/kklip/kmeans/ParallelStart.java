@@ -27,7 +27,7 @@ public final class ParallelStart {
 
   private ParallelStart() {}
 
-  public static Centres centres(Rows rows, Totals totals, int k, int passes, long seed) {
+  public static Centres centres(Rows rows, RowStatistics totals, int k, int passes, long seed) {
     List<float[]> candidates = new ArrayList<>();
     candidates.add(first(rows, Seeds.derive(seed, "k-means first row")));
     for (int pass = 0; pass < passes; pass++) {
@@ -53,7 +53,7 @@ public final class ParallelStart {
    * k-means++ (Arthur and Vassilvitskii, SODA 2007) on a sample of about {@value #SAMPLE} rows for
    * each centre, drawn by a hash of (seed, pair id).
    */
-  public static Centres onSample(Rows rows, Totals totals, int k, long seed) {
+  public static Centres onSample(Rows rows, RowStatistics totals, int k, long seed) {
     List<Row> sample =
         Sample.of(rows, totals, (long) SAMPLE * k, Seeds.derive(seed, "k-means sample"));
     List<float[]> distinct = distinct(sample.stream().map(Row::values).toList());

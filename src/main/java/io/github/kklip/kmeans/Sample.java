@@ -9,7 +9,7 @@ import java.util.List;
 public record Sample(long seed, double share) implements Fold<ArrayList<Row>> {
 
   /** About {@code wanted} rows, the same for every partitioning, by position. */
-  public static List<Row> of(Rows rows, Totals totals, long wanted, long seed) {
+  public static List<Row> of(Rows rows, RowStatistics totals, long wanted, long seed) {
     List<Row> sample = rows.fold(Centres.NONE, new Sample(seed, (double) wanted / totals.rows()));
     sample.sort(Row.BY_POSITION);
     return sample;

@@ -14,7 +14,7 @@ import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.ParallelStart;
-import io.github.kklip.kmeans.Totals;
+import io.github.kklip.kmeans.RowStatistics;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
@@ -357,7 +357,7 @@ class ConceptStageTest {
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
     try (SparkRows rows = SparkRows.of(spark, source, train, 1, 2);
         MLlibEngine mllib = new MLlibEngine(rows)) {
-      Totals totals = Totals.of(rows);
+      RowStatistics totals = RowStatistics.of(rows);
       // More centres than things, so that Lloyd's algorithm has something to do.
       Centres start = ParallelStart.centres(rows, totals, 20, 1, 5);
       Lloyd.Engine gemm = Lloyd.gemm(rows, totals);

@@ -9,7 +9,7 @@ import io.github.kklip.kmeans.LocalRows;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RandomRows;
 import io.github.kklip.kmeans.Row;
-import io.github.kklip.kmeans.Totals;
+import io.github.kklip.kmeans.RowStatistics;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -43,7 +43,7 @@ class SilhouetteTest {
             .map(
                 parts -> {
                   LocalRows rows = RandomRows.dealt(blocks, parts);
-                  Totals totals = Totals.of(rows);
+                  RowStatistics totals = RowStatistics.of(rows);
                   Centres centres = ParallelStart.onSample(rows, totals, 5, 1);
                   return Silhouette.of(rows, totals, centres, 1).mean();
                 })

@@ -9,7 +9,7 @@ import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.LocalRows;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RandomRows;
-import io.github.kklip.kmeans.Totals;
+import io.github.kklip.kmeans.RowStatistics;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -37,7 +37,7 @@ class SoftLabelStatisticsTest {
   @Test
   void automaticTemperatureReachesThePerplexityOverAllRows() {
     LocalRows rows = RandomRows.dealt(RandomRows.blocks(3, 200, 8, 10, 4), 2);
-    Totals totals = Totals.of(rows);
+    RowStatistics totals = RowStatistics.of(rows);
     Centres centres = ParallelStart.centres(rows, totals, 10, 2, 0);
     double before = 0;
     for (double target : new double[] {1.5, 3, 6, 9}) {

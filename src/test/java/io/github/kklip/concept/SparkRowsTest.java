@@ -7,8 +7,8 @@ import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RandomRows;
+import io.github.kklip.kmeans.RowStatistics;
 import io.github.kklip.kmeans.Rows;
-import io.github.kklip.kmeans.Totals;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -45,7 +45,7 @@ class SparkRowsTest {
   }
 
   private static Lloyd.Result cluster(Rows rows) {
-    Totals totals = Totals.of(rows);
+    RowStatistics totals = RowStatistics.of(rows);
     Centres start = ParallelStart.centres(rows, totals, K, 2, 7);
     return Lloyd.run(Lloyd.gemm(rows, totals), start, 4, 0);
   }

@@ -31,7 +31,7 @@ class HamerlyPassTest {
   }
 
   /** The engine that remembers nothing. */
-  private static Lloyd.Engine forgetful(Rows rows, Totals totals) {
+  private static Lloyd.Engine forgetful(Rows rows, RowStatistics totals) {
     return centres -> {
       CentreSums sums = Lloyd.sums(rows, totals, centres);
       Centres moved = sums.means(centres);
@@ -54,7 +54,7 @@ class HamerlyPassTest {
   void everyStepIsThatOfAPassThatRemembersNothing(int dimension, int clusters, int k) {
     List<Block> blocks = blocks(dimension, clusters, 7L * k);
     LocalRows rows = RandomRows.dealt(blocks, 3);
-    Totals totals = Totals.of(rows);
+    RowStatistics totals = RowStatistics.of(rows);
     Lloyd.Engine remembering = Lloyd.gemm(rows, totals);
     Lloyd.Engine forgetful = forgetful(RandomRows.dealt(blocks, 1), totals);
     SplitMix64 random = new SplitMix64(k);
@@ -83,7 +83,7 @@ class HamerlyPassTest {
   void rowsWhoseBoundsHoldAreNotLookedAt() {
     Block block = RandomRows.blocks(1, 128, DIMENSION, 4, 3).get(0);
     LocalRows rows = new LocalRows(List.of(List.of(block)), 1);
-    Totals totals = Totals.of(rows);
+    RowStatistics totals = RowStatistics.of(rows);
     Centres centres = Lloyd.run(forgetful(rows, totals), start(block, 4), 20, 0).centres();
     HamerlyPass first = HamerlyPass.after(null, totals, centres);
     CentreSums expected = rows.fold(centres, first);
@@ -104,7 +104,7 @@ class HamerlyPassTest {
   void whatAPassLeavesServesOneTask() {
     Block block = RandomRows.blocks(1, 100, DIMENSION, 4, 3).get(0);
     LocalRows rows = new LocalRows(List.of(List.of(block)), 1);
-    Totals totals = Totals.of(rows);
+    RowStatistics totals = RowStatistics.of(rows);
     Centres centres = start(block, 4);
     HamerlyPass first = HamerlyPass.after(null, totals, centres);
     rows.fold(centres, first);

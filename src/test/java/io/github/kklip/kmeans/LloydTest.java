@@ -17,7 +17,7 @@ class LloydTest {
   }
 
   private static Lloyd.Result run(Rows rows, Centres start, int iterations) {
-    return Lloyd.run(Lloyd.gemm(rows, Totals.of(rows)), start, iterations, 1e-6);
+    return Lloyd.run(Lloyd.gemm(rows, RowStatistics.of(rows)), start, iterations, 1e-6);
   }
 
   @Test
@@ -68,14 +68,14 @@ class LloydTest {
   }
 
   private static Lloyd.Result cluster(Rows rows) {
-    Totals totals = Totals.of(rows);
+    RowStatistics totals = RowStatistics.of(rows);
     Centres start = ParallelStart.centres(rows, totals, 12, 2, 7);
     return Lloyd.run(Lloyd.gemm(rows, totals), start, 8, 0);
   }
 
   @Test
   void refusesARowThatIsNotFinite() {
-    assertThatThrownBy(() -> Totals.of(line(0, 1, Float.NaN)))
+    assertThatThrownBy(() -> RowStatistics.of(line(0, 1, Float.NaN)))
         .hasMessage(
             "Cannot cluster the embeddings because one is not finite: row 2 of training shard 0."
                 + " Embed that shard again.");

@@ -14,7 +14,7 @@ class MiniBatchTest {
   @Test
   void centresAreTheMeansOfAllRowsThatTheyGot() {
     List<LocalRows> batches = List.of(line(0, 10), line(2, 14), line(1, 12, 13));
-    Totals totals = Totals.of(line(0, 10, 2, 14, 1, 12, 13));
+    RowStatistics totals = RowStatistics.of(line(0, 10, 2, 14, 1, 12, 13));
 
     Lloyd.Result result =
         Lloyd.run(
@@ -28,7 +28,7 @@ class MiniBatchTest {
   @Test
   void aCentreThatNeverGotARowGoesToTheFarthestOfTheBatch() {
     Lloyd.Step step =
-        new MiniBatch(batch -> line(0, 1, 20), Totals.of(line(0, 1, 20)), 2)
+        new MiniBatch(batch -> line(0, 1, 20), RowStatistics.of(line(0, 1, 20)), 2)
             .step(new Centres(2, 1, new float[] {0, -50}));
 
     assertThat(step.centres().values()).containsExactly(7, 20);
@@ -44,7 +44,7 @@ class MiniBatchTest {
 
     Centres centres =
         Lloyd.run(
-                Lloyd.spherical(Lloyd.gemm(unit, Totals.of(unit))),
+                Lloyd.spherical(Lloyd.gemm(unit, RowStatistics.of(unit))),
                 new Centres(2, 2, new float[] {1, 0, 0, 1}),
                 5,
                 0)

@@ -14,7 +14,7 @@ class ParallelStartTest {
   }
 
   private static float[] start(Rows rows, int k, long seed) {
-    return ParallelStart.centres(rows, Totals.of(rows), k, 2, seed).values();
+    return ParallelStart.centres(rows, RowStatistics.of(rows), k, 2, seed).values();
   }
 
   @Test

@@ -29,10 +29,7 @@ final class GradientSum implements AutoCloseable {
   GradientSum(ClipModel model, Collective collective, TrainSettings settings) {
     this.collective = collective;
     scatter = settings.step().shardOptimizer();
-    type =
-        settings.step().compressGradients()
-            ? ElementType.BFLOAT16
-            : model.parameters().type();
+    type = settings.step().compressGradients() ? ElementType.BFLOAT16 : model.parameters().type();
     SegmentRanges ranges = SegmentRanges.of(model);
     segments = ranges.segments().stream().map(segment -> exchanged(model, segment)).toList();
     tail = exchanged(model, ranges.tail());

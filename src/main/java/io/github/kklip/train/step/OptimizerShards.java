@@ -5,7 +5,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
-import io.github.kklip.config.ElementType;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.FlatTensor.Range;
@@ -52,9 +51,7 @@ final class OptimizerShards {
   /** Gives every rank the whole range, of which each has filled its shard. */
   Work gather(ByteBuffer range, int index) {
     return collective.allGather(
-        range,
-        parameters.type(),
-        SegmentRanges.shardSizes(ranges.get(index), collective.size()));
+        range, parameters.type(), SegmentRanges.shardSizes(ranges.get(index), collective.size()));
   }
 
   /** Copies this rank's elements of a moment to their places in a flat tensor of all parameters. */

@@ -11,14 +11,14 @@ import java.io.Serializable;
  * @param largestSquare the largest squared norm
  * @param sumOfSquares the sum of the squared norms, on the grid
  */
-public record Totals(
+public record RowStatistics(
     long rows, int dimension, double largest, double largestSquare, double sumOfSquares)
     implements Serializable {
 
   /** Looks at all rows twice; a row with NaN or infinity is refused. */
-  public static Totals of(Rows rows) {
-    Totals bounds = rows.fold(Centres.NONE, new Pass());
-    return new Totals(
+  public static RowStatistics of(Rows rows) {
+    RowStatistics bounds = rows.fold(Centres.NONE, new Pass());
+    return new RowStatistics(
         bounds.rows,
         bounds.dimension,
         bounds.largest,
@@ -41,16 +41,16 @@ public record Totals(
     return Grid.of(rows, 4 * largestSquare);
   }
 
-  private static final class Pass implements Fold<Totals> {
+  private static final class Pass implements Fold<RowStatistics> {
     private static final long serialVersionUID = 1;
 
     @Override
-    public Totals zero() {
-      return new Totals(0, 0, 0, 0, 0);
+    public RowStatistics zero() {
+      return new RowStatistics(0, 0, 0, 0, 0);
     }
 
     @Override
-    public Totals add(Totals sofar, Block block, Distances distances) {
+    public RowStatistics add(RowStatistics sofar, Block block, Distances distances) {
       int dimension = block.dimension();
       double largest = 0;
       double largestSquare = 0;
@@ -69,12 +69,12 @@ public record Totals(
         }
         largestSquare = Math.max(largestSquare, square);
       }
-      return merge(sofar, new Totals(block.rows(), dimension, largest, largestSquare, 0));
+      return merge(sofar, new RowStatistics(block.rows(), dimension, largest, largestSquare, 0));
     }
 
     @Override
-    public Totals merge(Totals left, Totals right) {
-      return new Totals(
+    public RowStatistics merge(RowStatistics left, RowStatistics right) {
+      return new RowStatistics(
           left.rows + right.rows,
           Math.max(left.dimension, right.dimension),
           Math.max(left.largest, right.largest),
