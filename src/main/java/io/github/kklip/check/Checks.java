@@ -16,7 +16,6 @@ import org.apache.hadoop.conf.Configuration;
  * the size of the data.
  */
 public final class Checks {
-  static final String DEMO = "demo";
 
   /** For one check: the slowest reads a teacher's small files and its weights' samples. */
   private static final Duration LIMIT = Duration.ofSeconds(20);
@@ -51,13 +50,15 @@ public final class Checks {
     try (Findings findings = new Findings(limit)) {
       machine(findings, settings, machine, stages);
       DatasetChecks dataset =
-          new DatasetChecks(findings, settings, configuration, machine, stages, job.equals(DEMO));
+          new DatasetChecks(
+              findings, settings, configuration, machine, stages, job.equals(Stages.DEMO));
       dataset.make();
       if (stages.contains("train")) {
         new TrainChecks(findings, settings, configuration, machine, stages, dataset).make();
       }
       ModelChecks models =
-          new ModelChecks(findings, settings, configuration, stages, job.equals(DEMO), dataset);
+          new ModelChecks(
+              findings, settings, configuration, stages, job.equals(Stages.DEMO), dataset);
       if (stages.contains("evaluate")) {
         models.evaluate();
       }

@@ -7,6 +7,8 @@ import java.util.List;
 
 /** Which stages a job consists of, in their order. */
 public final class Stages {
+  static final String DEMO = "demo";
+
   private Stages() {}
 
   /**
@@ -37,7 +39,7 @@ public final class Stages {
     return switch (job) {
       case "ingest", "tokenizer", "embed", "cluster", "train", "evaluate", "export" -> List.of(job);
       case "run" -> ofRun(settings);
-      case Checks.DEMO ->
+      case DEMO ->
           List.of("ingest", "tokenizer", "embed", "cluster", "train", "evaluate", "export");
       default -> List.of();
     };

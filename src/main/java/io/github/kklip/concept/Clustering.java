@@ -1,7 +1,10 @@
 package io.github.kklip.concept;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.ConceptSettings.KMeansMetric;
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.kmeans.CentreSums;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
@@ -76,7 +79,7 @@ record Clustering(
 
   private static Centres start(
       Rows rows, RowStatistics totals, ConceptSettings settings, long seed) {
-    ConceptStage.requireRows(settings.k(), totals.rows());
+    requireRows(settings.k(), totals.rows());
     return switch (settings.kmeans().start()) {
       case PARALLEL ->
           ParallelStart.centres(rows, totals, settings.k(), settings.kmeans().initSteps(), seed);
@@ -140,5 +143,15 @@ record Clustering(
         settings.labels().targetPerplexity(),
         scale,
         temperatures -> Entropy.perplexities(rows, totals.rows(), centres, temperatures));
+  }
+
+  /** Refuses more concepts than there are rows to find them in. */
+  static void requireRows(int k, long rows) {
+    if (rows < k) {
+      throw new SettingsException(
+          message(
+              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
+              k, rows));
+    }
   }
 }

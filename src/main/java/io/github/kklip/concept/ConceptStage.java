@@ -180,12 +180,7 @@ public final class ConceptStage {
 
   /** Refuses more concepts than there are rows to find them in. */
   public static void requireRows(int k, long rows) {
-    if (rows < k) {
-      throw new SettingsException(
-          message(
-              "Cannot make %s concepts of %s training rows. Set concepts.k to at most that.",
-              k, rows));
-    }
+    Clustering.requireRows(k, rows);
   }
 
   /** Without the manifest, labels are orphans; so nobody takes old labels for new ones. */

@@ -87,7 +87,4 @@ public record ConceptSettings(
       return temperature.auto() ? OptionalDouble.empty() : OptionalDouble.of(temperature.value());
     }
   }
-
-  /** A number or {@code auto}; {@link OptionalDouble} is not serializable. */
-  public record AutoNumber(boolean auto, double value) implements Serializable {}
 }

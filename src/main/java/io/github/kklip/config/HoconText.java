@@ -53,7 +53,7 @@ final class HoconText {
           ? duration.toSeconds() + " seconds"
           : duration.toNanos() + " nanoseconds";
     }
-    if (value instanceof ConceptSettings.AutoNumber number) {
+    if (value instanceof AutoNumber number) {
       return number.auto() ? "auto" : Double.toString(number.value());
     }
     if (value instanceof List<?> list) {

@@ -55,18 +55,7 @@ public @interface Role {
     TEMPERATURE_IS_AUTO,
     TOP_K_IS_AUTO,
     EMB_HAS_WEIGHT,
-    CONCEPT_HAS_WEIGHT;
-
-    boolean holds(Settings settings) {
-      return switch (this) {
-        case ALWAYS -> true;
-        case IMAGES_ARE_REENCODED -> settings.ingest().reencode().reencodeSide() > 0;
-        case TEMPERATURE_IS_AUTO -> settings.concepts().labels().temperature().auto();
-        case TOP_K_IS_AUTO -> settings.concepts().labels().topK().auto();
-        case EMB_HAS_WEIGHT -> settings.train().loss().emb() > 0;
-        case CONCEPT_HAS_WEIGHT -> settings.train().loss().concept() > 0;
-      };
-    }
+    CONCEPT_HAS_WEIGHT
   }
 
   /** Several roles of one setting. */

@@ -55,7 +55,7 @@ public final class Roles {
       for (Role role : key.roles()) {
         if (kinds.contains(role.kind())
             && List.of(role.value()).contains(output)
-            && role.when().holds(settings)) {
+            && holds(role.when(), settings)) {
           boolean itself = role.content().isEmpty();
           String value = itself ? text(key.value(settings)) : contents.get(key.path());
           if (value == null) {
@@ -69,9 +69,20 @@ public final class Roles {
     return values;
   }
 
+  private static boolean holds(Role.When when, Settings settings) {
+    return switch (when) {
+      case ALWAYS -> true;
+      case IMAGES_ARE_REENCODED -> settings.ingest().reencode().reencodeSide() > 0;
+      case TEMPERATURE_IS_AUTO -> settings.concepts().labels().temperature().auto();
+      case TOP_K_IS_AUTO -> settings.concepts().labels().topK().auto();
+      case EMB_HAS_WEIGHT -> settings.train().loss().emb() > 0;
+      case CONCEPT_HAS_WEIGHT -> settings.train().loss().concept() > 0;
+    };
+  }
+
   /** As manifests have it since their first format: constants by name. */
   private static String text(Object value) {
-    if (value instanceof ConceptSettings.AutoNumber number) {
+    if (value instanceof AutoNumber number) {
       return number.auto() ? "auto" : Double.toString(number.value());
     }
     return value instanceof Enum<?> constant ? constant.name() : value.toString();

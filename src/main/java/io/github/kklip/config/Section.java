@@ -80,9 +80,9 @@ final class Section {
     if (key != null && key.flat()) {
       return read(type.asSubclass(Record.class));
     }
-    if (type == ConceptSettings.AutoNumber.class) {
+    if (type == AutoNumber.class) {
       boolean auto = typed(name).equals("auto");
-      return new ConceptSettings.AutoNumber(auto, auto ? 0 : number(name, key, "auto or "));
+      return new AutoNumber(auto, auto ? 0 : number(name, key, "auto or "));
     }
     if (SettingKey.isSection(component)) {
       return new Section(hocon(name, config::getConfig, "a section { ... }"), name(name))

@@ -45,8 +45,7 @@ record SettingKey(String path, List<RecordComponent> way) {
 
   /** Whether the component is a record of keys, not a key. */
   static boolean isSection(RecordComponent component) {
-    return component.getType().isRecord()
-        && component.getType() != ConceptSettings.AutoNumber.class;
+    return component.getType().isRecord() && component.getType() != AutoNumber.class;
   }
 
   Role[] roles() {

@@ -1,10 +1,7 @@
 package io.github.kklip.eval;
 
-import static io.github.kklip.config.Message.message;
-
 import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.config.Settings;
-import io.github.kklip.config.SettingsException;
 import io.github.kklip.eval.EvaluationResult.Classification;
 import io.github.kklip.eval.EvaluationResult.Direction;
 import io.github.kklip.store.DatasetFolder;
@@ -114,12 +111,7 @@ public final class Evaluation {
 
   /** Refuses a dataset that has nothing to evaluate on. */
   public static void requireValidationPairs(DatasetFolder folder, long rows) throws IOException {
-    if (rows == 0) {
-      throw new SettingsException(
-          message(
-              "Cannot evaluate on %s because its validation split is empty. Ingest with a larger ingest.validation-fraction.",
-              folder.root()));
-    }
+    ValidationSplit.require(folder, rows);
   }
 
   private Path reportFolder(String model) {

@@ -2,6 +2,7 @@ package io.github.kklip.eval;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
@@ -86,7 +87,7 @@ record ValidationSplit(
             captions.add(pair.caption());
             imageOf.add(image);
           });
-      Evaluation.requireValidationPairs(folder, imageIds.size());
+      require(folder, imageIds.size());
       parts.add(embedder.images(waiting));
       progress.add(new Counts(0, 0, waiting.size(), 0));
       progress.done();
@@ -175,5 +176,15 @@ record ValidationSplit(
     int[] images = new int[shown];
     Arrays.setAll(images, i -> (int) ((long) i * imageIds.size() / shown));
     return images;
+  }
+
+  /** Refuses a dataset that has nothing to evaluate on. */
+  static void require(DatasetFolder folder, long rows) throws IOException {
+    if (rows == 0) {
+      throw new SettingsException(
+          message(
+              "Cannot evaluate on %s because its validation split is empty. Ingest with a larger ingest.validation-fraction.",
+              folder.root()));
+    }
   }
 }

@@ -78,11 +78,10 @@ public record ChangedSetting(String path, String typed, Object value) {
       double value = min + (Math.min(max, min + 10) - min) * (0.301 + index * 1e-3);
       return new ChangedSetting(path, Double.toString(value), value);
     }
-    if (type == ConceptSettings.AutoNumber.class) {
+    if (type == AutoNumber.class) {
       // At most concepts.k, which may be changed too.
       double value = whole(min, 10, 0, used);
-      return new ChangedSetting(
-          path, Double.toString(value), new ConceptSettings.AutoNumber(false, value));
+      return new ChangedSetting(path, Double.toString(value), new AutoNumber(false, value));
     }
     if (type == Duration.class) {
       return new ChangedSetting(
