@@ -72,8 +72,6 @@ class ArchitectureTest {
   /** Arrows between classes that the search for circles does not follow, each with its reason. */
   private static final Map<String, String> MAY_CLOSE_A_CIRCLE =
       Map.of(
-          "config.Section -> config.Settings",
-          "a choice is written as Settings.keyword writes it",
           "config.SettingKey -> config.Settings",
           "keys are the components of the settings' records, found from the root",
           "config.HoconText -> config.Settings",

@@ -46,7 +46,7 @@ final class HoconText {
       return ConfigUtil.quoteString(text);
     }
     if (value instanceof Enum<?> constant) {
-      return Settings.keyword(constant);
+      return Keyword.of(constant);
     }
     if (value instanceof Duration duration) {
       return duration.toMillis() % 1000 == 0

@@ -53,7 +53,7 @@ public record IngestSettings(
       section.require(
           format == SourceFormat.SYNTHETIC || !path.isEmpty(),
           "path",
-          "the path of the " + Settings.keyword(format) + " data");
+          "the path of the " + Keyword.of(format) + " data");
       section.require(separator.length() <= 1, "separator", "one character");
     }
   }

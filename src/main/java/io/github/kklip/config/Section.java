@@ -236,11 +236,11 @@ final class Section {
         key != null && key.choices().length > 0
             ? List.of(key.choices())
             : Arrays.stream(type.getEnumConstants())
-                .map(constant -> Settings.keyword((Enum<?>) constant))
+                .map(constant -> Keyword.of((Enum<?>) constant))
                 .toList();
     String value = typed(name);
     for (Object constant : type.getEnumConstants()) {
-      if (allowed.contains(value) && Settings.keyword((Enum<?>) constant).equals(value)) {
+      if (allowed.contains(value) && Keyword.of((Enum<?>) constant).equals(value)) {
         return constant;
       }
     }

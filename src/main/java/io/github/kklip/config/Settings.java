@@ -17,7 +17,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -136,11 +135,6 @@ public record Settings(
         throw new SettingsException(KeyHint.unknown("kklip.", key, known));
       }
     }
-  }
-
-  /** The name of an enum's constant in a configuration: {@code CENTRE_L2} is {@code centre-l2}. */
-  public static String keyword(Enum<?> constant) {
-    return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static Config assign(String assignment, int equals) {

@@ -1,5 +1,6 @@
 package io.github.kklip.ml;
 
+import io.github.kklip.config.Keyword;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.publication.LocalCopy;
@@ -54,8 +55,8 @@ public final class LlamaEmbedder extends EmbeddingTransformer<LlamaEmbedder> {
   public LlamaEmbedder(String uid) {
     super(uid);
     TeacherSettings defaults = Settings.load(List.of(), List.of()).teacher();
-    setDefault(dtype, Settings.keyword(defaults.dtype()));
-    setDefault(pooling, Settings.keyword(defaults.pooling()));
+    setDefault(dtype, Keyword.of(defaults.dtype()));
+    setDefault(pooling, Keyword.of(defaults.pooling()));
     setDefault(layer, defaults.layer());
     setDefault(maxLength, defaults.input().maxLength());
     setDefault(batchSize(), 1024);

@@ -90,7 +90,7 @@ public record ChangedSetting(String path, String typed, Object value) {
     if (type.isEnum()) {
       List<String> choices = key == null ? List.of() : Arrays.asList(key.choices());
       for (Object constant : type.getEnumConstants()) {
-        String keyword = Settings.keyword((Enum<?>) constant);
+        String keyword = Keyword.of((Enum<?>) constant);
         if (!constant.equals(old) && (choices.isEmpty() || choices.contains(keyword))) {
           return new ChangedSetting(path, keyword, constant);
         }
