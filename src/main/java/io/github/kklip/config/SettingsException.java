@@ -4,7 +4,7 @@ package io.github.kklip.config;
  * A setting, or a combination of settings, that cannot be used; the message says which, why, and
  * what is allowed.
  */
-public final class SettingsException extends IllegalArgumentException {
+public class SettingsException extends IllegalArgumentException {
   private static final long serialVersionUID = 1L;
 
   public SettingsException(String message) {

@@ -213,6 +213,7 @@ public final class IngestStage {
             DatasetManifest manifest =
                 new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
             Json.write(folder.configuration(), folder.manifest(), manifest);
+            result = result.with(manifest.totals());
             DataCard.write(spark, folder, manifest);
           }
           List<String> fingerprints =

@@ -66,7 +66,6 @@ record Ending(
       return Status.STOPPED;
     }
     return cause instanceof SettingsException
-            || cause instanceof RefusedException
             || cause instanceof LeaseHeldException
             || cause instanceof TokenizerException
         ? Status.REFUSED

@@ -292,7 +292,7 @@ class ChecksTest {
     assertThat(changed("embed", "teacher.path=", "teacher.pooling=last"))
         .singleElement()
         .asString()
-        .contains("teacher.pooling was MEAN and is now LAST");
+        .contains("teacher.pooling was mean and is now last");
     Path dataset = finished.copy("dataset", folder.resolve("dataset"));
     Files.delete(dataset.resolve("teachers/llama/train-00000.parquet"));
     assertThat(changed("embed", "dataset=" + dataset, "teacher.path="))
@@ -317,7 +317,7 @@ class ChecksTest {
     assertThat(changed("embed", "teacher.path=" + other, "teacher.dtype=bfloat16"))
         .singleElement()
         .asString()
-        .contains("teacher.dtype was FLOAT32 and is now BFLOAT16; teacher.path (identity")
+        .contains("teacher.dtype was float32 and is now bfloat16; teacher.path (identity")
         .endsWith("Use those settings, or another teacher.name.");
     assertThat(changed("cluster", "concepts.iterations=4"))
         .singleElement()
@@ -329,7 +329,7 @@ class ChecksTest {
       assertThat(changed(job, "train.lr=0.01"))
           .singleElement()
           .asString()
-          .contains("train.lr was 5.0E-5 and is 0.01")
+          .contains("train.lr was 5.0E-5 and is now 0.01")
           .endsWith("Use the same settings, or another train.output.");
     }
     assertThat(changed("run", "ingest.min-side=20", "train.lr=0.01")).hasSizeGreaterThan(1);

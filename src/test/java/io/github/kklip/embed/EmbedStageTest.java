@@ -83,7 +83,7 @@ class EmbedStageTest {
                 EmbedStage.run(
                     spark, settings("teacher.path=" + folder + "/gone", "teacher.pooling=last")))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("teacher.pooling was MEAN and is now LAST");
+        .hasMessageContaining("teacher.pooling was mean and is now last");
     generations(2);
     assertThatThrownBy(() -> EmbedStage.run(spark, settings("teacher.path=" + folder + "/gone")))
         .hasMessageContaining("because there is no such folder");

@@ -111,9 +111,9 @@ class EndingTest {
     Ending ending =
         Ending.of("run", new RefusedException("run", List.of("One.", "Two.")), false, 0);
     assertThat(ending.problems()).containsExactly("One.", "Two.");
-    assertThat(ending.error()).isEqualTo("Cannot run run: - One. - Two.");
+    assertThat(ending.error()).isEqualTo("Cannot run the job run: - One. - Two.");
     assertThat(Ending.text(new RefusedException("run", List.of("One.", "Two."))))
-        .isEqualTo("Cannot run run:\n- One.\n- Two.");
+        .isEqualTo("Cannot run the job run:\n- One.\n- Two.");
   }
 
   @Test

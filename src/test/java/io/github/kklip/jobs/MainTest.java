@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.typesafe.config.ConfigFactory;
 import io.github.kklip.store.publication.Lease;
+import io.github.kklip.teacher.RandomLlama;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -177,7 +178,7 @@ class MainTest {
   @Test
   void aWrongSettingEndsWithItsMessageAlone() throws IOException {
     assertRefused(
-        run("train", "--set", "train.lr=-1"), "train", "Cannot use kklip.train.lr = -1.0: it must");
+        run("train", "--set", "train.lr=-1"), "train", "Cannot use kklip.train.lr = -1: it must");
     assertThat(said()).doesNotContain("\tat ");
   }
 
@@ -185,7 +186,7 @@ class MainTest {
   void theStackTraceIsShownWhenAsked() {
     assertThat(run("train", "--set", "train.lr=-1", "--stacktrace")).isEqualTo(2);
     assertThat(said())
-        .contains("Cannot use kklip.train.lr = -1.0: it must")
+        .contains("Cannot use kklip.train.lr = -1: it must")
         .contains("\tat io.github.kklip.config.Settings");
   }
 
@@ -301,7 +302,10 @@ class MainTest {
   }
 
   @Test
-  void aStageThatIsRefusedIsNamedWithTheResultsBeforeIt() throws IOException {
+  void aStageThatFailsIsNamedWithTheResultsBeforeIt() throws IOException {
+    Path teacher = folder.resolve("teacher");
+    RandomLlama.write(teacher, 1, List.of("red", "circle"), 64, 1);
+    Files.writeString(teacher.resolve("model.safetensors"), "no weights");
     int status =
         run(
             "run",
@@ -316,14 +320,39 @@ class MainTest {
             "--set",
             "tokenizer.vocab-size=520",
             "--set",
-            "teacher.path=" + folder.resolve("no-teacher"),
+            "concepts.k=8",
+            "--set",
+            "train.batch=4",
+            "--set",
+            "teacher.path=" + teacher,
             "--set",
             "train.output=" + folder.resolve("run"));
-    assertRefused(status, "run", "Cannot read the folder file:" + folder.resolve("no-teacher"));
+    assertThat(status).isEqualTo(1);
+    assertThat(result().get("status").asText()).isEqualTo("failed");
+    assertThat(result().get("error").asText()).contains("model.safetensors");
     assertThat(result().get("stage").asText()).isEqualTo("embed");
     assertThat(result().get("stages").get("ingest").get("pairs").asLong()).isEqualTo(40);
     assertThat(result().get("stages").get("tokenizer").get("vocab_size").asInt()).isEqualTo(520);
     assertThat(result().get("stages").get("tokenizer").get("seconds").asDouble()).isPositive();
+  }
+
+  @Test
+  void whatIsMissingForALaterStageIsFoundBeforeTheFirst() throws IOException {
+    int status =
+        run(
+            "run",
+            "--set",
+            "dataset=" + folder.resolve("dataset"),
+            "--set",
+            "ingest.sources=[{format=synthetic, pairs=20}]",
+            "--set",
+            "teacher.path=" + folder.resolve("no-teacher"),
+            "--set",
+            "train.output=" + folder.resolve("run"));
+    assertThat(status).isEqualTo(2);
+    assertThat(result().get("error").asText())
+        .contains("Cannot read the folder file:" + folder.resolve("no-teacher"));
+    assertThat(folder).isEmptyDirectory();
   }
 
   private int ingest(Path dataset) {
