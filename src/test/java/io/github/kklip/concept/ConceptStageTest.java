@@ -308,7 +308,7 @@ class ConceptStageTest {
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining(
             "because it was made with other settings: concepts.k was 6 and is now"
-                + " 5. Use those settings, or another concepts.name, or concepts.recluster = true.");
+                + " 5. Use those settings, or another concepts.name, or concepts.recluster = true, which makes them anew.");
   }
 
   @Test
