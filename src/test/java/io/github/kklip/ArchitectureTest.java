@@ -76,7 +76,7 @@ class ArchitectureTest {
           "keys are the components of the settings' records, found from the root",
           "config.HoconText -> config.Settings",
           "settings render themselves by it",
-          "jobs.Submit -> jobs.Main",
+          "jobs.SparkSubmit -> jobs.Main",
           "spark-submit is told the class with the main method",
           "progress.Progress -> progress.ProgressBoard",
           "a stage tells the board of its process that it begins");

@@ -22,7 +22,7 @@ public class HamerlyPieces {
   public String size;
 
   private Distances distances;
-  private Block block;
+  private VectorBlock block;
 
   /** Draws rows and centres. */
   @Setup
@@ -31,7 +31,9 @@ public class HamerlyPieces {
     int k = Integer.parseInt(size.split("x")[1]);
     Random random = new Random(1);
     distances = new Distances(new Centres(k, dimension, draws(random, k * dimension)), 1);
-    block = new Block(0, 0, new long[Block.ROWS], draws(random, Block.ROWS * dimension));
+    block =
+        new VectorBlock(
+            0, 0, new long[VectorBlock.ROWS], draws(random, VectorBlock.ROWS * dimension));
   }
 
   private static float[] draws(Random random, int count) {
@@ -42,7 +44,7 @@ public class HamerlyPieces {
     return values;
   }
 
-  /** One block of {@link Block#ROWS} rows. */
+  /** One block of {@link VectorBlock#ROWS} rows. */
   @Benchmark
   public int[] assign() {
     return distances.assign(block);

@@ -115,8 +115,8 @@ public final class KMeansBench {
   private void generate() throws IOException {
     float[] means = gaussian(Seeds.derive(7, "means"), k * dimension, 1);
     try (FileChannel out = create(file())) {
-      for (int from = 0; from < rows; from += Block.ROWS) {
-        int count = Math.min(Block.ROWS, rows - from);
+      for (int from = 0; from < rows; from += VectorBlock.ROWS) {
+        int count = Math.min(VectorBlock.ROWS, rows - from);
         float[] values = gaussian(Seeds.derive(7, "rows", from), count * dimension, 1.5);
         SplitMix64 cluster = new SplitMix64(Seeds.derive(7, "clusters", from));
         for (int row = 0; row < count; row++) {
@@ -193,16 +193,16 @@ public final class KMeansBench {
     int all = rows;
     int width = dimension;
     List<Integer> firsts =
-        IntStream.iterate(0, from -> from < rows, from -> from + Block.ROWS).boxed().toList();
-    JavaRDD<Block> blocks =
+        IntStream.iterate(0, from -> from < rows, from -> from + VectorBlock.ROWS).boxed().toList();
+    JavaRDD<VectorBlock> blocks =
         spark
             .parallelize(firsts, SparkRows.partitions(4L * rows * dimension, 2))
             .map(
                 from -> {
-                  int count = Math.min(Block.ROWS, all - from);
+                  int count = Math.min(VectorBlock.ROWS, all - from);
                   long[] keys = new long[count];
                   Arrays.setAll(keys, i -> Seeds.derive(1, "id", from + i));
-                  return new Block(0, from, keys, read(path, from, count, width));
+                  return new VectorBlock(0, from, keys, read(path, from, count, width));
                 });
     return SparkRows.of(spark, blocks, 1);
   }
@@ -212,13 +212,13 @@ public final class KMeansBench {
     int all = rows;
     int width = dimension;
     List<Integer> firsts =
-        IntStream.iterate(0, from -> from < rows, from -> from + Block.ROWS).boxed().toList();
+        IntStream.iterate(0, from -> from < rows, from -> from + VectorBlock.ROWS).boxed().toList();
     JavaRDD<Row> vectors =
         spark
             .parallelize(firsts, 2)
             .flatMap(
                 from -> {
-                  int count = Math.min(Block.ROWS, all - from);
+                  int count = Math.min(VectorBlock.ROWS, all - from);
                   float[] values = read(path, from, count, width);
                   List<Row> list = new ArrayList<>();
                   for (int row = 0; row < count; row++) {
@@ -308,8 +308,9 @@ public final class KMeansBench {
                     NDArray half = manager.zeros(new Shape(k));
                     NDArray x =
                         manager.create(
-                            read(file(), 0, Block.ROWS), new Shape(Block.ROWS, dimension));
-                    for (int i = 0; i < rows / Block.ROWS / 2; i++) {
+                            read(file(), 0, VectorBlock.ROWS),
+                            new Shape(VectorBlock.ROWS, dimension));
+                    for (int i = 0; i < rows / VectorBlock.ROWS / 2; i++) {
                       Torch.module("kmeans/kmeans").call(manager, "scores", x, c, half).close();
                     }
                   } catch (IOException e) {
@@ -429,7 +430,7 @@ public final class KMeansBench {
     }
 
     @Override
-    public Double add(Double sofar, Block block, Distances distances) {
+    public Double add(Double sofar, VectorBlock block, Distances distances) {
       int[] nearest = distances.nearest(block).centres();
       int dimension = block.dimension();
       double cost = sofar;

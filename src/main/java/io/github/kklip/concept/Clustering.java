@@ -11,7 +11,7 @@ import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.NearestRows;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RowStatistics;
-import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.VectorRows;
 import io.github.kklip.progress.Progress;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -49,14 +49,14 @@ record Clustering(
 
   /** Which engine takes a step; the start and the labels are the same for both. */
   interface EngineOf {
-    Lloyd.Engine make(Rows rows, RowStatistics totals);
+    Lloyd.Engine make(VectorRows rows, RowStatistics totals);
   }
 
-  static Clustering of(Rows rows, ConceptSettings settings, long seed, EngineOf engine) {
+  static Clustering of(VectorRows rows, ConceptSettings settings, long seed, EngineOf engine) {
     RowStatistics totals;
     Centres start;
     try (Progress progress = Progress.of("cluster: start", "passes").begin()) {
-      Rows counted = new CountedRows(rows, progress);
+      VectorRows counted = new CountedRows(rows, progress);
       totals = RowStatistics.of(counted);
       start = start(counted, totals, settings, seed);
       progress.done();
@@ -78,7 +78,7 @@ record Clustering(
   }
 
   private static Centres start(
-      Rows rows, RowStatistics totals, ConceptSettings settings, long seed) {
+      VectorRows rows, RowStatistics totals, ConceptSettings settings, long seed) {
     requireRows(settings.k(), totals.rows());
     return switch (settings.kmeans().start()) {
       case PARALLEL ->
@@ -88,7 +88,11 @@ record Clustering(
   }
 
   private static Clustering labelled(
-      Rows rows, RowStatistics totals, ConceptSettings settings, long seed, Lloyd.Result lloyd) {
+      VectorRows rows,
+      RowStatistics totals,
+      ConceptSettings settings,
+      long seed,
+      Lloyd.Result lloyd) {
     Centres centres = lloyd.centres();
     CentreSums last = Lloyd.sums(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
@@ -132,7 +136,11 @@ record Clustering(
   }
 
   private static Temperature.Found temperature(
-      Rows rows, RowStatistics totals, Centres centres, ConceptSettings settings, double scale) {
+      VectorRows rows,
+      RowStatistics totals,
+      Centres centres,
+      ConceptSettings settings,
+      double scale) {
     if (settings.labels().fixedTemperature().isPresent()) {
       double fixed = settings.labels().fixedTemperature().getAsDouble();
       double[] perplexity =

@@ -323,7 +323,7 @@ public final class ConceptStage {
                 clustering.sizes(),
                 settings.threads()));
     Json.write(folder.configuration(), new Path(folder.concepts(name), Quality.FILE), quality);
-    List<List<String>> captions = Captions.of(spark, source, dataset, clustering.members());
+    List<List<String>> captions = ConceptCaptions.of(spark, source, dataset, clustering.members());
     ConceptPage.write(folder, name, manifest, quality, captions);
     Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
     return manifest;

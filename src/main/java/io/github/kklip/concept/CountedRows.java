@@ -2,7 +2,7 @@ package io.github.kklip.concept;
 
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Fold;
-import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.VectorRows;
 import io.github.kklip.progress.Progress;
 
 /**
@@ -10,7 +10,7 @@ import io.github.kklip.progress.Progress;
  *
  * @param rows closed by their owner
  */
-record CountedRows(Rows rows, Progress progress) implements Rows {
+record CountedRows(VectorRows rows, Progress progress) implements VectorRows {
   @Override
   public <A> A fold(Centres centres, Fold<A> fold) {
     A result = rows.fold(centres, fold);

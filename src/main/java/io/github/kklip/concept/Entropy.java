@@ -1,17 +1,18 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
 import io.github.kklip.kmeans.Fold;
 import io.github.kklip.kmeans.Grid;
-import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.VectorBlock;
+import io.github.kklip.kmeans.VectorRows;
 import java.util.Arrays;
 
 /** Perplexity of the soft labels, exp(mean entropy over the rows), at some temperatures. */
 record Entropy(double[] temperatures, Grid grid) implements Fold<double[]> {
 
-  static double[] perplexities(Rows rows, long count, Centres centres, double[] temperatures) {
+  static double[] perplexities(
+      VectorRows rows, long count, Centres centres, double[] temperatures) {
     Grid grid = Grid.of(count, Math.log(centres.k()) + 1);
     double[] sums = rows.fold(centres, new Entropy(temperatures, grid));
     return Arrays.stream(sums).map(sum -> Math.exp(sum / count)).toArray();
@@ -23,7 +24,7 @@ record Entropy(double[] temperatures, Grid grid) implements Fold<double[]> {
   }
 
   @Override
-  public double[] add(double[] sofar, Block block, Distances distances) {
+  public double[] add(double[] sofar, VectorBlock block, Distances distances) {
     float[][] entropies = distances.entropies(block, temperatures);
     for (int i = 0; i < sofar.length; i++) {
       for (float entropy : entropies[i]) {

@@ -1,8 +1,8 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
+import io.github.kklip.kmeans.VectorBlock;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
@@ -61,7 +61,7 @@ record ImageAgreement(long pairs, double same, double chance) {
       for (int group = 0; group < pairs.rowGroups(); group++) {
         pairs.readGroup(group).stream().map(Pair::imageId).forEach(images::add);
       }
-      for (Block block : source.blocks(shard)) {
+      for (VectorBlock block : source.blocks(shard)) {
         for (int concept : distances.nearest(block).centres()) {
           concepts.add(new Tuple2<>(images.get(concepts.size()), concept));
         }

@@ -1,8 +1,8 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
+import io.github.kklip.kmeans.VectorBlock;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.api.java.JavaRDD;
@@ -27,7 +27,7 @@ final class MLlibEngine implements Lloyd.Engine, AutoCloseable {
             .persist(StorageLevel.MEMORY_AND_DISK());
   }
 
-  private static List<Vector> vectors(Block block) {
+  private static List<Vector> vectors(VectorBlock block) {
     List<Vector> vectors = new ArrayList<>(block.rows());
     for (int row = 0; row < block.rows(); row++) {
       vectors.add(vector(block.values(), row, block.dimension()));

@@ -1,10 +1,10 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
 import io.github.kklip.kmeans.Fold;
-import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.VectorBlock;
+import io.github.kklip.kmeans.VectorRows;
 import java.io.Serializable;
 
 /**
@@ -18,7 +18,7 @@ import java.io.Serializable;
 record PerplexityHistogram(double[] edges, long[] rows) implements Serializable {
   private static final int BINS = 24;
 
-  static PerplexityHistogram of(Rows rows, Centres centres, double temperature) {
+  static PerplexityHistogram of(VectorRows rows, Centres centres, double temperature) {
     double[] edges = new double[BINS + 1];
     for (int i = 0; i < edges.length; i++) {
       edges[i] = Math.pow(centres.k(), (double) i / BINS);
@@ -34,7 +34,7 @@ record PerplexityHistogram(double[] edges, long[] rows) implements Serializable 
     }
 
     @Override
-    public long[] add(long[] sofar, Block block, Distances distances) {
+    public long[] add(long[] sofar, VectorBlock block, Distances distances) {
       for (float entropy : distances.entropies(block, new double[] {temperature})[0]) {
         int bin = (int) (BINS * entropy / largest);
         sofar[Math.max(0, Math.min(BINS - 1, bin))]++;

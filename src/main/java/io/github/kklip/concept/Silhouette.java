@@ -1,12 +1,12 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
-import io.github.kklip.kmeans.Row;
+import io.github.kklip.kmeans.PickedRow;
+import io.github.kklip.kmeans.RowSample;
 import io.github.kklip.kmeans.RowStatistics;
-import io.github.kklip.kmeans.Rows;
-import io.github.kklip.kmeans.Sample;
+import io.github.kklip.kmeans.VectorBlock;
+import io.github.kklip.kmeans.VectorRows;
 import java.util.List;
 
 /**
@@ -23,19 +23,19 @@ record Silhouette(double mean, int rows) {
   private static final int FEWEST = 2048;
   private static final int MOST = 8192;
 
-  static Silhouette of(Rows rows, RowStatistics totals, Centres centres, long seed) {
+  static Silhouette of(VectorRows rows, RowStatistics totals, Centres centres, long seed) {
     long wanted = Math.max(FEWEST, Math.min(MOST, (long) PER_CONCEPT * centres.k()));
-    List<Row> sample = Sample.of(rows, totals, wanted, seed);
+    List<PickedRow> sample = RowSample.of(rows, totals, wanted, seed);
     return sample.isEmpty() ? new Silhouette(0, 0) : of(sample, centres);
   }
 
   /** Of all given rows. */
-  static Silhouette of(List<Row> sample, Centres centres) {
+  static Silhouette of(List<PickedRow> sample, Centres centres) {
     int count = sample.size();
-    Centres points = Centres.of(sample.stream().map(Row::values).toList());
+    Centres points = Centres.of(sample.stream().map(PickedRow::values).toList());
     int[] concept = new int[count];
     try (Distances distances = new Distances(centres, 1)) {
-      for (int from = 0; from < count; from += Block.ROWS) {
+      for (int from = 0; from < count; from += VectorBlock.ROWS) {
         int[] nearest = distances.nearest(block(points, from)).centres();
         System.arraycopy(nearest, 0, concept, from, nearest.length);
       }
@@ -46,7 +46,7 @@ record Silhouette(double mean, int rows) {
     }
     double total = 0;
     try (Distances distances = new Distances(points, 1)) {
-      for (int from = 0; from < count; from += Block.ROWS) {
+      for (int from = 0; from < count; from += VectorBlock.ROWS) {
         float[] squared = distances.squared(block(points, from));
         for (int row = 0; row < squared.length / count; row++) {
           total += silhouette(squared, row * count, from + row, concept, sizes);
@@ -56,11 +56,11 @@ record Silhouette(double mean, int rows) {
     return new Silhouette(total / count, count);
   }
 
-  private static Block block(Centres points, int from) {
-    int rows = Math.min(Block.ROWS, points.k() - from);
+  private static VectorBlock block(Centres points, int from) {
+    int rows = Math.min(VectorBlock.ROWS, points.k() - from);
     float[] values = new float[rows * points.dimension()];
     System.arraycopy(points.values(), from * points.dimension(), values, 0, values.length);
-    return new Block(0, from, new long[rows], values);
+    return new VectorBlock(0, from, new long[rows], values);
   }
 
   private static double silhouette(float[] squared, int at, int self, int[] concept, int[] sizes) {

@@ -1,10 +1,10 @@
 package io.github.kklip.concept;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
 import io.github.kklip.kmeans.Fold;
-import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.VectorBlock;
+import io.github.kklip.kmeans.VectorRows;
 import io.github.kklip.store.Shard;
 import java.util.Iterator;
 import java.util.List;
@@ -16,17 +16,17 @@ import org.apache.spark.resource.ResourceInformation;
 import org.apache.spark.storage.StorageLevel;
 
 /** Rows that the executors of a cluster keep: read once, in memory, on disk where that is full. */
-public final class SparkRows implements Rows {
+public final class SparkRows implements VectorRows {
   /** Parts that the driver merges by itself: to set up a tree takes as long as a small pass. */
   private static final int FEW = 4;
 
   private static final long PART_BYTES = 128L << 20;
 
   private final JavaSparkContext spark;
-  private final JavaRDD<Block> blocks;
+  private final JavaRDD<VectorBlock> blocks;
   private final int threads;
 
-  private SparkRows(JavaSparkContext spark, JavaRDD<Block> blocks, int threads) {
+  private SparkRows(JavaSparkContext spark, JavaRDD<VectorBlock> blocks, int threads) {
     this.spark = spark;
     this.blocks = blocks;
     this.threads = threads;
@@ -63,7 +63,7 @@ public final class SparkRows implements Rows {
     return new SparkRows(spark, read(spark, source, shards, partitions), threads);
   }
 
-  private static JavaRDD<Block> read(
+  private static JavaRDD<VectorBlock> read(
       JavaSparkContext spark, VectorSource source, List<Shard> shards, int partitions) {
     return spark
         .parallelize(shards, Math.min(partitions, shards.size()))
@@ -71,12 +71,12 @@ public final class SparkRows implements Rows {
   }
 
   /** Blocks from wherever they come. */
-  public static SparkRows of(JavaSparkContext spark, JavaRDD<Block> blocks, int threads) {
+  public static SparkRows of(JavaSparkContext spark, JavaRDD<VectorBlock> blocks, int threads) {
     return new SparkRows(
         spark, blocks.setName("k-means rows").persist(StorageLevel.MEMORY_AND_DISK()), threads);
   }
 
-  JavaRDD<Block> blocks() {
+  JavaRDD<VectorBlock> blocks() {
     return blocks;
   }
 
@@ -107,7 +107,7 @@ public final class SparkRows implements Rows {
   }
 
   private static <A> A foldPart(
-      Iterator<Block> blocks, Centres centres, Fold<A> fold, int threads) {
+      Iterator<VectorBlock> blocks, Centres centres, Fold<A> fold, int threads) {
     try (Distances distances = new Distances(centres, threads(threads), device())) {
       return fold.part(blocks, distances);
     }

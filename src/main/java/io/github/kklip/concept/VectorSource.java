@@ -3,8 +3,8 @@ package io.github.kklip.concept;
 import io.github.kklip.config.ConceptSettings.KMeansMetric;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.TeacherSettings.Postprocess;
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
+import io.github.kklip.kmeans.VectorBlock;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Postprocessing;
 import io.github.kklip.store.ProcessingSettings;
@@ -69,7 +69,7 @@ record VectorSource(
   }
 
   /** Rows of a shard with their ids. */
-  record Chunk(List<String> ids, Block block) {}
+  record Chunk(List<String> ids, VectorBlock block) {}
 
   /** Something that is done with a shard's rows, block by block. */
   interface Visitor {
@@ -86,14 +86,14 @@ record VectorSource(
         settings);
   }
 
-  /** Reads a shard in blocks of {@link Block#ROWS} rows. */
+  /** Reads a shard in blocks of {@link VectorBlock#ROWS} rows. */
   void visit(ShardReader<Vector> reader, Shard shard, Visitor visitor) throws IOException {
     int first = 0;
     List<Vector> waiting = new ArrayList<>();
     for (int group = 0; group < reader.rowGroups(); group++) {
       for (Vector vector : reader.readGroup(group)) {
         waiting.add(vector);
-        if (waiting.size() == Block.ROWS) {
+        if (waiting.size() == VectorBlock.ROWS) {
           visitor.visit(chunk(shard.index(), first, waiting));
           first += waiting.size();
           waiting.clear();
@@ -123,12 +123,12 @@ record VectorSource(
         values[row * dimension + j] = embedding[j] - origin[j];
       }
     }
-    return new Chunk(ids, new Block(shard, first, keys, values));
+    return new Chunk(ids, new VectorBlock(shard, first, keys, values));
   }
 
   /** The blocks of one shard. */
-  List<Block> blocks(Shard shard) throws IOException {
-    List<Block> blocks = new ArrayList<>();
+  List<VectorBlock> blocks(Shard shard) throws IOException {
+    List<VectorBlock> blocks = new ArrayList<>();
     try (ShardReader<Vector> reader = open(shard)) {
       visit(reader, shard, chunk -> blocks.add(chunk.block()));
     }

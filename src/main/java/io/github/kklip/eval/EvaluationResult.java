@@ -64,7 +64,7 @@ public record EvaluationResult(
         model,
         images,
         captions,
-        new EvaluationSummary.Retrieval(imageToText.recall(), textToImage.recall()),
+        new EvaluationSummary.RetrievalSummary(imageToText.recall(), textToImage.recall()),
         accuracies,
         report);
   }

@@ -15,12 +15,12 @@ public record EvaluationSummary(
     String model,
     int images,
     int captions,
-    Retrieval retrieval,
+    RetrievalSummary retrieval,
     SortedMap<String, Accuracy> zeroShot,
     String report) {
 
   /** Recall in both directions. */
-  public record Retrieval(Recall imageToText, Recall textToImage) {}
+  public record RetrievalSummary(Recall imageToText, Recall textToImage) {}
 
   /** Share of the images whose class is the first, or among the first five. */
   public record Accuracy(double top1, double top5) {}

@@ -17,7 +17,7 @@ import java.util.TreeSet;
  * @param pictures thumbnails by image
  */
 record Examples(
-    List<Images> textToImage, List<Captions> imageToText, Map<Integer, String> pictures) {
+    List<Images> textToImage, List<ShownCaptions> imageToText, Map<Integer, String> pictures) {
   private static final int ANSWERS = 5;
 
   /** Longest side in pixels: the page shows the middle of a picture, 120 pixels wide. */
@@ -37,14 +37,14 @@ record Examples(
    * @param rank where the first of its own was found, from 1
    * @param own which of them are its own
    */
-  record Captions(int image, int rank, List<String> captions, List<Boolean> own) {}
+  record ShownCaptions(int image, int rank, List<String> captions, List<Boolean> own) {}
 
   static Examples of(
       ValidationSplit split, int[] imageRanks, int[] captionRanks, int count, DatasetFolder dataset)
       throws IOException {
     int dimension = split.images().length / split.imageIds().size();
     List<Images> textToImage = new ArrayList<>();
-    List<Captions> imageToText = new ArrayList<>();
+    List<ShownCaptions> imageToText = new ArrayList<>();
     Set<Integer> shown = new TreeSet<>();
     for (int image : split.spread(count)) {
       int caption = firstCaption(split, image);
@@ -61,7 +61,7 @@ record Examples(
         captions.add(split.captions().get(answer));
         own.add(split.imageOf()[answer] == image);
       }
-      imageToText.add(new Captions(image, captionRanks[image] + 1, captions, own));
+      imageToText.add(new ShownCaptions(image, captionRanks[image] + 1, captions, own));
       shown.add(image);
       shown.addAll(found);
     }

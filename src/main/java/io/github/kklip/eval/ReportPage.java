@@ -144,7 +144,7 @@ final class ReportPage {
 
   private static String imageToText(EvaluationResult result, Examples examples) {
     StringBuilder html = new StringBuilder();
-    for (Examples.Captions example : examples.imageToText()) {
+    for (Examples.ShownCaptions example : examples.imageToText()) {
       html.append("<div class=\"card example\"><div>");
       html.append(picture(examples, example.image()));
       html.append("</div><div><p class=\"note\">");

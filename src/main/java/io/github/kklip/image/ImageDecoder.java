@@ -67,7 +67,7 @@ public final class ImageDecoder {
             limit(jpeg.width(), jpeg.height(), maxPixels);
             return Exif.upright(jpeg(jpeg), jpeg.orientation());
           }
-          try (Reading reading = new Reading(reader(format, bytes), bytes)) {
+          try (HeaderReading reading = new HeaderReading(reader(format, bytes), bytes)) {
             GifScreen screen = format == ImageFormat.GIF ? GifScreen.parse(bytes) : null;
             if (screen == null) {
               limit(reading.reader.getWidth(0), reading.reader.getHeight(0), maxPixels);
@@ -101,7 +101,7 @@ public final class ImageDecoder {
               yield header(format, screen.width(), screen.height(), 1);
             }
             case PNG, WEBP, TIFF, BMP -> {
-              try (Reading reading = new Reading(reader(format, bytes), bytes)) {
+              try (HeaderReading reading = new HeaderReading(reader(format, bytes), bytes)) {
                 yield header(
                     format,
                     reading.reader.getWidth(0),
@@ -143,7 +143,7 @@ public final class ImageDecoder {
               .formatted(jpeg.process(), jpeg.precision()));
     }
     JpegStream.Colours colours = jpeg.colours();
-    try (Reading reading = new Reading(Readers.JPEG, jpeg.bare())) {
+    try (HeaderReading reading = new HeaderReading(Readers.JPEG, jpeg.bare())) {
       Raster raster = reading.reader.readRaster(0, null);
       reading.refuseTruncated();
       byte[] samples = ((DataBufferByte) raster.getDataBuffer()).getData();
@@ -214,12 +214,12 @@ public final class ImageDecoder {
   }
 
   /** One reader at one file; the reader's warnings tell when it made up missing data. */
-  private static final class Reading implements AutoCloseable {
+  private static final class HeaderReading implements AutoCloseable {
     final ImageReader reader;
     private final ImageInputStream stream;
     private final List<String> warnings = new ArrayList<>();
 
-    Reading(ImageReaderSpi provider, byte[] bytes) throws IOException {
+    HeaderReading(ImageReaderSpi provider, byte[] bytes) throws IOException {
       reader = provider.createReaderInstance();
       stream = new ByteArrayImageInputStream(bytes);
       reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));

@@ -256,7 +256,7 @@ public final class IngestStage {
     of.put("shards", settings.ingest().shardRows() + " " + settings.ingest().rowGroupRows());
     of.put("files", fresh.stream().map(SourceFile::fingerprint).toList().toString());
     of.put("units", units.toString());
-    Work work = new Work(older.generations().size(), Identity.ofSettings(of));
+    UnfinishedWork work = new UnfinishedWork(older.generations().size(), Identity.ofSettings(of));
     if (readWork().equals(Optional.of(work))) {
       LOG.info("Going on with an interrupted run");
       return true;
@@ -271,20 +271,20 @@ public final class IngestStage {
    *
    * @param generation that it adds
    */
-  private record Work(int generation, String digest) {}
+  private record UnfinishedWork(int generation, String digest) {}
 
   private Path workFile() {
     return new Path(work(), "work.json");
   }
 
-  private Optional<Work> readWork() throws IOException {
-    return Json.readIfPresent(folder.configuration(), workFile(), Work.class);
+  private Optional<UnfinishedWork> readWork() throws IOException {
+    return Json.readIfPresent(folder.configuration(), workFile(), UnfinishedWork.class);
   }
 
   /**
    * Files that the manifest does not name are removed when an unfinished run wrote them, which
-   * {@link Work} proves: it is written before them and removed after the manifest. All others may
-   * be a dataset whose manifest is lost or is an older one.
+   * {@link UnfinishedWork} proves: it is written before them and removed after the manifest. All
+   * others may be a dataset whose manifest is lost or is an older one.
    */
   private void refuseForeignShards(Optional<DatasetManifest> manifest, SeenFiles seen)
       throws IOException {

@@ -9,10 +9,10 @@ import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Resample;
 import io.github.kklip.image.RgbImage;
 import io.github.kklip.ingest.Journal.Outcome;
-import io.github.kklip.ingest.sources.Content;
 import io.github.kklip.ingest.sources.Member;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.ingest.sources.Member.Picture;
+import io.github.kklip.ingest.sources.MemberContent;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
@@ -91,7 +91,7 @@ final class Screening {
 
   private List<Candidate> pairs(String source, Member member, Picture picture) {
     List<Candidate> candidates = new ArrayList<>();
-    Checked checked = null;
+    CheckedMember checked = null;
     for (Caption caption : member.captions()) {
       String key = key(member, picture, caption);
       Problem problem = picture.problem() == null ? problemOf(caption) : picture.problem();
@@ -100,7 +100,7 @@ final class Screening {
         continue;
       }
       String text = text(caption);
-      checked = checked == null ? new Checked(picture.bytes()) : checked;
+      checked = checked == null ? new CheckedMember(picture.bytes()) : checked;
       int copies = copies(checked.imageId);
       if (copies == 0) {
         candidates.add(
@@ -118,7 +118,7 @@ final class Screening {
     return candidates;
   }
 
-  private Candidate pair(String source, String key, String id, String text, Checked checked) {
+  private Candidate pair(String source, String key, String id, String text, CheckedMember checked) {
     if (known.test(id)) {
       return reject(
           source,
@@ -169,7 +169,7 @@ final class Screening {
     String text = text(caption);
     // Half a surrogate pair, which JSON can name, has no UTF-8 form.
     if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
-      return Content.encodingProblem();
+      return MemberContent.encodingProblem();
     }
     int length = text.codePointCount(0, text.length());
     if (length < settings.captions().minCaptionChars()) {
@@ -192,12 +192,12 @@ final class Screening {
   }
 
   /** An image that is decoded when the first caption needs it. */
-  private final class Checked {
+  private final class CheckedMember {
     final String imageId;
     byte[] stored;
     Outcome outcome;
 
-    Checked(byte[] bytes) {
+    CheckedMember(byte[] bytes) {
       this.imageId = Identity.ofImage(bytes);
       this.stored = bytes;
     }

@@ -72,13 +72,13 @@ public final class Main {
         return Status.DONE.exit();
       }
       if (command instanceof Command.Submit submit) {
-        return Submit.run(submit.arguments(), submit.forwarded(), err);
+        return SparkSubmit.run(submit.arguments(), submit.forwarded(), err);
       }
       Arguments arguments = withDemo(((Command.Run) command).arguments());
       return run(
-          arguments, jobs.get(arguments.job()), new Report(out, err, arguments.result()), err);
+          arguments, jobs.get(arguments.job()), new ResultLine(out, err, arguments.result()), err);
     } catch (UsageException e) {
-      Report report = new Report(out, err, e.result());
+      ResultLine report = new ResultLine(out, err, e.result());
       return report.tell(ended(e.job(), e.getCause(), false, report, err, false), Optional.empty());
     }
   }
@@ -96,7 +96,7 @@ public final class Main {
   }
 
   private static <R extends Record> int run(
-      Arguments arguments, Job<R> job, Report report, PrintStream err) {
+      Arguments arguments, Job<R> job, ResultLine report, PrintStream err) {
     String name = arguments.job();
     Runnable overdue =
         () -> {
@@ -129,7 +129,7 @@ public final class Main {
 
   /** Tells a person what went wrong. */
   private static Ending ended(
-      String job, Throwable e, boolean stopped, Report report, PrintStream err, boolean trace) {
+      String job, Throwable e, boolean stopped, ResultLine report, PrintStream err, boolean trace) {
     Ending ending = Ending.of(job, e, stopped, report.seconds());
     boolean stopping = ending.status() == Status.STOPPED;
     err.println(stopping ? ending.error() : Ending.text(e));

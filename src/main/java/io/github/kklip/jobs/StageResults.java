@@ -13,7 +13,7 @@ final class StageResults {
   private final Map<String, StageSummary> stages = new LinkedHashMap<>();
 
   /** A stage's work. */
-  interface Work<R extends Record> {
+  interface StageWork<R extends Record> {
     R run() throws Exception;
   }
 
@@ -22,7 +22,8 @@ final class StageResults {
    *
    * @throws StageFailedException when it fails, with the results of those before it
    */
-  <R extends Record> R run(String name, StopSignal stop, Work<R> work) throws StageFailedException {
+  <R extends Record> R run(String name, StopSignal stop, StageWork<R> work)
+      throws StageFailedException {
     LOG.info("{} begins", name);
     long start = System.nanoTime();
     try {

@@ -45,12 +45,12 @@ final class StopSignal implements AutoCloseable {
   }
 
   /** Work that ends early, in good order, when the request comes. */
-  interface Work<T> {
+  interface StoppableWork<T> {
     T run(CompletableFuture<Void> request) throws Exception;
   }
 
   /** Does work that follows the request. */
-  <T> T follow(Work<T> work) throws Exception {
+  <T> T follow(StoppableWork<T> work) throws Exception {
     check();
     followed = true;
     try {

@@ -112,7 +112,7 @@ public final class CentreSums implements Serializable {
   }
 
   /** Adds a row to a centre. On the grid, see {@link Grid}, the sum is exact. */
-  void add(int centre, Block block, int row, Grid grid) {
+  void add(int centre, VectorBlock block, int row, Grid grid) {
     sizes[centre]++;
     double shift = grid.shift();
     float[] values = block.values();
@@ -125,7 +125,7 @@ public final class CentreSums implements Serializable {
   }
 
   /** Takes away a row that was added: exact too, so that nothing of it is left. */
-  void remove(int centre, Block block, int row, Grid grid) {
+  void remove(int centre, VectorBlock block, int row, Grid grid) {
     sizes[centre]--;
     double shift = grid.shift();
     float[] values = block.values();

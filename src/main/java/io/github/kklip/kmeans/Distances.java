@@ -90,7 +90,7 @@ public final class Distances implements AutoCloseable {
    */
   public record Nearest(int[] centres, float[] squared) {}
 
-  public Nearest nearest(Block block) {
+  public Nearest nearest(VectorBlock block) {
     try (NDManager scope = manager.newSubManager()) {
       NDList result = methods.callAll(scope, "nearest", upload(scope, block), centres, half);
       return new Nearest(result.get(0).toIntArray(), result.get(1).toFloatArray());
@@ -98,7 +98,7 @@ public final class Distances implements AutoCloseable {
   }
 
   /** The number of the nearest centre of each row; the first of those that are equally near. */
-  public int[] assign(Block block) {
+  public int[] assign(VectorBlock block) {
     int[] nearest = new int[block.rows()];
     int[] rows = new int[block.rows()];
     Arrays.setAll(rows, row -> row);
@@ -112,7 +112,7 @@ public final class Distances implements AutoCloseable {
    *
    * @param squares squared norm of each row of the block
    */
-  record Search(Block block, int[] rows, double[] squares, Answer answer) {}
+  record Search(VectorBlock block, int[] rows, double[] squares, Answer answer) {}
 
   /** Takes the nearest centre of a row, with bounds on distances. */
   interface Answer {
@@ -188,7 +188,7 @@ public final class Distances implements AutoCloseable {
    *
    * @param squares squared norm of each row
    */
-  double[] lower(Block block, int[] some, double[] squares) {
+  double[] lower(VectorBlock block, int[] some, double[] squares) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray which = scope.create(some);
       NDArray scores = methods.call(scope, "scores_of", upload(scope, block), centres, half, which);
@@ -244,7 +244,7 @@ public final class Distances implements AutoCloseable {
    * The nearest in float64 of the centres that score {@code bar} or more, and of {@code first}.
    * Among more than {@value #CANDIDATES}, as when most rows are equal, it stays with {@code first}.
    */
-  private int decide(Block block, int row, float[] scores, int first, double bar) {
+  private int decide(VectorBlock block, int row, float[] scores, int first, double bar) {
     int[] candidates =
         IntStream.range(0, scores.length).filter(c -> c == first || scores[c] >= bar).toArray();
     if (candidates.length > CANDIDATES) {
@@ -269,7 +269,7 @@ public final class Distances implements AutoCloseable {
   }
 
   /** Squared distance of each row to each centre: rows &times; k. */
-  public float[] squared(Block block) {
+  public float[] squared(VectorBlock block) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray x = upload(scope, block);
       return methods.call(scope, "squared", x, centres, half).toFloatArray();
@@ -277,7 +277,7 @@ public final class Distances implements AutoCloseable {
   }
 
   /** Entropy of each row's full soft label at each temperature: temperatures &times; rows. */
-  public float[][] entropies(Block block, double[] temperatures) {
+  public float[][] entropies(VectorBlock block, double[] temperatures) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray scores = scores(scope, block);
       float[][] entropies = new float[temperatures.length][];
@@ -291,7 +291,7 @@ public final class Distances implements AutoCloseable {
   }
 
   /** Each row's probabilities, largest first: rows &times; k. */
-  public float[] ranked(Block block, double temperature) {
+  public float[] ranked(VectorBlock block, double temperature) {
     try (NDManager scope = manager.newSubManager()) {
       return methods.call(scope, "ranked", scores(scope, block), 2 / temperature).toFloatArray();
     }
@@ -305,7 +305,7 @@ public final class Distances implements AutoCloseable {
    */
   public record Labels(int[] concepts, float[] weights) {}
 
-  public Labels labels(Block block, double temperature, int topK) {
+  public Labels labels(VectorBlock block, double temperature, int topK) {
     try (NDManager scope = manager.newSubManager()) {
       NDList result = methods.callAll(scope, "labels", scores(scope, block), 2 / temperature, topK);
       return new Labels(result.get(0).toIntArray(), result.get(1).toFloatArray());
@@ -318,7 +318,7 @@ public final class Distances implements AutoCloseable {
    */
   private NDArray scores(NDManager scope, List<Search> searches, int count) {
     int dimension = searches.get(0).block().dimension();
-    int padded = Math.min((count + STEP - 1) / STEP * STEP, Math.max(count, Block.ROWS));
+    int padded = Math.min((count + STEP - 1) / STEP * STEP, Math.max(count, VectorBlock.ROWS));
     FloatBuffer gathered = reserve(padded * dimension).asFloatBuffer();
     for (Search search : searches) {
       float[] values = search.block().values();
@@ -331,13 +331,13 @@ public final class Distances implements AutoCloseable {
     }
   }
 
-  private NDArray scores(NDManager scope, Block block) {
+  private NDArray scores(NDManager scope, VectorBlock block) {
     try (NDArray x = upload(scope, block)) {
       return methods.call(scope, "scores", x, centres, half);
     }
   }
 
-  private NDArray upload(NDManager scope, Block block) {
+  private NDArray upload(NDManager scope, VectorBlock block) {
     reserve(block.values().length).asFloatBuffer().put(block.values());
     return send(scope, block.rows(), block.dimension());
   }

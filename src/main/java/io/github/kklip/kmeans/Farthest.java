@@ -5,15 +5,15 @@ import java.util.Arrays;
 import java.util.List;
 
 /** The rows farthest from their centres: where a centre without rows is put. */
-record Farthest(int count) implements Fold<ArrayList<Row>> {
+record Farthest(int count) implements Fold<ArrayList<PickedRow>> {
 
   /** Equal captions have equal embeddings, so more rows are looked at than are wanted. */
   private static final int SPARE = 16;
 
   /** Up to {@code wanted} rows, farthest first, no two of them equal and none equal to a centre. */
-  static List<float[]> distinct(Rows rows, Centres centres, int wanted) {
+  static List<float[]> distinct(VectorRows rows, Centres centres, int wanted) {
     List<float[]> chosen = new ArrayList<>();
-    for (Row row : rows.fold(centres, new Farthest(4 * wanted + SPARE))) {
+    for (PickedRow row : rows.fold(centres, new Farthest(4 * wanted + SPARE))) {
       if (chosen.size() < wanted
           && !isCentre(row.values(), centres)
           && chosen.stream().noneMatch(c -> Arrays.equals(c, row.values()))) {
@@ -34,30 +34,31 @@ record Farthest(int count) implements Fold<ArrayList<Row>> {
   }
 
   @Override
-  public ArrayList<Row> zero() {
+  public ArrayList<PickedRow> zero() {
     return new ArrayList<>();
   }
 
   @Override
-  public ArrayList<Row> add(ArrayList<Row> sofar, Block block, Distances distances) {
+  public ArrayList<PickedRow> add(
+      ArrayList<PickedRow> sofar, VectorBlock block, Distances distances) {
     float[] squared = distances.nearest(block).squared();
     double bar = sofar.size() < count ? -1 : sofar.get(sofar.size() - 1).distance();
     for (int row = 0; row < squared.length; row++) {
       if (squared[row] >= bar) {
-        sofar.add(Row.of(block, row, squared[row]));
+        sofar.add(PickedRow.of(block, row, squared[row]));
       }
     }
     return farthest(sofar);
   }
 
   @Override
-  public ArrayList<Row> merge(ArrayList<Row> left, ArrayList<Row> right) {
+  public ArrayList<PickedRow> merge(ArrayList<PickedRow> left, ArrayList<PickedRow> right) {
     left.addAll(right);
     return farthest(left);
   }
 
-  private ArrayList<Row> farthest(ArrayList<Row> rows) {
-    rows.sort(Row.FARTHEST);
+  private ArrayList<PickedRow> farthest(ArrayList<PickedRow> rows) {
+    rows.sort(PickedRow.FARTHEST);
     return rows.size() <= count ? rows : new ArrayList<>(rows.subList(0, count));
   }
 }

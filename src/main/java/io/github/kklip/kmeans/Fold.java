@@ -13,10 +13,10 @@ import java.util.Iterator;
 public interface Fold<A> extends Serializable {
   A zero();
 
-  A add(A accumulator, Block block, Distances distances);
+  A add(A accumulator, VectorBlock block, Distances distances);
 
   /** All blocks of one part of the rows, in their order. */
-  default A part(Iterator<Block> blocks, Distances distances) {
+  default A part(Iterator<VectorBlock> blocks, Distances distances) {
     A part = zero();
     while (blocks.hasNext()) {
       part = add(part, blocks.next(), distances);

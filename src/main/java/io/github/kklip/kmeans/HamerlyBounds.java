@@ -21,7 +21,7 @@ final class HamerlyBounds {
   private final double[] squares;
 
   /** Nothing is known but the rows. */
-  HamerlyBounds(Block block) {
+  HamerlyBounds(VectorBlock block) {
     centres = new int[block.rows()];
     upper = new double[block.rows()];
     lower = new double[block.rows()];

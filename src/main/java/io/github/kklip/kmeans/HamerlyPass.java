@@ -58,19 +58,19 @@ final class HamerlyPass implements Fold<CentreSums> {
   }
 
   /** A block, what is known of its rows, and those whose nearest centre has to be looked for. */
-  private record Unsure(Block block, HamerlyBounds bounds, int[] rows) {
+  private record Unsure(VectorBlock block, HamerlyBounds bounds, int[] rows) {
     Distances.Search search() {
       return new Distances.Search(block, rows, bounds.squares(), bounds::set);
     }
   }
 
   @Override
-  public CentreSums part(Iterator<Block> blocks, Distances distances) {
+  public CentreSums part(Iterator<VectorBlock> blocks, Distances distances) {
     CentreSums sums = zero();
     if (!blocks.hasNext()) {
       return sums;
     }
-    Block first = blocks.next();
+    VectorBlock first = blocks.next();
     PassCache before =
         first.take() instanceof PassCache cache && cache.pass() == previous ? cache : null;
     boolean follows = before != null;
@@ -80,12 +80,14 @@ final class HamerlyPass implements Fold<CentreSums> {
     List<HamerlyBounds> all = new ArrayList<>();
     List<Unsure> searches = new ArrayList<>();
     int rows = 0;
-    for (Block block = first; block != null; block = blocks.hasNext() ? blocks.next() : null) {
+    for (VectorBlock block = first;
+        block != null;
+        block = blocks.hasNext() ? blocks.next() : null) {
       HamerlyBounds bounds = follows ? before.blocks().get(all.size()) : new HamerlyBounds(block);
       int[] unsure = follows ? unsure(block, bounds, distances) : all(block);
       all.add(bounds);
       // Rows of several blocks make one product.
-      if (rows + unsure.length > Block.ROWS) {
+      if (rows + unsure.length > VectorBlock.ROWS) {
         search(searches, distances, follows, sums);
         rows = 0;
       }
@@ -98,14 +100,14 @@ final class HamerlyPass implements Fold<CentreSums> {
     return sums;
   }
 
-  private static int[] all(Block block) {
+  private static int[] all(VectorBlock block) {
     int[] rows = new int[block.rows()];
     Arrays.setAll(rows, row -> row);
     return rows;
   }
 
   /** Moves the bounds; the rows for which they do not hold any more. */
-  private int[] unsure(Block block, HamerlyBounds bounds, Distances distances) {
+  private int[] unsure(VectorBlock block, HamerlyBounds bounds, Distances distances) {
     boolean looks = bounds.gain(moves) > block.rows() / COST_OF_FAR;
     return bounds.move(moves, looks ? distances.lower(block, moves.far(), bounds.squares()) : null);
   }
@@ -137,7 +139,7 @@ final class HamerlyPass implements Fold<CentreSums> {
   }
 
   @Override
-  public CentreSums add(CentreSums sofar, Block block, Distances distances) {
+  public CentreSums add(CentreSums sofar, VectorBlock block, Distances distances) {
     List<Unsure> whole = new ArrayList<>();
     whole.add(new Unsure(block, new HamerlyBounds(block), all(block)));
     search(whole, distances, false, sofar);

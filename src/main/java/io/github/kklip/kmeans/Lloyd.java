@@ -77,12 +77,12 @@ public final class Lloyd {
   }
 
   /** Assigns all rows to their nearest centres and sums them by centre. */
-  public static CentreSums sums(Rows rows, RowStatistics totals, Centres centres) {
+  public static CentreSums sums(VectorRows rows, RowStatistics totals, Centres centres) {
     return rows.fold(centres, HamerlyPass.after(null, totals, centres));
   }
 
   /** Assignment by matrix products; centres without rows go to the rows farthest from theirs. */
-  public static Engine gemm(Rows rows, RowStatistics totals) {
+  public static Engine gemm(VectorRows rows, RowStatistics totals) {
     AtomicReference<HamerlyPass> last = new AtomicReference<>();
     return centres -> {
       HamerlyPass pass = HamerlyPass.after(last.get(), totals, centres);
@@ -103,7 +103,7 @@ public final class Lloyd {
   }
 
   /** Puts centres without rows onto the rows that are farthest from theirs. */
-  static void reseed(Rows rows, Centres centres, long[] sizes, Centres moved) {
+  static void reseed(VectorRows rows, Centres centres, long[] sizes, Centres moved) {
     List<Integer> empty = new ArrayList<>();
     for (int c = 0; c < sizes.length; c++) {
       if (sizes[c] == 0) {

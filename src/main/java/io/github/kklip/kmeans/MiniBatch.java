@@ -10,7 +10,7 @@ import java.util.function.IntFunction;
  * <p>The inertia of a step is that of its batch, scaled to all rows.
  */
 public final class MiniBatch implements Lloyd.Engine {
-  private final IntFunction<Rows> batches;
+  private final IntFunction<VectorRows> batches;
   private final RowStatistics totals;
   private final long[] counted;
   private int iteration;
@@ -19,7 +19,7 @@ public final class MiniBatch implements Lloyd.Engine {
    * @param batches the rows of each iteration, closed after it
    * @param totals of all rows
    */
-  public MiniBatch(IntFunction<Rows> batches, RowStatistics totals, int k) {
+  public MiniBatch(IntFunction<VectorRows> batches, RowStatistics totals, int k) {
     this.batches = batches;
     this.totals = totals;
     this.counted = new long[k];
@@ -27,7 +27,7 @@ public final class MiniBatch implements Lloyd.Engine {
 
   @Override
   public Lloyd.Step step(Centres centres) {
-    try (Rows batch = batches.apply(iteration++)) {
+    try (VectorRows batch = batches.apply(iteration++)) {
       CentreSums sums = Lloyd.sums(batch, totals, centres);
       Centres moved = sums.runningMeans(centres, counted);
       Lloyd.reseed(batch, centres, counted, moved);

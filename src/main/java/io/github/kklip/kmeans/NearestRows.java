@@ -26,7 +26,7 @@ public record NearestRows(int k, int count) implements Fold<ArrayList<List<Neare
 
   @Override
   public ArrayList<List<Place>> add(
-      ArrayList<List<Place>> sofar, Block block, Distances distances) {
+      ArrayList<List<Place>> sofar, VectorBlock block, Distances distances) {
     Distances.Nearest nearest = distances.nearest(block);
     for (int row = 0; row < block.rows(); row++) {
       insert(

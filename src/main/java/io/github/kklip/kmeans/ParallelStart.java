@@ -27,7 +27,8 @@ public final class ParallelStart {
 
   private ParallelStart() {}
 
-  public static Centres centres(Rows rows, RowStatistics totals, int k, int passes, long seed) {
+  public static Centres centres(
+      VectorRows rows, RowStatistics totals, int k, int passes, long seed) {
     List<float[]> candidates = new ArrayList<>();
     candidates.add(first(rows, Seeds.derive(seed, "k-means first row")));
     for (int pass = 0; pass < passes; pass++) {
@@ -37,8 +38,8 @@ public final class ParallelStart {
         break;
       }
       Draw draw = new Draw(Seeds.derive(seed, "k-means pass", pass), 2.0 * k / cost);
-      List<Row> sample = rows.fold(drawn, draw);
-      sample.sort(Row.BY_POSITION);
+      List<PickedRow> sample = rows.fold(drawn, draw);
+      sample.sort(PickedRow.BY_POSITION);
       sample.forEach(row -> candidates.add(row.values()));
     }
     List<float[]> distinct = distinct(candidates);
@@ -53,10 +54,10 @@ public final class ParallelStart {
    * k-means++ (Arthur and Vassilvitskii, SODA 2007) on a sample of about {@value #SAMPLE} rows for
    * each centre, drawn by a hash of (seed, pair id).
    */
-  public static Centres onSample(Rows rows, RowStatistics totals, int k, long seed) {
-    List<Row> sample =
-        Sample.of(rows, totals, (long) SAMPLE * k, Seeds.derive(seed, "k-means sample"));
-    List<float[]> distinct = distinct(sample.stream().map(Row::values).toList());
+  public static Centres onSample(VectorRows rows, RowStatistics totals, int k, long seed) {
+    List<PickedRow> sample =
+        RowSample.of(rows, totals, (long) SAMPLE * k, Seeds.derive(seed, "k-means sample"));
+    List<float[]> distinct = distinct(sample.stream().map(PickedRow::values).toList());
     if (distinct.isEmpty()) {
       distinct.add(first(rows, seed));
     }
@@ -67,7 +68,7 @@ public final class ParallelStart {
     return plusPlus(Centres.of(distinct), weights, k, Seeds.derive(seed, "k-means++"));
   }
 
-  private static float[] first(Rows rows, long seed) {
+  private static float[] first(VectorRows rows, long seed) {
     return rows.fold(Centres.NONE, new First(seed)).get(0).values();
   }
 
@@ -83,7 +84,7 @@ public final class ParallelStart {
   }
 
   /** With few rows or few passes the draw may fall short: the farthest rows make up for it. */
-  private static void fillUp(Rows rows, int k, List<float[]> candidates) {
+  private static void fillUp(VectorRows rows, int k, List<float[]> candidates) {
     while (candidates.size() < k) {
       List<float[]> far = Farthest.distinct(rows, Centres.of(candidates), k - candidates.size());
       if (far.isEmpty()) {
@@ -163,27 +164,30 @@ public final class ParallelStart {
   }
 
   /** The row with the smallest hash. */
-  private record First(long seed) implements Fold<ArrayList<Row>> {
+  private record First(long seed) implements Fold<ArrayList<PickedRow>> {
     @Override
-    public ArrayList<Row> zero() {
+    public ArrayList<PickedRow> zero() {
       return new ArrayList<>();
     }
 
     @Override
-    public ArrayList<Row> add(ArrayList<Row> sofar, Block block, Distances distances) {
+    public ArrayList<PickedRow> add(
+        ArrayList<PickedRow> sofar, VectorBlock block, Distances distances) {
       for (int row = 0; row < block.rows(); row++) {
         double unit = unit(Seeds.derive(seed, "row", block.keys()[row]));
         if (sofar.isEmpty() || unit < sofar.get(0).distance()) {
-          sofar = new ArrayList<>(List.of(Row.of(block, row, unit)));
+          sofar = new ArrayList<>(List.of(PickedRow.of(block, row, unit)));
         }
       }
       return sofar;
     }
 
     @Override
-    public ArrayList<Row> merge(ArrayList<Row> left, ArrayList<Row> right) {
+    public ArrayList<PickedRow> merge(ArrayList<PickedRow> left, ArrayList<PickedRow> right) {
       left.addAll(right);
-      left.sort(java.util.Comparator.comparingDouble(Row::distance).thenComparing(Row.BY_POSITION));
+      left.sort(
+          java.util.Comparator.comparingDouble(PickedRow::distance)
+              .thenComparing(PickedRow.BY_POSITION));
       return new ArrayList<>(left.subList(0, Math.min(1, left.size())));
     }
   }
@@ -195,7 +199,7 @@ public final class ParallelStart {
     }
 
     @Override
-    public Double add(Double sofar, Block block, Distances distances) {
+    public Double add(Double sofar, VectorBlock block, Distances distances) {
       double cost = sofar;
       for (float squared : distances.nearest(block).squared()) {
         cost += grid.round(squared);
@@ -209,26 +213,27 @@ public final class ParallelStart {
     }
   }
 
-  private record Draw(long seed, double perSquare) implements Fold<ArrayList<Row>> {
+  private record Draw(long seed, double perSquare) implements Fold<ArrayList<PickedRow>> {
     @Override
-    public ArrayList<Row> zero() {
+    public ArrayList<PickedRow> zero() {
       return new ArrayList<>();
     }
 
     @Override
-    public ArrayList<Row> add(ArrayList<Row> sofar, Block block, Distances distances) {
+    public ArrayList<PickedRow> add(
+        ArrayList<PickedRow> sofar, VectorBlock block, Distances distances) {
       float[] squared = distances.nearest(block).squared();
       for (int row = 0; row < squared.length; row++) {
         double unit = unit(Seeds.derive(seed, "row", block.keys()[row]));
         if (unit < perSquare * squared[row]) {
-          sofar.add(Row.of(block, row, squared[row]));
+          sofar.add(PickedRow.of(block, row, squared[row]));
         }
       }
       return sofar;
     }
 
     @Override
-    public ArrayList<Row> merge(ArrayList<Row> left, ArrayList<Row> right) {
+    public ArrayList<PickedRow> merge(ArrayList<PickedRow> left, ArrayList<PickedRow> right) {
       left.addAll(right);
       return left;
     }
@@ -241,7 +246,7 @@ public final class ParallelStart {
     }
 
     @Override
-    public long[] add(long[] sofar, Block block, Distances distances) {
+    public long[] add(long[] sofar, VectorBlock block, Distances distances) {
       for (int centre : distances.nearest(block).centres()) {
         sofar[centre]++;
       }

@@ -10,4 +10,4 @@ import java.util.List;
  * @param blocks bounds of their rows, in the blocks' order
  */
 record PassCache(long pass, CentreSums sums, List<HamerlyBounds> blocks)
-    implements Block.Leftover {}
+    implements VectorBlock.Leftover {}

@@ -16,7 +16,7 @@ public record RowStatistics(
     implements Serializable {
 
   /** Looks at all rows twice; a row with NaN or infinity is refused. */
-  public static RowStatistics of(Rows rows) {
+  public static RowStatistics of(VectorRows rows) {
     RowStatistics bounds = rows.fold(Centres.NONE, new Pass());
     return new RowStatistics(
         bounds.rows,
@@ -27,7 +27,7 @@ public record RowStatistics(
   }
 
   /** The sum of the squared norms of some rows, exact on the grid of these totals. */
-  double sumOfSquares(Rows some) {
+  double sumOfSquares(VectorRows some) {
     return some.fold(Centres.NONE, new Squares(squares()));
   }
 
@@ -50,7 +50,7 @@ public record RowStatistics(
     }
 
     @Override
-    public RowStatistics add(RowStatistics sofar, Block block, Distances distances) {
+    public RowStatistics add(RowStatistics sofar, VectorBlock block, Distances distances) {
       int dimension = block.dimension();
       double largest = 0;
       double largestSquare = 0;
@@ -90,7 +90,7 @@ public record RowStatistics(
     }
 
     @Override
-    public Double add(Double sofar, Block block, Distances distances) {
+    public Double add(Double sofar, VectorBlock block, Distances distances) {
       double sum = sofar;
       for (double square : block.squares()) {
         sum += grid.round(square);

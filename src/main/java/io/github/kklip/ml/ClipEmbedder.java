@@ -84,13 +84,13 @@ public final class ClipEmbedder extends EmbeddingTransformer<ClipEmbedder> {
     String folder = $(model);
     int batch = (int) $(batchSize());
     boolean captions = input.equals(DataTypes.StringType);
-    return place -> Student.open(configuration, folder, batch, captions, place);
+    return place -> LoadedStudent.open(configuration, folder, batch, captions, place);
   }
 
-  private record Student(
+  private record LoadedStudent(
       ModelSource files, StudentTokenizer tokenizer, Embedder embedder, boolean captions)
       implements Model {
-    static Student open(
+    static LoadedStudent open(
         PortableConfiguration configuration,
         String folder,
         int batch,
@@ -102,7 +102,7 @@ public final class ClipEmbedder extends EmbeddingTransformer<ClipEmbedder> {
         StudentTokenizer tokenizer = StudentTokenizer.load(files.folder());
         try {
           Embedder embedder = new Embedder(files.folder(), tokenizer, batch, place.threads());
-          return new Student(files, tokenizer, embedder, captions);
+          return new LoadedStudent(files, tokenizer, embedder, captions);
         } catch (IOException | RuntimeException e) {
           tokenizer.close();
           throw e;

@@ -29,7 +29,7 @@ public final class SharedEmbedder implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SharedEmbedder.class);
   private static final Duration IDLE = Duration.ofSeconds(10);
 
-  private record Key(TeacherSettings settings, String identity, String device) {}
+  private record EmbedderKey(TeacherSettings settings, String identity, String device) {}
 
   /** An open teacher; guarded by the class's lock. */
   private static final class Open {
@@ -44,7 +44,7 @@ public final class SharedEmbedder implements AutoCloseable {
     }
   }
 
-  private static final Map<Key, Open> OPEN = new HashMap<>();
+  private static final Map<EmbedderKey, Open> OPEN = new HashMap<>();
   private static final ScheduledExecutorService CLOSER =
       Executors.newSingleThreadScheduledExecutor(
           task -> {
@@ -53,11 +53,11 @@ public final class SharedEmbedder implements AutoCloseable {
             return thread;
           });
 
-  private final Key key;
+  private final EmbedderKey key;
   private final Open open;
   private boolean released;
 
-  private SharedEmbedder(Key key, Open open) {
+  private SharedEmbedder(EmbedderKey key, Open open) {
     this.key = key;
     this.open = open;
   }
@@ -71,7 +71,7 @@ public final class SharedEmbedder implements AutoCloseable {
   public static SharedEmbedder acquire(
       Configuration configuration, TeacherSettings settings, String identity, String device)
       throws IOException {
-    Key key = new Key(settings, identity, device);
+    EmbedderKey key = new EmbedderKey(settings, identity, device);
     synchronized (OPEN) {
       Open open = OPEN.get(key);
       if (open == null) {
@@ -84,7 +84,7 @@ public final class SharedEmbedder implements AutoCloseable {
     }
   }
 
-  private static Open open(Configuration configuration, Key key) throws IOException {
+  private static Open open(Configuration configuration, EmbedderKey key) throws IOException {
     long start = System.nanoTime();
     // The weights of a remote teacher are not even copied when they do not fit.
     try (LocalCopy small =
@@ -128,7 +128,7 @@ public final class SharedEmbedder implements AutoCloseable {
     }
   }
 
-  private static void closeIfIdle(Key key, long uses) {
+  private static void closeIfIdle(EmbedderKey key, long uses) {
     synchronized (OPEN) {
       Open open = OPEN.get(key);
       if (open == null || open.users > 0 || open.uses != uses) {

@@ -28,7 +28,7 @@ import java.util.TreeMap;
  */
 final class BytePairTraining {
   /** A pair of neighbours: its occurrences in all words, and the words that may have it. */
-  private static final class Pair {
+  private static final class SymbolPair {
     long count;
     private int[] words = new int[4];
     private int size;
@@ -49,13 +49,13 @@ final class BytePairTraining {
     }
   }
 
-  private record Candidate(long count, int left, int right) {}
+  private record MergeCandidate(long count, int left, int right) {}
 
-  private static final Comparator<Candidate> MOST_FREQUENT_FIRST =
-      Comparator.comparingLong(Candidate::count)
+  private static final Comparator<MergeCandidate> MOST_FREQUENT_FIRST =
+      Comparator.comparingLong(MergeCandidate::count)
           .reversed()
-          .thenComparingInt(Candidate::left)
-          .thenComparingInt(Candidate::right);
+          .thenComparingInt(MergeCandidate::left)
+          .thenComparingInt(MergeCandidate::right);
 
   private final int minFrequency;
   private final int[][] symbols;
@@ -63,8 +63,8 @@ final class BytePairTraining {
   private final List<String> tokens = new ArrayList<>(BytePairVocabulary.alphabet().tokens());
   private final Set<String> known = new HashSet<>(tokens);
   private final List<Merge> merges = new ArrayList<>();
-  private final Map<Long, Pair> pairs = new HashMap<>();
-  private final PriorityQueue<Candidate> queue = new PriorityQueue<>(MOST_FREQUENT_FIRST);
+  private final Map<Long, SymbolPair> pairs = new HashMap<>();
+  private final PriorityQueue<MergeCandidate> queue = new PriorityQueue<>(MOST_FREQUENT_FIRST);
 
   private BytePairTraining(Map<String, Long> words, int minFrequency) {
     this.minFrequency = minFrequency;
@@ -105,9 +105,9 @@ final class BytePairTraining {
     }
     pairs.forEach(this::push);
     while (tokens.size() < room && !queue.isEmpty()) {
-      Candidate candidate = queue.poll();
+      MergeCandidate candidate = queue.poll();
       long key = key(candidate.left, candidate.right);
-      Pair pair = pairs.get(key);
+      SymbolPair pair = pairs.get(key);
       if (pair == null || pair.count == 0) {
         continue;
       }
@@ -127,7 +127,7 @@ final class BytePairTraining {
   }
 
   /** Replaces the pair by the newest token in every word that has it. */
-  private void merge(Pair pair, int left, int right) {
+  private void merge(SymbolPair pair, int left, int right) {
     int token = tokens.size() - 1;
     Set<Long> risen = new HashSet<>();
     for (int word : pair.words()) {
@@ -151,7 +151,8 @@ final class BytePairTraining {
   private void count(int word, int sign) {
     int[] current = symbols[word];
     for (int i = 0; i + 1 < current.length; i++) {
-      Pair pair = pairs.computeIfAbsent(key(current[i], current[i + 1]), k -> new Pair());
+      SymbolPair pair =
+          pairs.computeIfAbsent(key(current[i], current[i + 1]), k -> new SymbolPair());
       pair.count += sign * counts[word];
       if (sign > 0) {
         pair.seenIn(word);
@@ -159,9 +160,9 @@ final class BytePairTraining {
     }
   }
 
-  private void push(long key, Pair pair) {
+  private void push(long key, SymbolPair pair) {
     if (pair.count >= minFrequency) {
-      queue.add(new Candidate(pair.count, (int) (key >>> Integer.SIZE), (int) key));
+      queue.add(new MergeCandidate(pair.count, (int) (key >>> Integer.SIZE), (int) key));
     }
   }
 

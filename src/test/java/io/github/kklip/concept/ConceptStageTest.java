@@ -9,12 +9,12 @@ import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RowStatistics;
+import io.github.kklip.kmeans.VectorBlock;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
@@ -389,7 +389,7 @@ class ConceptStageTest {
     KMeansModel mllib = new KMeansModel(vectors);
     int clear = 0;
     double cost = 0;
-    for (Block block : rows.blocks().collect()) {
+    for (VectorBlock block : rows.blocks().collect()) {
       try (Distances distances = new Distances(centres, 1)) {
         int[] ours = distances.assign(block);
         float[] squared = distances.squared(block);

@@ -3,21 +3,21 @@ package io.github.kklip.concept;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.LocalRows;
 import io.github.kklip.kmeans.ParallelStart;
+import io.github.kklip.kmeans.PickedRow;
 import io.github.kklip.kmeans.RandomRows;
-import io.github.kklip.kmeans.Row;
 import io.github.kklip.kmeans.RowStatistics;
+import io.github.kklip.kmeans.VectorBlock;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 class SilhouetteTest {
-  private static List<Row> line(float... values) {
+  private static List<PickedRow> line(float... values) {
     return java.util.stream.IntStream.range(0, values.length)
-        .mapToObj(i -> new Row(0, i, 0, new float[] {values[i]}))
+        .mapToObj(i -> new PickedRow(0, i, 0, new float[] {values[i]}))
         .toList();
   }
 
@@ -37,7 +37,7 @@ class SilhouetteTest {
 
   @Test
   void theSampleDoesNotDependOnThePartitions() {
-    List<Block> blocks = RandomRows.blocks(2, 1500, 4, 5, 3);
+    List<VectorBlock> blocks = RandomRows.blocks(2, 1500, 4, 5, 3);
     List<Double> means =
         Stream.of(1, 3)
             .map(

@@ -4,12 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
 import static org.assertj.core.data.Percentage.withPercentage;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.LocalRows;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RandomRows;
 import io.github.kklip.kmeans.RowStatistics;
+import io.github.kklip.kmeans.VectorBlock;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -19,7 +19,7 @@ class SoftLabelStatisticsTest {
 
   /** At the first centre, and halfway: labels (3/4, 1/4) and (1/2, 1/2) at {@link #TAU}. */
   private static final LocalRows ROWS =
-      new LocalRows(List.of(List.of(new Block(0, 0, new long[2], new float[] {0, 1}))), 1);
+      new LocalRows(List.of(List.of(new VectorBlock(0, 0, new long[2], new float[] {0, 1}))), 1);
 
   @Test
   void perplexityIsTheExponentialOfTheMeanEntropy() {
@@ -52,7 +52,7 @@ class SoftLabelStatisticsTest {
 
   @Test
   void statisticsAreBitwiseEqualForEveryPartitioning() {
-    List<Block> blocks = RandomRows.blocks(3, 200, 8, 10, 4);
+    List<VectorBlock> blocks = RandomRows.blocks(3, 200, 8, 10, 4);
     Centres centres = Centres.of(List.of(new float[8], new float[] {1, 0, 0, 1, 0, 0, 1, 0}));
     double[] taus = {0.1, 1, 10};
     double[] one = Entropy.perplexities(RandomRows.dealt(blocks, 1), 600, centres, taus);

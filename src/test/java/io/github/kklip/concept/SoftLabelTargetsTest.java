@@ -6,10 +6,10 @@ import static org.assertj.core.data.Percentage.withPercentage;
 import io.github.kklip.config.ConceptSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.LocalRows;
 import io.github.kklip.kmeans.RandomRows;
+import io.github.kklip.kmeans.VectorBlock;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,7 +22,7 @@ class SoftLabelTargetsTest {
   /** What the name says; 600 rows. */
   private static LocalRows rows(String kind, float scale) {
     SplitMix64 random = new SplitMix64(3);
-    List<Block> blocks =
+    List<VectorBlock> blocks =
         switch (kind) {
           case "clusters" -> RandomRows.blocks(2, 300, 16, K, 3);
           case "fewer-clusters-than-centres" -> RandomRows.blocks(2, 300, 16, 3, 3);
@@ -33,7 +33,7 @@ class SoftLabelTargetsTest {
               List.of(made(600, 8, i -> (float) random.nextGaussian() + (i < 8 ? 300 : 0)));
           default -> throw new IllegalArgumentException(kind);
         };
-    for (Block block : blocks) {
+    for (VectorBlock block : blocks) {
       for (int i = 0; i < block.values().length; i++) {
         block.values()[i] *= scale;
       }
@@ -45,14 +45,14 @@ class SoftLabelTargetsTest {
     float at(int index);
   }
 
-  private static Block made(int rows, int dimension, Value value) {
+  private static VectorBlock made(int rows, int dimension, Value value) {
     float[] values = new float[rows * dimension];
     long[] keys = new long[rows];
     Arrays.setAll(keys, i -> new SplitMix64(i).nextLong());
     for (int i = 0; i < values.length; i++) {
       values[i] = value.at(i);
     }
-    return new Block(0, 0, keys, values);
+    return new VectorBlock(0, 0, keys, values);
   }
 
   @ParameterizedTest

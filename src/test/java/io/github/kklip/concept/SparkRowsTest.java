@@ -2,13 +2,13 @@ package io.github.kklip.concept;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.kklip.kmeans.Block;
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Lloyd;
 import io.github.kklip.kmeans.ParallelStart;
 import io.github.kklip.kmeans.RandomRows;
 import io.github.kklip.kmeans.RowStatistics;
-import io.github.kklip.kmeans.Rows;
+import io.github.kklip.kmeans.VectorBlock;
+import io.github.kklip.kmeans.VectorRows;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -20,7 +20,7 @@ class SparkRowsTest {
 
   @Test
   void rowsThatDoNotFitIntoMemoryAreOnDiskAndTheAnswerIsTheSame() {
-    List<Block> blocks = RandomRows.blocks(8, 1024, 64, K, 3);
+    List<VectorBlock> blocks = RandomRows.blocks(8, 1024, 64, K, 3);
     Lloyd.Result local = cluster(RandomRows.dealt(blocks, 1));
 
     // The rows take 2 MiB; executor memory for them is about a third of that.
@@ -44,7 +44,7 @@ class SparkRowsTest {
     }
   }
 
-  private static Lloyd.Result cluster(Rows rows) {
+  private static Lloyd.Result cluster(VectorRows rows) {
     RowStatistics totals = RowStatistics.of(rows);
     Centres start = ParallelStart.centres(rows, totals, K, 2, 7);
     return Lloyd.run(Lloyd.gemm(rows, totals), start, 4, 0);

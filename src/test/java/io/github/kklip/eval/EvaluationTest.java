@@ -117,7 +117,7 @@ class EvaluationTest {
                 result.model(),
                 IMAGES,
                 2 * IMAGES,
-                new EvaluationSummary.Retrieval(
+                new EvaluationSummary.RetrievalSummary(
                     result.imageToText().recall(), result.textToImage().recall()),
                 new TreeMap<>(),
                 result.report()));

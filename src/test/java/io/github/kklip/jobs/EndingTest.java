@@ -56,7 +56,7 @@ class EndingTest {
                     "m",
                     3,
                     6,
-                    new EvaluationSummary.Retrieval(
+                    new EvaluationSummary.RetrievalSummary(
                         new Recall(0.25, 0.5, 1), new Recall(0, 0.5, 0.75)),
                     new TreeMap<>(Map.of("shapes", new EvaluationSummary.Accuracy(0.5, 1))),
                     "r")))

@@ -15,7 +15,7 @@ class DistancesGpuTest {
   private static final int K = 100;
 
   /** Near ties too: half of the centres stand beside one of the others. */
-  private static Centres centres(Block block) {
+  private static Centres centres(VectorBlock block) {
     float[] values = Arrays.copyOf(block.values(), K * DIMENSION);
     for (int j = 0; j < K / 2 * DIMENSION; j++) {
       values[K / 2 * DIMENSION + j] = Math.nextUp(values[j]);
@@ -25,12 +25,12 @@ class DistancesGpuTest {
 
   @Test
   void everyRowGoesWhereTheCpuPutsIt() {
-    List<Block> blocks = RandomRows.blocks(8, 1000, DIMENSION, 30, 3);
+    List<VectorBlock> blocks = RandomRows.blocks(8, 1000, DIMENSION, 30, 3);
     Centres centres = centres(blocks.get(0));
     try (Distances cpu = new Distances(centres, 1);
         Distances gpu = new Distances(centres, 1, TestDevice.NAME)) {
       int[] far = {3, 17, 99};
-      for (Block block : blocks) {
+      for (VectorBlock block : blocks) {
         assertThat(gpu.assign(block)).isEqualTo(cpu.assign(block));
         float[] squared = cpu.squared(block);
         double[] lower = gpu.lower(block, far, block.squares());

@@ -14,7 +14,8 @@ class DistancesTest {
       Centres.of(List.of(new float[] {0, 0}, new float[] {3, 4}));
 
   /** The origin, and a row 1 from the second centre and sqrt(18) from the first. */
-  private static final Block BLOCK = new Block(0, 0, new long[2], new float[] {0, 0, 3, 3});
+  private static final VectorBlock BLOCK =
+      new VectorBlock(0, 0, new long[2], new float[] {0, 0, 3, 3});
 
   /** Odds of 3 to 1 between squared distances that differ by 25. */
   private static final double TAU = 25 / Math.log(3);
@@ -32,14 +33,14 @@ class DistancesTest {
   void theFirstOfEquallyNearCentres() {
     Centres centres = Centres.of(List.of(new float[] {9}, new float[] {1}, new float[] {-1}));
     try (Distances distances = new Distances(centres, 1, TestDevice.NAME)) {
-      assertThat(distances.assign(new Block(0, 0, new long[3], new float[] {0, -2, 8})))
+      assertThat(distances.assign(new VectorBlock(0, 0, new long[3], new float[] {0, -2, 8})))
           .containsExactly(1, 2, 0);
     }
   }
 
   @Test
   void refusesDistancesThatAreNotFinite() {
-    Block huge = new Block(0, 0, new long[1], new float[] {3e38f, -3e38f});
+    VectorBlock huge = new VectorBlock(0, 0, new long[1], new float[] {3e38f, -3e38f});
     try (Distances distances = new Distances(CENTRES, 1, TestDevice.NAME)) {
       assertThatThrownBy(() -> distances.assign(huge))
           .isInstanceOf(IllegalArgumentException.class)

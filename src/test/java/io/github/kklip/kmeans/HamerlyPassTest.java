@@ -18,20 +18,21 @@ class HamerlyPassTest {
   private static final int DIMENSION = 19;
 
   /** Shards of which every row comes twice, and some a hundred times. */
-  private static List<Block> blocks(int dimension, int clusters, long seed) {
-    List<Block> blocks =
+  private static List<VectorBlock> blocks(int dimension, int clusters, long seed) {
+    List<VectorBlock> blocks =
         new ArrayList<>(RandomRows.blocks(SHARDS, SHARD_ROWS, dimension, clusters, seed));
-    for (Block block : List.copyOf(blocks)) {
-      blocks.add(new Block(SHARDS + block.shard(), block.firstRow(), block.keys(), block.values()));
+    for (VectorBlock block : List.copyOf(blocks)) {
+      blocks.add(
+          new VectorBlock(SHARDS + block.shard(), block.firstRow(), block.keys(), block.values()));
     }
     float[] same = new float[100 * dimension];
     Arrays.fill(same, 0.25f);
-    blocks.add(new Block(2 * SHARDS, 0, new long[100], same));
+    blocks.add(new VectorBlock(2 * SHARDS, 0, new long[100], same));
     return blocks;
   }
 
   /** The engine that remembers nothing. */
-  private static Lloyd.Engine forgetful(Rows rows, RowStatistics totals) {
+  private static Lloyd.Engine forgetful(VectorRows rows, RowStatistics totals) {
     return centres -> {
       CentreSums sums = Lloyd.sums(rows, totals, centres);
       Centres moved = sums.means(centres);
@@ -52,7 +53,7 @@ class HamerlyPassTest {
     "2, 30, 60"
   })
   void everyStepIsThatOfAPassThatRemembersNothing(int dimension, int clusters, int k) {
-    List<Block> blocks = blocks(dimension, clusters, 7L * k);
+    List<VectorBlock> blocks = blocks(dimension, clusters, 7L * k);
     LocalRows rows = RandomRows.dealt(blocks, 3);
     RowStatistics totals = RowStatistics.of(rows);
     Lloyd.Engine remembering = Lloyd.gemm(rows, totals);
@@ -81,7 +82,7 @@ class HamerlyPassTest {
 
   @Test
   void rowsWhoseBoundsHoldAreNotLookedAt() {
-    Block block = RandomRows.blocks(1, 128, DIMENSION, 4, 3).get(0);
+    VectorBlock block = RandomRows.blocks(1, 128, DIMENSION, 4, 3).get(0);
     LocalRows rows = new LocalRows(List.of(List.of(block)), 1);
     RowStatistics totals = RowStatistics.of(rows);
     Centres centres = Lloyd.run(forgetful(rows, totals), start(block, 4), 20, 0).centres();
@@ -95,14 +96,14 @@ class HamerlyPassTest {
     assertThat(again.means(centres).values()).isEqualTo(expected.means(centres).values());
   }
 
-  private static Centres start(Block block, int k) {
+  private static Centres start(VectorBlock block, int k) {
     return new Centres(k, DIMENSION, Arrays.copyOf(block.values(), k * DIMENSION));
   }
 
   /** A second attempt finds nothing and does all itself. */
   @Test
   void whatAPassLeavesServesOneTask() {
-    Block block = RandomRows.blocks(1, 100, DIMENSION, 4, 3).get(0);
+    VectorBlock block = RandomRows.blocks(1, 100, DIMENSION, 4, 3).get(0);
     LocalRows rows = new LocalRows(List.of(List.of(block)), 1);
     RowStatistics totals = RowStatistics.of(rows);
     Centres centres = start(block, 4);
@@ -151,7 +152,7 @@ class HamerlyPassTest {
     }
     try (Distances distances =
         new Distances(new Centres(2, dimension, centres), 1, TestDevice.NAME)) {
-      Block block = new Block(0, 0, new long[400], values);
+      VectorBlock block = new VectorBlock(0, 0, new long[400], values);
       assertThat(distances.assign(block)).isEqualTo(expected);
       assertThat(distances.nearest(block).centres()).as("float32 alone").isNotEqualTo(expected);
     }

@@ -9,14 +9,15 @@ import org.junit.jupiter.api.Test;
 
 class LloydTest {
   private static LocalRows line(float... values) {
-    return new LocalRows(List.of(List.of(new Block(0, 0, new long[values.length], values))), 1);
+    return new LocalRows(
+        List.of(List.of(new VectorBlock(0, 0, new long[values.length], values))), 1);
   }
 
   private static Centres onLine(float... values) {
     return new Centres(values.length, 1, values);
   }
 
-  private static Lloyd.Result run(Rows rows, Centres start, int iterations) {
+  private static Lloyd.Result run(VectorRows rows, Centres start, int iterations) {
     return Lloyd.run(Lloyd.gemm(rows, RowStatistics.of(rows)), start, iterations, 1e-6);
   }
 
@@ -57,7 +58,7 @@ class LloydTest {
 
   @Test
   void bitwiseEqualForEveryPartitioning() {
-    List<Block> blocks = RandomRows.blocks(5, 300, 17, 12, 3);
+    List<VectorBlock> blocks = RandomRows.blocks(5, 300, 17, 12, 3);
     Lloyd.Result one = cluster(RandomRows.dealt(blocks, 1));
     for (int partitions : new int[] {2, 5, 11}) {
       Lloyd.Result other = cluster(RandomRows.dealt(blocks, partitions));
@@ -67,7 +68,7 @@ class LloydTest {
     assertThat(one.inertia()).isSortedAccordingTo((a, b) -> Double.compare(b, a));
   }
 
-  private static Lloyd.Result cluster(Rows rows) {
+  private static Lloyd.Result cluster(VectorRows rows) {
     RowStatistics totals = RowStatistics.of(rows);
     Centres start = ParallelStart.centres(rows, totals, 12, 2, 7);
     return Lloyd.run(Lloyd.gemm(rows, totals), start, 8, 0);

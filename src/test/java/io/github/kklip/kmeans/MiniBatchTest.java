@@ -8,7 +8,8 @@ import org.junit.jupiter.api.Test;
 
 class MiniBatchTest {
   private static LocalRows line(float... values) {
-    return new LocalRows(List.of(List.of(new Block(0, 0, new long[values.length], values))), 1);
+    return new LocalRows(
+        List.of(List.of(new VectorBlock(0, 0, new long[values.length], values))), 1);
   }
 
   @Test
@@ -40,7 +41,7 @@ class MiniBatchTest {
     for (int row = 0; row < 4; row++) {
       Centres.toUnitLength(rows, 2 * row, 2);
     }
-    LocalRows unit = new LocalRows(List.of(List.of(new Block(0, 0, new long[4], rows))), 1);
+    LocalRows unit = new LocalRows(List.of(List.of(new VectorBlock(0, 0, new long[4], rows))), 1);
 
     Centres centres =
         Lloyd.run(

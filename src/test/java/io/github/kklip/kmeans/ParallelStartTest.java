@@ -10,10 +10,10 @@ import org.junit.jupiter.api.Test;
 class ParallelStartTest {
   private static LocalRows line(float... values) {
     long[] keys = LongStream.range(0, values.length).toArray();
-    return new LocalRows(List.of(List.of(new Block(0, 0, keys, values))), 1);
+    return new LocalRows(List.of(List.of(new VectorBlock(0, 0, keys, values))), 1);
   }
 
-  private static float[] start(Rows rows, int k, long seed) {
+  private static float[] start(VectorRows rows, int k, long seed) {
     return ParallelStart.centres(rows, RowStatistics.of(rows), k, 2, seed).values();
   }
 

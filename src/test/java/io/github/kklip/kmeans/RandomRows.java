@@ -8,7 +8,7 @@ import java.util.List;
 public final class RandomRows {
   private RandomRows() {}
 
-  public static List<Block> blocks(
+  public static List<VectorBlock> blocks(
       int shards, int shardRows, int dimension, int clusters, long seed) {
     SplitMix64 random = new SplitMix64(seed);
     float[][] hidden = new float[clusters][dimension];
@@ -17,7 +17,7 @@ public final class RandomRows {
         centre[j] = (float) random.nextGaussian();
       }
     }
-    List<Block> blocks = new ArrayList<>();
+    List<VectorBlock> blocks = new ArrayList<>();
     for (int shard = 0; shard < shards; shard++) {
       for (int first = 0; first < shardRows; first += 128) {
         int rows = Math.min(128, shardRows - first);
@@ -30,15 +30,15 @@ public final class RandomRows {
             values[row * dimension + j] = (float) (centre[j] + 0.3 * random.nextGaussian());
           }
         }
-        blocks.add(new Block(shard, first, keys, values));
+        blocks.add(new VectorBlock(shard, first, keys, values));
       }
     }
     return blocks;
   }
 
   /** The same blocks dealt out to a number of partitions, with more than one in reverse order. */
-  public static LocalRows dealt(List<Block> blocks, int partitions) {
-    List<List<Block>> dealt = new ArrayList<>();
+  public static LocalRows dealt(List<VectorBlock> blocks, int partitions) {
+    List<List<VectorBlock>> dealt = new ArrayList<>();
     for (int p = 0; p < partitions; p++) {
       dealt.add(new ArrayList<>());
     }

@@ -200,7 +200,7 @@ public final class CsvReader implements SourceReader {
 
   /** UTF-8 text of a cell that was decoded as Latin-1; null when it is not UTF-8. */
   private static String text(String cell) {
-    return Content.utf8(cell.getBytes(StandardCharsets.ISO_8859_1));
+    return MemberContent.utf8(cell.getBytes(StandardCharsets.ISO_8859_1));
   }
 
   private final class Rows implements Members {
@@ -271,7 +271,8 @@ public final class CsvReader implements SourceReader {
 
     private Member.Picture picture(String name) throws IOException {
       try {
-        return Content.picture(RawInput.open(configuration, resolve(name), 0), name, maxBytes);
+        return MemberContent.picture(
+            RawInput.open(configuration, resolve(name), 0), name, maxBytes);
       } catch (RawInput.OpeningException e) {
         return Member.Picture.broken(name, e.problem());
       } catch (IllegalArgumentException e) {
@@ -290,7 +291,7 @@ public final class CsvReader implements SourceReader {
     private Caption caption(CSVRecord row) {
       String text = text(row.get(columns.caption));
       return text == null
-          ? Caption.broken(key(row), Content.encodingProblem())
+          ? Caption.broken(key(row), MemberContent.encodingProblem())
           : Caption.of(key(row), text);
     }
 

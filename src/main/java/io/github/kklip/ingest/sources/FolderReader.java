@@ -41,7 +41,7 @@ record FolderReader(long maxBytes) implements SourceReader {
   private static List<String> withoutCaptions(List<String> names) {
     Set<String> stems = new HashSet<>();
     for (String name : names) {
-      if (Content.isImage(name)) {
+      if (MemberContent.isImage(name)) {
         stems.add(stem(name));
       }
     }
@@ -80,17 +80,17 @@ record FolderReader(long maxBytes) implements SourceReader {
   }
 
   private Member member(Configuration configuration, Path folder, String name) throws IOException {
-    if (!Content.isImage(name)) {
+    if (!MemberContent.isImage(name)) {
       return Member.ignored(name, 1);
     }
     List<Caption> captions = new ArrayList<>();
     Path text = child(folder, stem(name) + ".txt");
     try (RawInput in = RawInput.open(configuration, text, 0)) {
-      byte[] bytes = Content.read(in, maxBytes);
+      byte[] bytes = MemberContent.read(in, maxBytes);
       captions.add(
           bytes == null
-              ? Caption.broken("", Content.tooLarge(maxBytes))
-              : Content.caption("", bytes));
+              ? Caption.broken("", MemberContent.tooLarge(maxBytes))
+              : MemberContent.caption("", bytes));
     } catch (RawInput.OpeningException e) {
       if (!e.problem().reason().equals(Problem.MISSING_FILE)) {
         captions.add(Caption.broken("", e.problem()));
@@ -101,7 +101,7 @@ record FolderReader(long maxBytes) implements SourceReader {
         List.of(
             captions.isEmpty()
                 ? Member.Picture.of(name, new byte[0])
-                : Content.picture(
+                : MemberContent.picture(
                     RawInput.openListed(configuration, child(folder, name), 0), name, maxBytes));
     return new Member(name, pictures, captions, 0, List.of());
   }

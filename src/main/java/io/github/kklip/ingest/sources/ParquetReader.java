@@ -174,14 +174,14 @@ final class ParquetReader implements SourceReader {
       if (image.isEmpty()) {
         picture = Member.Picture.broken("", new Problem(Problem.NO_IMAGE, "the image is null"));
       } else if (image.get(0).length > maxBytes) {
-        picture = Member.Picture.broken("", Content.tooLarge(maxBytes));
+        picture = Member.Picture.broken("", MemberContent.tooLarge(maxBytes));
       } else {
         picture = Member.Picture.of("", image.get(0));
       }
       List<Caption> texts = new ArrayList<>();
       List<byte[]> list = captions.get(row);
       for (int i = 0; i < list.size(); i++) {
-        texts.add(Content.caption(list.size() == 1 ? "" : "caption " + i, list.get(i)));
+        texts.add(MemberContent.caption(list.size() == 1 ? "" : "caption " + i, list.get(i)));
       }
       row++;
       return new Member(key, List.of(picture), texts, 0, List.of());

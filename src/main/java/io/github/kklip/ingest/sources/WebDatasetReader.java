@@ -259,11 +259,11 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
 
     private void add(TarReader.Entry entry) throws IOException {
       String name = entry.name();
-      boolean gzip = Content.extension(name).equals("gz");
+      boolean gzip = MemberContent.extension(name).equals("gz");
       String plain = gzip ? name.substring(0, name.length() - 3) : name;
-      String extension = Content.extension(plain);
+      String extension = MemberContent.extension(plain);
       boolean caption = extension.equals("txt") || extension.equals("json");
-      if (!caption && !Content.isImage(plain)) {
+      if (!caption && !MemberContent.isImage(plain)) {
         sample.ignored++;
         return;
       }
@@ -281,11 +281,11 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
               : crowded
                   ? new Problem(
                       Problem.MEMBER_TOO_LARGE, "the other members of its sample are too large")
-                  : bytes == null ? Content.tooLarge(limit) : null;
+                  : bytes == null ? MemberContent.tooLarge(limit) : null;
       if (gzip && bytes != null) {
         try (InputStream in = new GZIPInputStream(new ByteArrayInputStream(bytes))) {
-          bytes = Content.read(in, limit);
-          problem = bytes == null ? Content.tooLarge(limit) : null;
+          bytes = MemberContent.read(in, limit);
+          problem = bytes == null ? MemberContent.tooLarge(limit) : null;
         } catch (IOException e) {
           problem = new Problem(Problem.UNREADABLE, detail(e));
         }
@@ -302,14 +302,14 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
       } else if (extension.equals("json")) {
         sample.jsonCaptions.addAll(jsonCaptions(name, bytes));
       } else if (captionField.isEmpty()) {
-        sample.textCaptions.add(Content.caption("", bytes));
+        sample.textCaptions.add(MemberContent.caption("", bytes));
       }
     }
 
     private List<Caption> jsonCaptions(String name, byte[] bytes) {
-      String text = Content.utf8(bytes);
+      String text = MemberContent.utf8(bytes);
       if (text == null) {
-        return List.of(Caption.broken(name, Content.encodingProblem()));
+        return List.of(Caption.broken(name, MemberContent.encodingProblem()));
       }
       JsonNode object;
       try {

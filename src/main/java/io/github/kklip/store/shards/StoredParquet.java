@@ -66,7 +66,7 @@ final class StoredParquet implements InputFile {
     }
   }
 
-  private interface Operation {
+  private interface ReadOperation {
     int run() throws IOException;
   }
 
@@ -81,7 +81,7 @@ final class StoredParquet implements InputFile {
      * @param end of the bytes that the operation needs: damaged content may ask for some that are
      *     not there
      */
-    private int guard(long end, Operation operation) throws IOException {
+    private int guard(long end, ReadOperation operation) throws IOException {
       try {
         return operation.run();
       } catch (EOFException e) {
@@ -95,7 +95,7 @@ final class StoredParquet implements InputFile {
     }
 
     /** Less than asked for may come, but something where the file has more. */
-    private int some(Operation operation) throws IOException {
+    private int some(ReadOperation operation) throws IOException {
       int read = guard(0, operation);
       if (read < 0 && getPos() < length) {
         throw new StorageFailure(

@@ -24,7 +24,7 @@ final class BatchStream {
    * @param context tokens of a caption at the most
    */
   record RowMaker(PixelReader pixels, StudentTokenizer tokenizer, int context, long seed) {
-    void put(BlockReader.Row source, Batch batch, int row, int epoch) {
+    void put(BlockReader.PairRow source, Batch batch, int row, int epoch) {
       Pair pair = source.pair();
       int bytes = pixels.values() * Float.BYTES;
       ByteBuffer target = batch.pixels().slice(row * bytes, bytes).order(ByteOrder.nativeOrder());
@@ -61,7 +61,7 @@ final class BatchStream {
   private int epoch = -1;
   private SampleOrder.Epoch.Walk walk;
   private SampleOrder.Block block;
-  private BlockReader.Row[] blockRows;
+  private BlockReader.PairRow[] blockRows;
 
   /**
    * @param number of the virtual stream

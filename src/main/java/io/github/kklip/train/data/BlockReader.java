@@ -33,7 +33,7 @@ final class BlockReader {
    * @param label null when its loss has weight 0
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  record Row(Pair pair, float[] teacher, Label label) {}
+  record PairRow(Pair pair, float[] teacher, Label label) {}
 
   private final TrainPlan plan;
   private final List<Shard> shards;
@@ -53,7 +53,7 @@ final class BlockReader {
    *
    * @throws IllegalStateException when a file cannot be read, or is not what the plan names
    */
-  Row[] read(SampleOrder.Block block) {
+  PairRow[] read(SampleOrder.Block block) {
     Shard shard = shards.get(block.shard());
     Configuration configuration = folder.configuration();
     try {
@@ -82,7 +82,7 @@ final class BlockReader {
           labels = rows(reader.rowGroups(), reader::rows, reader::readGroup, block);
         }
       }
-      Row[] rows = new Row[block.rows()];
+      PairRow[] rows = new PairRow[block.rows()];
       for (int i = 0; i < rows.length; i++) {
         Pair pair = pairs.get(i);
         float[] teacher = null;
@@ -94,7 +94,7 @@ final class BlockReader {
         if (labels != null) {
           checkId(pair, labels.get(i).id(), "labels", shard);
         }
-        rows[i] = new Row(pair, teacher, labels == null ? null : labels.get(i));
+        rows[i] = new PairRow(pair, teacher, labels == null ? null : labels.get(i));
       }
       return rows;
     } catch (IOException e) {

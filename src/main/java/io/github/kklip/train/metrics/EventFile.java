@@ -46,17 +46,17 @@ final class EventFile {
     path = new Path(folder, String.format("events.out.tfevents.%013d.kklip", milliseconds));
     double seconds = milliseconds / 1e3;
     record(event(seconds, 0, 3, "brain.Event:2".getBytes(StandardCharsets.UTF_8)));
-    Message start = new Message();
+    EventMessage start = new EventMessage();
     start.number(1, START);
     record(event(seconds, firstStep, 7, start.bytes()));
   }
 
   /** Adds the scalars of a step. */
   void add(double seconds, long step, Map<String, Double> scalars) {
-    Message summary = new Message();
+    EventMessage summary = new EventMessage();
     scalars.forEach(
         (tag, scalar) -> {
-          Message value = new Message();
+          EventMessage value = new EventMessage();
           value.bytes(1, tag.getBytes(StandardCharsets.UTF_8));
           value.real(2, scalar.floatValue());
           summary.bytes(1, value.bytes());
@@ -65,7 +65,7 @@ final class EventFile {
   }
 
   private static byte[] event(double seconds, long step, int field, byte[] content) {
-    Message event = new Message();
+    EventMessage event = new EventMessage();
     event.real(1, seconds);
     event.number(2, step);
     event.bytes(field, content);
@@ -102,7 +102,7 @@ final class EventFile {
   }
 
   /** A message of protocol buffers being written. */
-  private static final class Message {
+  private static final class EventMessage {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
     private void key(int field, int type) {

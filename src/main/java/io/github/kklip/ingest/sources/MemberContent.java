@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.Set;
 
 /** Bytes of files and archive members as pictures and captions. */
-public final class Content {
+public final class MemberContent {
   /** Names that are taken for images, decodable here or not: others are no candidates. */
   private static final Set<String> IMAGES =
       Set.of(
@@ -17,7 +17,7 @@ public final class Content {
           "dib", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "heic", "heif", "avif", "jxl", "ico",
           "tga", "psd");
 
-  private Content() {}
+  private MemberContent() {}
 
   /** What follows the last dot, in lower case. */
   static String extension(String name) {

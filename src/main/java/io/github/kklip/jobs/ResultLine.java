@@ -17,14 +17,14 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * Where a job's end is told, once: as the line {@code RESULT {json}} on standard output, and in the
  * file of {@code --result}, which nobody sees half written or of an earlier run.
  */
-final class Report {
+final class ResultLine {
   private final PrintStream out;
   private final PrintStream err;
   private final Optional<Path> file;
   private final long start = System.nanoTime();
   private final AtomicBoolean told = new AtomicBoolean();
 
-  Report(PrintStream out, PrintStream err, Optional<Path> file) {
+  ResultLine(PrintStream out, PrintStream err, Optional<Path> file) {
     this.out = out;
     this.err = err;
     this.file = file;

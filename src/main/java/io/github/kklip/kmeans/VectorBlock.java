@@ -6,7 +6,7 @@ import java.io.Serializable;
  * Consecutive rows of one shard: the unit of every multiplication. Blocks are cut by position in
  * the shard and never by partition.
  */
-public final class Block implements Serializable {
+public final class VectorBlock implements Serializable {
   private static final long serialVersionUID = 1;
 
   /**
@@ -28,7 +28,7 @@ public final class Block implements Serializable {
    * @param keys one hash of the pair's id for each row, for sampling
    * @param values rows &times; dimension, row-major
    */
-  public Block(int shard, int firstRow, long[] keys, float[] values) {
+  public VectorBlock(int shard, int firstRow, long[] keys, float[] values) {
     this.shard = shard;
     this.firstRow = firstRow;
     this.keys = keys;

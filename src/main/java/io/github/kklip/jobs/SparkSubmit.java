@@ -22,11 +22,11 @@ import java.util.stream.Collectors;
  * libtorch for a CPU ({@code KKLIP_GPU=true}: a GPU cluster brings its own), and with {@code
  * KKLIP_S3=true} the one with S3A.
  */
-final class Submit {
+final class SparkSubmit {
   private static final Pattern SPARK = Pattern.compile("version (\\d+)\\.(\\d+)\\.\\d");
   private static final Pattern SCALA = Pattern.compile("Scala version (\\d+\\.\\d+)");
 
-  private Submit() {}
+  private SparkSubmit() {}
 
   /** Submits and waits for the end; returns the exit status. */
   static int run(Arguments arguments, List<String> forwarded, PrintStream err) {

@@ -6,32 +6,34 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** A sample of the rows: those whose hash of (seed, pair id) is under the wanted share. */
-public record Sample(long seed, double share) implements Fold<ArrayList<Row>> {
+public record RowSample(long seed, double share) implements Fold<ArrayList<PickedRow>> {
 
   /** About {@code wanted} rows, the same for every partitioning, by position. */
-  public static List<Row> of(Rows rows, RowStatistics totals, long wanted, long seed) {
-    List<Row> sample = rows.fold(Centres.NONE, new Sample(seed, (double) wanted / totals.rows()));
-    sample.sort(Row.BY_POSITION);
+  public static List<PickedRow> of(VectorRows rows, RowStatistics totals, long wanted, long seed) {
+    List<PickedRow> sample =
+        rows.fold(Centres.NONE, new RowSample(seed, (double) wanted / totals.rows()));
+    sample.sort(PickedRow.BY_POSITION);
     return sample;
   }
 
   @Override
-  public ArrayList<Row> zero() {
+  public ArrayList<PickedRow> zero() {
     return new ArrayList<>();
   }
 
   @Override
-  public ArrayList<Row> add(ArrayList<Row> sofar, Block block, Distances distances) {
+  public ArrayList<PickedRow> add(
+      ArrayList<PickedRow> sofar, VectorBlock block, Distances distances) {
     for (int row = 0; row < block.rows(); row++) {
       if (new SplitMix64(Seeds.derive(seed, "row", block.keys()[row])).nextDouble() < share) {
-        sofar.add(Row.of(block, row, 0));
+        sofar.add(PickedRow.of(block, row, 0));
       }
     }
     return sofar;
   }
 
   @Override
-  public ArrayList<Row> merge(ArrayList<Row> left, ArrayList<Row> right) {
+  public ArrayList<PickedRow> merge(ArrayList<PickedRow> left, ArrayList<PickedRow> right) {
     left.addAll(right);
     return left;
   }

@@ -8,18 +8,19 @@ import java.util.Comparator;
  *
  * @param distance squared distance to the nearest centre
  */
-public record Row(int shard, int row, double distance, float[] values) implements Serializable {
+public record PickedRow(int shard, int row, double distance, float[] values)
+    implements Serializable {
 
-  static final Comparator<Row> BY_POSITION =
-      Comparator.comparingInt(Row::shard).thenComparingInt(Row::row);
+  static final Comparator<PickedRow> BY_POSITION =
+      Comparator.comparingInt(PickedRow::shard).thenComparingInt(PickedRow::row);
 
   /** Farthest first; equal distances by position, so that the order is total. */
-  static final Comparator<Row> FARTHEST =
-      Comparator.comparingDouble(Row::distance).reversed().thenComparing(BY_POSITION);
+  static final Comparator<PickedRow> FARTHEST =
+      Comparator.comparingDouble(PickedRow::distance).reversed().thenComparing(BY_POSITION);
 
-  static Row of(Block block, int row, double distance) {
+  static PickedRow of(VectorBlock block, int row, double distance) {
     int dimension = block.dimension();
-    return new Row(
+    return new PickedRow(
         block.shard(),
         block.firstRow() + row,
         distance,

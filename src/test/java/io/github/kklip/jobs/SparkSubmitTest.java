@@ -14,7 +14,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class SubmitTest {
+class SparkSubmitTest {
   private static final Path SPARK = Path.of("/spark/bin/spark-submit");
 
   @TempDir private Path target;
@@ -35,7 +35,7 @@ class SubmitTest {
       throws IOException, UsageException {
     Command.Submit submit =
         (Command.Submit) new CommandLineParser(Jobs.all()).parse(Arrays.asList(words));
-    return Submit.command(SPARK, target, submit.arguments(), submit.forwarded(), environment);
+    return SparkSubmit.command(SPARK, target, submit.arguments(), submit.forwarded(), environment);
   }
 
   @Test
@@ -119,19 +119,19 @@ class SubmitTest {
 
   @Test
   void anotherSparkOrScalaIsRefused() {
-    Submit.requireFit("version 4.0.1\nUsing Scala version 2.13.16, OpenJDK");
+    SparkSubmit.requireFit("version 4.0.1\nUsing Scala version 2.13.16, OpenJDK");
     assertThatThrownBy(
-            () -> Submit.requireFit("version 3.5.1\nUsing Scala version 2.12.18, OpenJDK"))
+            () -> SparkSubmit.requireFit("version 3.5.1\nUsing Scala version 2.12.18, OpenJDK"))
         .isInstanceOf(SettingsException.class)
         .hasMessageStartingWith(
             "Cannot submit to Spark 3.5 with Scala 2.12: this build is for Spark 4.");
-    assertThatThrownBy(() -> Submit.requireFit("command not found"))
+    assertThatThrownBy(() -> SparkSubmit.requireFit("command not found"))
         .hasMessageStartingWith("Cannot submit to Spark of unknown version with Scala of unknown");
   }
 
   @Test
   void whatIsMissingIsSaid() throws IOException {
-    assertThatThrownBy(() -> Submit.sparkSubmit(Map.of("SPARK_HOME", target.toString())))
+    assertThatThrownBy(() -> SparkSubmit.sparkSubmit(Map.of("SPARK_HOME", target.toString())))
         .hasMessage(
             "Cannot submit: there is no spark-submit. Set SPARK_HOME to a Spark distribution.");
     Files.delete(target.resolve("kklip-libtorch-cpu-2.7.1.jar"));

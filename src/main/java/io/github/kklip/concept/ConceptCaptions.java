@@ -21,11 +21,11 @@ import java.util.TreeSet;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Looks up the captions of the rows that stand for the concepts. */
-final class Captions {
+final class ConceptCaptions {
   /** Captions that are shown of a concept, no two of them equal. */
   private static final int SHOWN = 8;
 
-  private Captions() {}
+  private ConceptCaptions() {}
 
   /** The rows that are wanted of one shard. */
   private record Wanted(Shard shard, TreeSet<Integer> rows) implements Serializable {}
