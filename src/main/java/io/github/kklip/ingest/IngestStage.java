@@ -188,7 +188,7 @@ public final class IngestStage {
       try {
         Tally tally = Tally.of(facts, gone);
         reading.done();
-        refuseEmptySources(tally, fresh);
+        refuseEmptySources(tally, fresh, goesOn);
         try (SortedRows rows =
             new SortedRows(
                 facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
@@ -448,11 +448,16 @@ public final class IngestStage {
     }
   }
 
-  private void refuseEmptySources(Tally tally, List<SourceFile> fresh) {
+  private void refuseEmptySources(Tally tally, List<SourceFile> fresh, boolean goesOn)
+      throws IOException {
     for (int i = 0; i < settings.ingest().sources().size(); i++) {
       int source = i;
       boolean read = fresh.stream().anyMatch(file -> file.unit().source() == source);
       if (read && tally.isEmpty(i)) {
+        if (!goesOn) {
+          // Nothing is left of a run that was refused.
+          Storage.of(folder.configuration(), work()).delete(work(), true);
+        }
         throw SourceFiles.refused(
             i, settings.ingest().sources().get(i), "it is empty: it holds nothing to look at");
       }

@@ -415,6 +415,7 @@ class IngestStageTest {
     assertThatThrownBy(() -> ingest(source("webdataset", "in")))
         .hasMessageContaining("the folder holds no file that ends in [.tar, .tar.gz, .tgz]");
     assertThatThrownBy(() -> ingest(source("folder", "in"))).hasMessageContaining("it is empty");
+    assertThat(folder.resolve("data")).as("nothing is left behind").doesNotExist();
     file("in/t.csv", bytes("filepath\ttitle\n"));
     assertThatThrownBy(() -> ingest(source("csv", "in/t.csv"))).hasMessageContaining("it is empty");
     assertThat(folder.resolve("data/manifest.json")).doesNotExist();
