@@ -23,7 +23,8 @@ import java.util.function.Supplier;
 /**
  * All settings of KKLIP, read once and checked as they are read. {@code reference.conf} holds every
  * key with its default and its documentation; a key that is not there is refused by name. A key is
- * one component of one of these records, and nowhere else is it named.
+ * one component of one of these records, and nowhere else is it declared: {@link Key} gives its
+ * range (from 0 up where it says nothing), {@link Role} what it means to each output.
  */
 public record Settings(
     @Role(value = DATASET, kind = NONE) @Role({CONCEPTS, RUN}) long seed,

@@ -65,6 +65,14 @@ public record TrainSettings(
       section.require(
           emb + concept + contrastive > 0, "contrastive", "over 0, as must one of the three");
     }
+
+    /** One term as it is weighted, the others with weight 0. */
+    public LossSettings alone(String term) {
+      return new LossSettings(
+          term.equals("emb") ? emb : 0,
+          term.equals("concept") ? concept : 0,
+          term.equals("contrastive") ? contrastive : 0);
+    }
   }
 
   /** When checkpoints are written, and how many are kept. */

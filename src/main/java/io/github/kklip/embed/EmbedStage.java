@@ -210,7 +210,8 @@ public final class EmbedStage {
    * Refuses a teacher that cannot be used, by its small files and by the names of the others.
    *
    * @return its shape
-   * @throws io.github.kklip.config.SettingsException when {@code teacher.path} is not set
+   * @throws io.github.kklip.config.SettingsException when {@code teacher.path} is not set, or there
+   *     is no such folder
    * @throws IOException when a file is missing or damaged, or is not a Llama's
    */
   public static LlamaConfig check(Configuration configuration, TeacherSettings teacher)

@@ -25,7 +25,11 @@ enum Status {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /** The exit status of the process. */
+  /**
+   * The exit status that a RESULT line tells, and that of {@code spark-jobs/kklip}, which turns
+   * Ctrl-C and SIGHUP into SIGTERM. A virtual machine that gets these two itself ends with its own
+   * status, 130 or 129.
+   */
   int exit() {
     return exit;
   }

@@ -1,4 +1,5 @@
 /**
- * Starts the ranks of a training on Spark: pre-flight checks, barrier stage, rendezvous, devices.
+ * Starts the ranks of a training on Spark: checkup of the machines, barrier stage, rendezvous,
+ * devices.
  */
 package io.github.kklip.launch;

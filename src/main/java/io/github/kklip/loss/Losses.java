@@ -16,8 +16,8 @@ import java.util.Map;
  *
  * <ul>
  *   <li>L_emb = mean_i || E_T(x_i) W_e - t_i ||², t the teacher's embedding;
- *   <li>L_concept = mean_i CE(s_i, softmax(E_T(x_i) W_c)) + CE(s_i, softmax(E_I(x_i) W_c)), s the
- *       soft concept label;
+ *   <li>L_concept = mean_i CE(s_i, softmax(E_T(x_i) W_c)) + CE(s_i, softmax(E_I(x_i) W_c')), s the
+ *       soft concept label, W_c and W_c' one and the same with {@code train.shared-classifier};
  *   <li>L_clip = the mean of the two directions of InfoNCE over the global batch, with z =
  *       exp(logit_scale) cos(E_T, E_I). Rows of the same image are not negatives of each other:
  *       z_ij is left out where image_i = image_j and i != j.
@@ -29,11 +29,16 @@ import java.util.Map;
  * is not computed.
  */
 public final class Losses {
-  /** Names of the terms: the three losses without their weights, and their weighted sum. */
+  /** The name of L_emb, without its weight. */
   public static final String EMB = "emb";
 
+  /** The name of L_concept, without its weight. */
   public static final String CONCEPT = "concept";
+
+  /** The name of L_clip, without its weight. */
   public static final String CONTRASTIVE = "contrastive";
+
+  /** The name of L, the weighted sum. */
   public static final String TOTAL = "loss";
 
   /** alpha, beta, gamma. */
@@ -91,12 +96,10 @@ public final class Losses {
     this.model = model;
     this.weights = weights;
     require(
-        weights.emb() == 0 || model.heads().teacher() > 0,
-        "emb",
-        "the model has no embedding head");
+        weights.emb() == 0 || model.heads().teacher() > 0, EMB, "the model has no embedding head");
     require(
         weights.concept() == 0 || model.heads().concepts() > 0,
-        "concept",
+        CONCEPT,
         "the model has no concept head");
   }
 
@@ -133,14 +136,18 @@ public final class Losses {
       Map<String, Double> factors =
           Map.of(
               EMB, weights.emb(), CONCEPT, weights.concept(), CONTRASTIVE, weights.contrastive());
+      // Features that no term has seen have no gradient to ask for.
+      boolean usesImage = false;
       if (weights.emb() > 0) {
         losses.put(EMB, emb(scope, text, batch));
       }
       if (weights.concept() > 0) {
         losses.put(CONCEPT, concept(scope, text, image, batch));
+        usesImage = true;
       }
       if (weights.contrastive() > 0) {
         losses.put(CONTRASTIVE, contrastive(scope, text, image, batch));
+        usesImage = true;
       }
       Map<String, Double> terms = new LinkedHashMap<>();
       NDArray total = null;
@@ -156,9 +163,7 @@ public final class Losses {
       }
       terms.put(TOTAL, sum);
       grad.backward(total);
-      // The image features are in no loss when only L_emb has weight.
-      boolean onlyText = weights.concept() == 0 && weights.contrastive() == 0;
-      return new Result(terms, gradient(manager, text, false), gradient(manager, image, onlyText));
+      return new Result(terms, gradient(manager, text, true), gradient(manager, image, usesImage));
     }
   }
 
@@ -188,7 +193,7 @@ public final class Losses {
   private NDArray crossEntropy(NDManager scope, NDArray features, String head, Inputs batch) {
     return methods.call(
         scope,
-        "concept",
+        CONCEPT,
         features,
         leaf(head),
         batch.concepts(),
@@ -217,8 +222,8 @@ public final class Losses {
     return model.parameters().leaf(name);
   }
 
-  private NDArray gradient(NDManager manager, NDArray leaf, boolean none) {
-    if (none) {
+  private NDArray gradient(NDManager manager, NDArray leaf, boolean used) {
+    if (!used) {
       return Torch.zeros(manager, leaf.getShape(), model.parameters().type());
     }
     NDArray gradient = Grad.of(leaf);

@@ -1,5 +1,2 @@
-/**
- * Datasets on any Hadoop file system: folders, manifests, Parquet shards of pairs, rejects, vectors
- * and labels, their atomic publication and the lease that keeps two jobs apart.
- */
+/** Datasets: folders, manifests, identities, and the records that shards hold. */
 package io.github.kklip.store;

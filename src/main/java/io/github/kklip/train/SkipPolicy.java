@@ -100,18 +100,13 @@ final class SkipPolicy {
 
   /** Which terms of the loss have, alone, a gradient that is not finite: for the message. */
   private String suspects(NDManager manager, Batch batch, Set<String> terms) {
-    TrainSettings.LossSettings weights = settings.loss();
     List<String> suspects = new ArrayList<>();
     for (String term : terms) {
       if (term.equals(Losses.TOTAL)) {
         continue;
       }
       student.model().parameters().zeroGradients();
-      TrainSettings.LossSettings alone =
-          new TrainSettings.LossSettings(
-              term.equals(Losses.EMB) ? weights.emb() : 0,
-              term.equals(Losses.CONCEPT) ? weights.concept() : 0,
-              term.equals(Losses.CONTRASTIVE) ? weights.contrastive() : 0);
+      TrainSettings.LossSettings alone = settings.loss().alone(term);
       try (GradientStep again = new GradientStep(student, collective, settings, alone);
           NDManager scope = manager.newSubManager()) {
         again.compute(scope, batch, StepSignals.NONE);

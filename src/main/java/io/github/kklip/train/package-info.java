@@ -1,2 +1,5 @@
-/** The training run of one rank: order of samples, loading, step, checkpoints. Knows no Spark. */
+/**
+ * The training run of one rank: prepares, loops, skips, reports. Its parts are in the subpackages.
+ * Knows no Spark.
+ */
 package io.github.kklip.train;

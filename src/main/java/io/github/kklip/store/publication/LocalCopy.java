@@ -31,7 +31,8 @@ public final class LocalCopy implements Closeable {
    * The files of a folder.
    *
    * @param wanted the names of the files to copy
-   * @throws IOException when there is no such folder or it cannot be read
+   * @throws SettingsException when there is no such folder
+   * @throws IOException when it cannot be read
    */
   public static LocalCopy of(Configuration configuration, String folder, Predicate<String> wanted)
       throws IOException {
@@ -39,7 +40,9 @@ public final class LocalCopy implements Closeable {
     FileSystem fileSystem = Storage.of(configuration, remote);
     if (!fileSystem.exists(remote) || !fileSystem.getFileStatus(remote).isDirectory()) {
       throw new SettingsException(
-          message("Cannot read the folder %s because there is no such folder.", remote));
+          message(
+              "Cannot read the folder %s because there is no such folder. Give one that is there.",
+              remote));
     }
     if (Storage.isLocal(configuration, remote)) {
       return new LocalCopy(java.nio.file.Path.of(remote.toUri().getPath()), false);

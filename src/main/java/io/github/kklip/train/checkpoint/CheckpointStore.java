@@ -86,7 +86,7 @@ public final class CheckpointStore {
    * The newest whole checkpoint of a run, or the checkpoint that {@code path} is.
    *
    * @param path a run's folder ({@code train.output}) or the folder of one checkpoint
-   * @throws IOException when there is none that is whole
+   * @throws SettingsException when there is none that is whole
    */
   public static Checkpoint newest(String path, Configuration configuration) throws IOException {
     Path given = Storage.path(path, configuration);
@@ -100,7 +100,7 @@ public final class CheckpointStore {
   /**
    * Refuses a path at which {@link #newest} finds nothing, without reading weights.
    *
-   * @throws IOException when no checkpoint was written to its end
+   * @throws SettingsException when no checkpoint was written to its end
    */
   public static void requireSome(String path, Configuration configuration) throws IOException {
     Path given = Storage.path(path, configuration);

@@ -54,6 +54,6 @@ class LocalCopyTest {
     assertThat(folder.resolve("config.json")).exists();
     assertThatThrownBy(
             () -> LocalCopy.of(new Configuration(), folder + "/config.json", name -> true))
-        .hasMessageEndingWith("because there is no such folder.");
+        .hasMessageEndingWith("because there is no such folder. Give one that is there.");
   }
 }
