@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
@@ -21,11 +23,10 @@ class LauncherIT {
     }
     Files.createDirectories(home.resolve("src/main"));
     copy("pom.xml", home);
+    // Newer than the sources: nothing is built.
     copy("target/classpath.txt", home);
     Files.createSymbolicLink(
         home.resolve("target/classes"), Path.of("target/classes").toAbsolutePath());
-    // Newer than the sources: nothing is built.
-    Files.createFile(home.resolve("target/classes.stamp"));
     return home.resolve("spark-jobs/kklip");
   }
 
@@ -36,34 +37,55 @@ class LauncherIT {
         .isTrue();
   }
 
-  @Test
-  void runsFromAPathWithSpacesAndQuotes() throws Exception {
-    Path home = folder.resolve("it's a \"kklip\" home");
-    Path temporary = Files.createDirectories(home.resolve("some tmp"));
+  /** How a job ended, and what it said. */
+  private record Ended(int status, String log) {}
+
+  private Ended run(Path launcher, String... words) throws Exception {
     Path log = folder.resolve("log");
+    List<String> command = new ArrayList<>(List.of(launcher.toString()));
+    command.addAll(List.of(words));
     ProcessBuilder builder =
-        new ProcessBuilder(
-                install(home).toString(),
-                "ingest",
-                "--set",
-                "dataset=" + folder.resolve("a data set"),
-                "--set",
-                "ingest.sources=[{format=synthetic, pairs=20}]")
-            .redirectErrorStream(true)
-            .redirectOutput(log.toFile());
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
-    builder.environment().put("TMPDIR", temporary.toString());
-    Process launcher = builder.start();
+    builder
+        .environment()
+        .put("TMPDIR", Files.createDirectories(folder.resolve("some tmp")).toString());
+    Process process = builder.start();
     boolean ended;
     try {
-      ended = launcher.waitFor(2, TimeUnit.MINUTES);
+      ended = process.waitFor(2, TimeUnit.MINUTES);
     } finally {
-      launcher.descendants().forEach(ProcessHandle::destroyForcibly);
-      launcher.destroyForcibly();
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
     }
     assertThat(ended).as("the job came to its end:%n%s", Files.readString(log)).isTrue();
-    assertThat(launcher.exitValue()).as("%s", Files.readString(log)).isZero();
-    assertThat(log).content().contains("RESULT {\"job\":\"ingest\",");
-    assertThat(folder.resolve("a data set/manifest.json")).isRegularFile();
+    return new Ended(process.exitValue(), Files.readString(log));
+  }
+
+  @Test
+  void runsFromAPathWithSpacesAndTellsAFailingTaskOnce() throws Exception {
+    Path launcher = install(folder.resolve("it's a \"kklip\" home"));
+    Path dataset = folder.resolve("a data set");
+    Ended ingest =
+        run(
+            launcher,
+            "ingest",
+            "--set",
+            "dataset=" + dataset,
+            "--set",
+            "ingest.sources=[{format=synthetic, pairs=20}]");
+    assertThat(ingest.status).as(ingest.log).isZero();
+    assertThat(ingest.log).contains("RESULT {\"job\":\"ingest\",");
+    assertThat(dataset.resolve("manifest.json")).isRegularFile();
+
+    Path shard = dataset.resolve("pairs/train-00000.parquet");
+    byte[] bytes = Files.readAllBytes(shard);
+    Files.write(shard, Arrays.copyOf(bytes, bytes.length / 2));
+    Ended tokenizer = run(launcher, "tokenizer", "--set", "dataset=" + dataset);
+    assertThat(tokenizer.status).as(tokenizer.log).isEqualTo(1);
+    List<String> said = tokenizer.log.lines().filter(line -> !line.startsWith("RESULT ")).toList();
+    assertThat(said).as(tokenizer.log).hasSizeLessThan(10);
+    assertThat(said).filteredOn(line -> line.contains("train-00000.parquet")).hasSize(1);
+    assertThat(said).noneMatch(line -> line.startsWith("\tat "));
   }
 }
