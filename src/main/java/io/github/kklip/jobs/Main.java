@@ -3,6 +3,7 @@ package io.github.kklip.jobs;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -72,7 +73,7 @@ public final class Main {
         return Status.DONE.exit();
       }
       if (command instanceof Command.Submit submit) {
-        return SparkSubmit.run(submit.arguments(), submit.forwarded(), err);
+        return submit(submit, new ResultLine(out, err, submit.arguments().result()), err);
       }
       Arguments arguments = withDemo(((Command.Run) command).arguments());
       return run(
@@ -80,6 +81,23 @@ public final class Main {
     } catch (UsageException e) {
       ResultLine report = new ResultLine(out, err, e.result());
       return report.tell(ended(e.job(), e.getCause(), false, report, err, false), Optional.empty());
+    }
+  }
+
+  /**
+   * The job itself reports from where spark-submit runs it; this does when it does not come to
+   * that.
+   */
+  private static int submit(Command.Submit submit, ResultLine report, PrintStream err) {
+    Arguments arguments = submit.arguments();
+    try {
+      report.begin();
+      return SparkSubmit.run(arguments, submit.forwarded());
+    } catch (SettingsException | IOException | InterruptedException e) {
+      boolean stopped = e instanceof InterruptedException;
+      return report.tell(
+          ended(arguments.job(), e, stopped, report, err, arguments.stacktrace()),
+          Optional.empty());
     }
   }
 

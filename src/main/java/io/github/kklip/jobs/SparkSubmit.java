@@ -5,7 +5,6 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -28,30 +27,25 @@ final class SparkSubmit {
 
   private SparkSubmit() {}
 
-  /** Submits and waits for the end; returns the exit status. */
-  static int run(Arguments arguments, List<String> forwarded, PrintStream err) {
-    try {
-      String home = System.getProperty("kklip.home");
-      if (home == null) {
-        throw new SettingsException(
-            "Cannot submit: only spark-jobs/kklip can, which knows where the jars are.");
-      }
-      Map<String, String> environment = System.getenv();
-      Path sparkSubmit = sparkSubmit(environment);
-      requireFit(version(sparkSubmit));
-      List<String> command =
-          command(sparkSubmit, Path.of(home, "target"), arguments, forwarded, environment);
-      return await(new ProcessBuilder(command).inheritIO().start());
-    } catch (SettingsException e) {
-      err.println(e.getMessage());
-      return Status.REFUSED.exit();
-    } catch (IOException e) {
-      err.println(message("Cannot submit because of %s.", e.toString()));
-      return Status.FAILED.exit();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return Status.STOPPED.exit();
+  /**
+   * Submits and waits for the end; returns the exit status.
+   *
+   * @throws SettingsException when there is nothing to submit with, or no Spark that fits
+   * @throws IOException when spark-submit cannot be started
+   */
+  static int run(Arguments arguments, List<String> forwarded)
+      throws IOException, InterruptedException {
+    String home = System.getProperty("kklip.home");
+    if (home == null) {
+      throw new SettingsException(
+          "Cannot submit: only spark-jobs/kklip can, which knows where the jars are.");
     }
+    Map<String, String> environment = System.getenv();
+    Path sparkSubmit = sparkSubmit(environment);
+    requireFit(version(sparkSubmit));
+    List<String> command =
+        command(sparkSubmit, Path.of(home, "target"), arguments, forwarded, environment);
+    return await(new ProcessBuilder(command).inheritIO().start());
   }
 
   private static int await(Process process) throws InterruptedException {

@@ -170,6 +170,17 @@ class MainTest {
   }
 
   @Test
+  void aSubmissionThatIsRefusedReportsToo() throws IOException {
+    Path file = folder.resolve("result.json");
+    Files.writeString(file, "of another run");
+    assertRefused(
+        run("ingest", "--submit", "--master", "yarn", "--result", file.toString()),
+        "ingest",
+        "Cannot submit: only spark-jobs/kklip can");
+    assertThat(new ObjectMapper().readTree(file.toFile())).isEqualTo(result());
+  }
+
+  @Test
   void whatIsForSparkSubmitNeedsSubmit() throws IOException {
     assertRefused(
         run("ingest", "--", "--deploy-mode", "cluster"), "ingest", "Cannot use what follows --:");
