@@ -171,7 +171,7 @@ class IngestFaultsIT {
       // It holds its breath, so that it is surely there while the second one comes.
       signal("STOP", first);
       Files.createSymbolicLink(folder.resolve("same"), folder.resolve("data"));
-      assertThat(end(start("same", "1 hour"))).isEqualTo(1);
+      assertThat(end(start("same", "1 hour"))).as("refused").isEqualTo(2);
       assertThat(Files.readString(folder.resolve("same.log")))
           .contains("because the job ingest on ")
           .contains("(process " + first.pid() + ", started ");
