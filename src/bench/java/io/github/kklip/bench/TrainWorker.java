@@ -97,7 +97,7 @@ final class TrainWorker implements Worker {
       try (TowerPass text =
               model.textPass(step, Tokens.of(step, config.text(), captions), recompute);
           TowerPass image = model.imagePass(step, pixels, recompute)) {
-        Losses.Result result =
+        Losses.LossResult result =
             losses.compute(
                 step,
                 new Losses.Inputs(

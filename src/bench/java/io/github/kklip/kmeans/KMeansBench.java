@@ -344,7 +344,7 @@ public final class KMeansBench {
     try (SparkRows data = sparkRows()) {
       Lloyd.Engine engine = Lloyd.gemm(data, RowStatistics.of(data));
       for (int round = -1; round < rounds; round++) {
-        Lloyd.Result ours = Lloyd.run(engine, start(), iterations, -1);
+        Lloyd.LloydResult ours = Lloyd.run(engine, start(), iterations, -1);
         cost = cost(data, ours.centres());
         add(round, seconds, "kklip_s", ours.secondsPerIteration());
         if (faiss != null) {
@@ -390,7 +390,7 @@ public final class KMeansBench {
       RowStatistics totals = RowStatistics.of(data);
       for (int seed = 1; seed <= seeds; seed++) {
         Centres start = ParallelStart.centres(data, totals, k, 2, seed);
-        Lloyd.Result ours = Lloyd.run(Lloyd.gemm(data, totals), start, iterations, 0);
+        Lloyd.LloydResult ours = Lloyd.run(Lloyd.gemm(data, totals), start, iterations, 0);
         add(0, costs, "kklip", cost(data, ours.centres()));
         if (faiss != null) {
           faiss.run(iterations, seed);

@@ -189,7 +189,7 @@ public final class Communicator implements Collective {
 
   /** The fastest transport between the memories of the hosts. */
   private Transport host(Rendezvous rendezvous, TransportOptions options) throws IOException {
-    Sharing.Result found =
+    Sharing.SharingResult found =
         new Sharing(ring, rank, size(), guard).find(Path.of(options.sharedFolder()));
     List<int[]> machines = found.machines();
     if (machines.size() == 1) {

@@ -62,7 +62,7 @@ final class Hierarchy implements Transport {
 
   @Override
   public void run(long number, Operation operation) throws IOException {
-    if (operation.kind() != Operation.Kind.ALL_REDUCE) {
+    if (operation.kind() != Operation.OperationKind.ALL_REDUCE) {
       all.run(number, operation);
       return;
     }

@@ -63,7 +63,7 @@ record Clustering(
     }
     boolean cosine = settings.kmeans().metric() == KMeansMetric.COSINE;
     Lloyd.Engine step = engine.make(rows, totals);
-    Lloyd.Result lloyd =
+    Lloyd.LloydResult lloyd =
         Lloyd.run(
             cosine ? Lloyd.spherical(step) : step,
             start,
@@ -92,7 +92,7 @@ record Clustering(
       RowStatistics totals,
       ConceptSettings settings,
       long seed,
-      Lloyd.Result lloyd) {
+      Lloyd.LloydResult lloyd) {
     Centres centres = lloyd.centres();
     CentreSums last = Lloyd.sums(rows, totals, centres);
     List<Double> inertia = new ArrayList<>(lloyd.inertia());
@@ -102,7 +102,7 @@ record Clustering(
     // Where every row sits on its centre, the distance is rounding and says nothing: the rows' own
     // spread does.
     double scale = Math.max(inside, 1e-3 * totals.sumOfSquares()) / totals.rows();
-    Temperature.Found found = temperature(rows, totals, centres, settings, scale);
+    Temperature.FoundTemperature found = temperature(rows, totals, centres, settings, scale);
     double[] ranked = RankedMass.of(rows, totals.rows(), centres, found.temperature());
     int topK =
         settings
@@ -135,7 +135,7 @@ record Clustering(
     return String.format(Locale.ROOT, "%.4g", value);
   }
 
-  private static Temperature.Found temperature(
+  private static Temperature.FoundTemperature temperature(
       VectorRows rows,
       RowStatistics totals,
       Centres centres,
@@ -145,7 +145,7 @@ record Clustering(
       double fixed = settings.labels().fixedTemperature().getAsDouble();
       double[] perplexity =
           Entropy.perplexities(rows, totals.rows(), centres, new double[] {fixed});
-      return new Temperature.Found(fixed, perplexity[0]);
+      return new Temperature.FoundTemperature(fixed, perplexity[0]);
     }
     return Temperature.reaching(
         settings.labels().targetPerplexity(),

@@ -30,7 +30,7 @@ final class ConceptCaptions {
   /** The rows that are wanted of one shard. */
   private record Wanted(Shard shard, TreeSet<Integer> rows) implements Serializable {}
 
-  private record Found(int shard, int row, String caption) implements Serializable {}
+  private record FoundCaptions(int shard, int row, String caption) implements Serializable {}
 
   /** For each concept the captions of its members, nearest first. */
   static List<List<String>> of(
@@ -72,9 +72,9 @@ final class ConceptCaptions {
     return ((long) shard << 32) | row;
   }
 
-  private static List<Found> read(VectorSource source, Wanted wanted) throws IOException {
+  private static List<FoundCaptions> read(VectorSource source, Wanted wanted) throws IOException {
     DatasetFolder folder = source.folder();
-    List<Found> found = new ArrayList<>();
+    List<FoundCaptions> found = new ArrayList<>();
     try (ShardReader<Pair> pairs =
         ShardReader.open(folder.configuration(), folder.pairs(wanted.shard), PairFormat.CAPTIONS)) {
       int first = 0;
@@ -84,7 +84,8 @@ final class ConceptCaptions {
         if (!rows.isEmpty()) {
           List<Pair> read = pairs.readGroup(group);
           for (int row : rows) {
-            found.add(new Found(wanted.shard.index(), row, read.get(row - first).caption()));
+            found.add(
+                new FoundCaptions(wanted.shard.index(), row, read.get(row - first).caption()));
           }
         }
         first = end;

@@ -83,7 +83,7 @@ public final class ConceptStage {
    * @param secondsPerIteration 0 when the centroids were there already
    * @param labelled shards that got labels now
    */
-  public record Result(
+  public record ConceptResult(
       int k,
       int iterations,
       double inertia,
@@ -95,11 +95,11 @@ public final class ConceptStage {
       String output) {}
 
   /** Clusters unless that was done, and labels the shards that have no labels yet. */
-  public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
+  public static ConceptResult run(JavaSparkContext spark, Settings settings) throws IOException {
     return new ConceptStage(spark, settings).run();
   }
 
-  private Result run() throws IOException {
+  private ConceptResult run() throws IOException {
     DatasetManifest dataset = folder.requireManifest();
     requireEmbeddings(folder, settings, dataset, teacher);
     Path output = folder.concepts(name);
@@ -189,9 +189,9 @@ public final class ConceptStage {
         .delete(folder.conceptManifest(name), false);
   }
 
-  private Result result(ConceptManifest manifest, double secondsPerIteration, int labelled) {
+  private ConceptResult result(ConceptManifest manifest, double secondsPerIteration, int labelled) {
     int iterations = manifest.inertia().size() - 1;
-    return new Result(
+    return new ConceptResult(
         manifest.k(),
         iterations,
         manifest.inertia().get(iterations),

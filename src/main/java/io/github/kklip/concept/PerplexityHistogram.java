@@ -24,10 +24,10 @@ record PerplexityHistogram(double[] edges, long[] rows) implements Serializable 
       edges[i] = Math.pow(centres.k(), (double) i / BINS);
     }
     return new PerplexityHistogram(
-        edges, rows.fold(centres, new Pass(Math.log(centres.k()), temperature)));
+        edges, rows.fold(centres, new HistogramFold(Math.log(centres.k()), temperature)));
   }
 
-  private record Pass(double largest, double temperature) implements Fold<long[]> {
+  private record HistogramFold(double largest, double temperature) implements Fold<long[]> {
     @Override
     public long[] zero() {
       return new long[BINS];

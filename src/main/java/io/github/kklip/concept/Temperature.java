@@ -27,7 +27,7 @@ final class Temperature {
   private Temperature() {}
 
   /** A temperature and the perplexity that it gives. */
-  record Found(double temperature, double perplexity) {}
+  record FoundTemperature(double temperature, double perplexity) {}
 
   /**
    * @param target the perplexity to reach, over 1 and under the number of concepts
@@ -35,11 +35,12 @@ final class Temperature {
    * @param perplexities the perplexity at each of some temperatures
    * @throws IllegalArgumentException if no temperature in reach gives the target
    */
-  static Found reaching(double target, double scale, UnaryOperator<double[]> perplexities) {
+  static FoundTemperature reaching(
+      double target, double scale, UnaryOperator<double[]> perplexities) {
     double middle = scale > 0 ? scale : 1;
     double low = Math.log(middle / RANGE);
     double high = Math.log(middle * RANGE);
-    Found nearest = null;
+    FoundTemperature nearest = null;
     for (int pass = 0; pass < PASSES; pass++) {
       double[] tries = new double[TRIES];
       for (int i = 0; i < TRIES; i++) {
@@ -56,7 +57,7 @@ final class Temperature {
       for (int i = above - 1; i <= above; i++) {
         if (nearest == null
             || Math.abs(reached[i] - target) < Math.abs(nearest.perplexity - target)) {
-          nearest = new Found(tries[i], reached[i]);
+          nearest = new FoundTemperature(tries[i], reached[i]);
         }
       }
       if (Math.abs(nearest.perplexity - target) <= TOLERANCE * target) {

@@ -72,7 +72,7 @@ record VectorSource(
   record Chunk(List<String> ids, VectorBlock block) {}
 
   /** Something that is done with a shard's rows, block by block. */
-  interface Visitor {
+  interface VectorVisitor {
     void visit(Chunk chunk) throws IOException;
   }
 
@@ -87,7 +87,7 @@ record VectorSource(
   }
 
   /** Reads a shard in blocks of {@link VectorBlock#ROWS} rows. */
-  void visit(ShardReader<Vector> reader, Shard shard, Visitor visitor) throws IOException {
+  void visit(ShardReader<Vector> reader, Shard shard, VectorVisitor visitor) throws IOException {
     int first = 0;
     List<Vector> waiting = new ArrayList<>();
     for (int group = 0; group < reader.rowGroups(); group++) {

@@ -13,7 +13,7 @@ import java.util.OptionalInt;
 
 /** The concepts: how they are found, and what labels of them are. */
 public record ConceptSettings(
-    @Key(text = Key.Text.FOLDER_NAME)
+    @Key(text = Key.TextForm.FOLDER_NAME)
         @Role(value = CONCEPTS, kind = NONE)
         @Role(value = RUN, when = CONCEPT_HAS_WEIGHT, content = "its labels and centroids")
         String name,

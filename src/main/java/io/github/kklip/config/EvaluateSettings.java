@@ -5,8 +5,8 @@ import java.util.List;
 
 /** What {@code evaluate} measures, and where it reports. */
 public record EvaluateSettings(
-    @Key(text = Key.Text.PATH) @Role({}) String model,
-    @Key(text = Key.Text.PATH) @Role({}) String report,
+    @Key(text = Key.TextForm.PATH) @Role({}) String model,
+    @Key(text = Key.TextForm.PATH) @Role({}) String report,
     @Key(min = 1) @Role({}) int maxImages,
     @Key(min = 1) @Role({}) int batch,
     @Role({}) List<ZeroShotSettings> zeroShot,
@@ -16,7 +16,7 @@ public record EvaluateSettings(
   /** One zero-shot classification: a folder with one folder of images for each class. */
   public record ZeroShotSettings(
       String name,
-      @Key(text = Key.Text.PATH) String path,
+      @Key(text = Key.TextForm.PATH) String path,
       @Key(absent = "[\"a photo of a {}.\"]") List<String> templates)
       implements Section.Checked, Serializable {
     @Override

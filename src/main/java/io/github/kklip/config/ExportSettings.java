@@ -4,6 +4,6 @@ import java.io.Serializable;
 
 /** What {@code export} writes, and where. */
 public record ExportSettings(
-    @Key(text = Key.Text.PATH) @Role({}) String model,
-    @Key(text = Key.Text.PATH) @Role({}) String path)
+    @Key(text = Key.TextForm.PATH) @Role({}) String model,
+    @Key(text = Key.TextForm.PATH) @Role({}) String path)
     implements Serializable {}

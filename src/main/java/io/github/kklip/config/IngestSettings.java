@@ -41,7 +41,7 @@ public record IngestSettings(
    */
   public record SourceSettings(
       SourceFormat format,
-      @Key(text = Key.Text.PATH, absent = "\"\"") String path,
+      @Key(text = Key.TextForm.PATH, absent = "\"\"") String path,
       @Key(absent = "\"\"") String imageColumn,
       @Key(absent = "\"\"") String captionColumn,
       @Key(absent = "\"\"") String separator,

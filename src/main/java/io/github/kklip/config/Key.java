@@ -21,7 +21,7 @@ import java.lang.annotation.Target;
   /** A whole number is a size in bytes, such as {@code 64 MiB}. */
   boolean bytes() default false;
 
-  Text text() default Text.PLAIN;
+  TextForm text() default TextForm.PLAIN;
 
   /** The constants that this key takes, if not all of its type: their keywords. */
   String[] choices() default {};
@@ -33,7 +33,7 @@ import java.lang.annotation.Target;
   boolean flat() default false;
 
   /** What a text is. */
-  enum Text {
+  enum TextForm {
     PLAIN,
     /** A path; a relative one of the local file system becomes absolute. */
     PATH,

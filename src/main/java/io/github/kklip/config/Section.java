@@ -115,7 +115,7 @@ final class Section {
       return choice(name, key, type);
     }
     if (type == String.class) {
-      return text(name, key == null ? Key.Text.PLAIN : key.text());
+      return text(name, key == null ? Key.TextForm.PLAIN : key.text());
     }
     throw new IllegalStateException(message("Nothing reads %s for %s.", type, name(name)));
   }
@@ -154,7 +154,7 @@ final class Section {
     return new Section(whole, path).read(type);
   }
 
-  private String text(String key, Key.Text kind) {
+  private String text(String key, Key.TextForm kind) {
     String value = typed(key);
     return switch (kind) {
       case PLAIN -> value;

@@ -28,7 +28,7 @@ import java.util.function.Supplier;
  */
 public record Settings(
     @Role(value = DATASET, kind = NONE) @Role({CONCEPTS, RUN}) long seed,
-    @Key(text = Key.Text.PATH) @Role(value = RUN, content = "its settings") String dataset,
+    @Key(text = Key.TextForm.PATH) @Role(value = RUN, content = "its settings") String dataset,
     @Key(max = 1024) @Role(value = RUN, kind = ROUNDING, content = "in use") int threads,
     @Role({}) Duration leaseExpiry,
     IngestSettings ingest,

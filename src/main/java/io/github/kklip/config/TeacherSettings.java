@@ -11,12 +11,12 @@ import java.io.Serializable;
 
 /** The teacher and what its embeddings of captions are. */
 public record TeacherSettings(
-    @Key(text = Key.Text.FOLDER_NAME)
+    @Key(text = Key.TextForm.FOLDER_NAME)
         @Role(value = TEACHER, kind = NONE)
         @Role(value = CONCEPTS, content = "its embeddings and their mean")
         @Role(value = RUN, when = EMB_HAS_WEIGHT, content = "its embeddings and their mean")
         String name,
-    @Key(text = Key.Text.PATH) @Role(value = TEACHER, content = "identity of its files")
+    @Key(text = Key.TextForm.PATH) @Role(value = TEACHER, content = "identity of its files")
         String path,
     @Role(TEACHER) Dtype dtype,
     @Role(TEACHER) TokenPooling pooling,

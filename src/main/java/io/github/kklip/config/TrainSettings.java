@@ -11,7 +11,7 @@ import java.time.Duration;
 
 /** One run of training. */
 public record TrainSettings(
-    @Key(text = Key.Text.PATH) @Role(value = RUN, kind = NONE) String output,
+    @Key(text = Key.TextForm.PATH) @Role(value = RUN, kind = NONE) String output,
     @Key(min = 1, max = 100_000) @Role(value = RUN, kind = ROUNDING, content = "in use") int ranks,
     @Key(flat = true) ScheduleSettings schedule,
     @Key(flat = true) StepSettings step,

@@ -80,7 +80,7 @@ public final class EmbedStage {
     "dimension",
     "output"
   })
-  public record Result(
+  public record EmbedResult(
       long captions,
       long embedded,
       @JsonIgnore double seconds,
@@ -117,7 +117,7 @@ public final class EmbedStage {
    *     other settings, or the teacher does not fit into memory
    * @throws IOException when the dataset or the teacher is missing or damaged
    */
-  public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
+  public static EmbedResult run(JavaSparkContext spark, Settings settings) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
     TeacherSettings teacher = settings.teacher();
     DatasetFolder dataset =
@@ -132,7 +132,7 @@ public final class EmbedStage {
           "All captions have their embeddings in {}; the teacher is not there and not needed: {}",
           dataset.teacher(teacher.name()),
           teacher.path());
-      return new Result(
+      return new EmbedResult(
           pairs.totals().pairs(),
           0,
           0,
@@ -178,8 +178,8 @@ public final class EmbedStage {
       if (!existing.equals(Optional.of(manifest))) {
         Json.write(configuration, dataset.teacherManifest(teacher.name()), manifest);
       }
-      Result result =
-          new Result(
+      EmbedResult result =
+          new EmbedResult(
               pairs.totals().pairs(),
               done.stream().mapToLong(ShardDone::embedded).sum(),
               seconds,

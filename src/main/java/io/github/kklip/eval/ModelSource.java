@@ -82,7 +82,7 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     for (FileStatus file : files.listStatus(path)) {
       names.add(file.getPath().getName());
     }
-    Safetensors.Reader reader =
+    Safetensors.TensorReader reader =
         name -> {
           try (InputStream in = files.open(new Path(path, name))) {
             return in.readAllBytes();

@@ -43,7 +43,7 @@ record ValidationSplit(
     float[] texts) {
 
   /** What is done with each row. */
-  private interface Visitor {
+  private interface PairVisitor {
     void visit(Pair pair) throws IOException;
   }
 
@@ -134,7 +134,7 @@ record ValidationSplit(
     return count;
   }
 
-  private static void visit(DatasetFolder folder, Visitor visitor) throws IOException {
+  private static void visit(DatasetFolder folder, PairVisitor visitor) throws IOException {
     DatasetManifest manifest = folder.requireManifest();
     for (Shard shard : manifest.shards(Split.VALIDATION)) {
       try (ShardReader<Pair> pairs =

@@ -73,7 +73,7 @@ public final class HuggingFaceExport {
 
   /** Writes the bytes of one file. */
   @FunctionalInterface
-  private interface Content {
+  private interface FileContent {
     void writeTo(OutputStream out) throws IOException;
   }
 
@@ -85,7 +85,7 @@ public final class HuggingFaceExport {
    * @param parameters numbers in the model, without KKLIP's heads
    * @param heads names of KKLIP's heads
    */
-  public record Result(
+  public record ExportResult(
       String path, @JsonProperty("model") String source, long parameters, List<String> heads) {}
 
   private HuggingFaceExport() {}
@@ -95,7 +95,8 @@ public final class HuggingFaceExport {
    *
    * @throws IOException when there is no whole checkpoint, or the target holds something else
    */
-  public static Result run(Settings settings, Configuration configuration) throws IOException {
+  public static ExportResult run(Settings settings, Configuration configuration)
+      throws IOException {
     String source = source(settings);
     org.apache.hadoop.fs.Path target = target(settings, configuration);
     try (Lease lease = Lease.acquire(configuration, target, "export", settings.leaseExpiry())) {
@@ -168,7 +169,7 @@ public final class HuggingFaceExport {
     return !checkpoint && Files.exists(folder.resolve(CONFIG)) ? folder : null;
   }
 
-  private static Result write(
+  private static ExportResult write(
       Path folder,
       Path headsFile,
       String source,
@@ -177,7 +178,7 @@ public final class HuggingFaceExport {
       Lease lease)
       throws IOException {
     ClipConfig config = ClipConfig.read(folder.toString());
-    Map<String, Content> files = new LinkedHashMap<>();
+    Map<String, FileContent> files = new LinkedHashMap<>();
 
     SafetensorsWriter model = new SafetensorsWriter().metadata("format", "pt");
     long parameters = copyModel(Safetensors.open(folder), model);
@@ -215,7 +216,7 @@ public final class HuggingFaceExport {
       Storage.of(configuration, target).delete(new org.apache.hadoop.fs.Path(target, name), false);
     }
     try (Progress progress = Progress.of("export", "files").total(files.size()).begin()) {
-      for (Map.Entry<String, Content> file : files.entrySet()) {
+      for (Map.Entry<String, FileContent> file : files.entrySet()) {
         publish(
             configuration, new org.apache.hadoop.fs.Path(target, file.getKey()), file.getValue());
         progress.add(1);
@@ -223,7 +224,7 @@ public final class HuggingFaceExport {
       progress.done();
     }
     LOG.info("Exported {} to {}", source, target);
-    return new Result(target.toString(), source, parameters, List.copyOf(heads));
+    return new ExportResult(target.toString(), source, parameters, List.copyOf(heads));
   }
 
   /** Copies all tensors of a CLIPModel; old files also hold positions, which are no weights. */
@@ -322,7 +323,7 @@ public final class HuggingFaceExport {
   }
 
   private static void publish(
-      Configuration configuration, org.apache.hadoop.fs.Path path, Content content)
+      Configuration configuration, org.apache.hadoop.fs.Path path, FileContent content)
       throws IOException {
     try (Publication publication = Publication.of(configuration, path)) {
       try (OutputStream out = publication.create()) {

@@ -9,7 +9,7 @@ import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
-import io.github.kklip.ingest.ShardTask.Written;
+import io.github.kklip.ingest.ShardTask.WrittenShard;
 import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.SourceFiles;
@@ -204,8 +204,10 @@ public final class IngestStage {
           Layout layout = rows.layout(settings.ingest().shardRows());
           if (layout.hasShards() || found.isEmpty()) {
             List<ShardTask> tasks = tasks(layout, older);
-            Map<Integer, Written> done =
-                goesOn ? done(rows.keys(), layout, tasks) : Map.<Integer, ShardTask.Written>of();
+            Map<Integer, WrittenShard> done =
+                goesOn
+                    ? done(rows.keys(), layout, tasks)
+                    : Map.<Integer, ShardTask.WrittenShard>of();
             removeUnnamed(older, done.values());
             List<Generation> generations = new ArrayList<>(older.generations());
             generations.add(write(candidates, layout, tasks, done, gone, result));
@@ -482,7 +484,8 @@ public final class IngestStage {
   }
 
   /** The parts whose files an interrupted run has written already. */
-  private Map<Integer, Written> done(JavaRDD<String> rows, Layout layout, List<ShardTask> tasks) {
+  private Map<Integer, WrittenShard> done(
+      JavaRDD<String> rows, Layout layout, List<ShardTask> tasks) {
     return rows
         .mapToPair(key -> new Tuple2<>(layout.part(key), key))
         .groupByKey(slices(tasks.size()))
@@ -490,13 +493,13 @@ public final class IngestStage {
         .collectAsMap()
         .entrySet()
         .stream()
-        .map(entry -> Map.entry(entry.getKey(), Json.parse(entry.getValue(), Written.class)))
+        .map(entry -> Map.entry(entry.getKey(), Json.parse(entry.getValue(), WrittenShard.class)))
         .filter(entry -> entry.getValue().shard().rows() > 0)
         .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
   }
 
   /** Writes the shards that are not done; null for those that are. */
-  private List<Written> write(
+  private List<WrittenShard> write(
       JavaPairRDD<String, byte[]> candidates,
       Layout layout,
       List<ShardTask> tasks,
@@ -523,7 +526,7 @@ public final class IngestStage {
               .collect();
       progress.done();
       return lines.stream()
-          .map(line -> line.isEmpty() ? null : Json.parse(line, Written.class))
+          .map(line -> line.isEmpty() ? null : Json.parse(line, WrittenShard.class))
           .toList();
     }
   }
@@ -554,11 +557,11 @@ public final class IngestStage {
       JavaPairRDD<String, byte[]> candidates,
       Layout layout,
       List<ShardTask> tasks,
-      Map<Integer, Written> done,
+      Map<Integer, WrittenShard> done,
       Broadcast<Set<String>> gone,
       IngestResult result) {
-    List<Written> made = write(candidates, layout, tasks, done.keySet(), gone);
-    List<Written> written = new ArrayList<>();
+    List<WrittenShard> made = write(candidates, layout, tasks, done.keySet(), gone);
+    List<WrittenShard> written = new ArrayList<>();
     for (int part = 0; part < made.size(); part++) {
       written.add(done.getOrDefault(part, made.get(part)));
     }
@@ -572,12 +575,12 @@ public final class IngestStage {
         result.ignored(),
         result.reasons(),
         result.sources(),
-        written.stream().map(Written::shard).filter(shard -> shard.rows() > 0).toList(),
-        written.stream().map(Written::rejectFile).filter(name -> !name.isEmpty()).toList());
+        written.stream().map(WrittenShard::shard).filter(shard -> shard.rows() > 0).toList(),
+        written.stream().map(WrittenShard::rejectFile).filter(name -> !name.isEmpty()).toList());
   }
 
   /** Only names that this class gives, so that nothing of a person's is removed. */
-  private void removeUnnamed(DatasetManifest manifest, Collection<Written> done)
+  private void removeUnnamed(DatasetManifest manifest, Collection<WrittenShard> done)
       throws IOException {
     Set<String> named = named(manifest.generations());
     done.forEach(

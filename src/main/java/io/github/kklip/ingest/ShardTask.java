@@ -42,7 +42,7 @@ record ShardTask(
   /**
    * @param rejectFile name inside rejects/; empty when there is none
    */
-  record Written(Shard shard, String rejectFile) {}
+  record WrittenShard(Shard shard, String rejectFile) {}
 
   /**
    * What an interrupted run wrote of this shard: it publishes the rejects before the pairs.
@@ -50,7 +50,7 @@ record ShardTask(
    * @param keys of the rows that the shard must have
    * @return without rows when it has to be written
    */
-  Written written(Iterable<String> keys) throws IOException {
+  WrittenShard written(Iterable<String> keys) throws IOException {
     List<String> sorted = new ArrayList<>();
     keys.forEach(sorted::add);
     sorted.sort(null);
@@ -63,12 +63,12 @@ record ShardTask(
       if (pairs.rows() == shard.rows() && shard.identity().equals(pairs.identity())) {
         Path rejects = new Path(folder.rejects(), rejectFile());
         boolean rejected = Storage.of(configuration.get(), rejects).exists(rejects);
-        return new Written(shard, rejected ? rejectFile() : "");
+        return new WrittenShard(shard, rejected ? rejectFile() : "");
       }
     } catch (IOException e) {
       // Not there, or not whole.
     }
-    return new Written(new Shard(split, index, 0, ""), "");
+    return new WrittenShard(new Shard(split, index, 0, ""), "");
   }
 
   private String rejectFile() {
@@ -81,8 +81,9 @@ record ShardTask(
    *
    * @param gone images that are near-duplicates
    */
-  Written write(Iterator<Tuple2<String, byte[]>> candidates, Set<String> gone) throws IOException {
-    try (Output output = new Output()) {
+  WrittenShard write(Iterator<Tuple2<String, byte[]>> candidates, Set<String> gone)
+      throws IOException {
+    try (ShardOutput output = new ShardOutput()) {
       String lastRow = "";
       while (candidates.hasNext()) {
         Tuple2<String, byte[]> keyed = candidates.next();
@@ -105,7 +106,7 @@ record ShardTask(
     }
   }
 
-  private final class Output implements Closeable {
+  private final class ShardOutput implements Closeable {
     private final DatasetFolder folder = new DatasetFolder(root, configuration.get());
     private ShardWriter<HashedPair> pairs;
     private ShardWriter<Reject> rejects;
@@ -135,13 +136,13 @@ record ShardTask(
       rejects.write(reject);
     }
 
-    Written commit() throws IOException {
+    WrittenShard commit() throws IOException {
       if (rejects != null) {
         rejects.commit();
       }
       long rows = pairs == null ? 0 : pairs.rows();
       String identity = pairs == null ? "" : pairs.commit();
-      return new Written(
+      return new WrittenShard(
           new Shard(split, index, rows, identity), rejects == null ? "" : rejectFile());
     }
 

@@ -4,7 +4,7 @@ import io.github.kklip.concept.ConceptStage;
 import java.util.List;
 
 /** Clusters the training embeddings into concepts and gives every pair a soft label of them. */
-final class ClusterJob implements Job<ConceptStage.Result> {
+final class ClusterJob implements Job<ConceptStage.ConceptResult> {
   @Override
   public String purpose() {
     return "Clusters the embeddings by k-means and gives every pair soft concept labels.";
@@ -23,7 +23,7 @@ final class ClusterJob implements Job<ConceptStage.Result> {
   }
 
   @Override
-  public ConceptStage.Result run(JobContext context) throws Exception {
+  public ConceptStage.ConceptResult run(JobContext context) throws Exception {
     return ConceptStage.run(context.javaSpark(), context.settings());
   }
 }

@@ -30,7 +30,7 @@ final class DoctorJob implements Job<DoctorSummary> {
 
   @Override
   public DoctorSummary run(JobContext context) {
-    Doctor.Report report = Doctor.examine(context.javaSpark(), context.settings());
+    Doctor.DoctorReport report = Doctor.examine(context.javaSpark(), context.settings());
     return new DoctorSummary(
         report.problems().isEmpty(),
         report.problems(),

@@ -4,7 +4,7 @@ import io.github.kklip.embed.EmbedStage;
 import java.util.List;
 
 /** Embeds every caption of the dataset with the teacher. */
-final class EmbedJob implements Job<EmbedStage.Result> {
+final class EmbedJob implements Job<EmbedStage.EmbedResult> {
   @Override
   public String purpose() {
     return "Makes the teacher's embedding of every caption.";
@@ -16,7 +16,7 @@ final class EmbedJob implements Job<EmbedStage.Result> {
   }
 
   @Override
-  public EmbedStage.Result run(JobContext context) throws Exception {
+  public EmbedStage.EmbedResult run(JobContext context) throws Exception {
     return EmbedStage.run(context.javaSpark(), context.settings());
   }
 }

@@ -4,7 +4,7 @@ import io.github.kklip.export.HuggingFaceExport;
 import java.util.List;
 
 /** Writes a run's newest checkpoint as a Hugging Face folder. */
-final class ExportJob implements Job<HuggingFaceExport.Result> {
+final class ExportJob implements Job<HuggingFaceExport.ExportResult> {
   @Override
   public String purpose() {
     return "Writes a Hugging Face folder that CLIPModel and CLIPProcessor load.";
@@ -16,7 +16,7 @@ final class ExportJob implements Job<HuggingFaceExport.Result> {
   }
 
   @Override
-  public HuggingFaceExport.Result run(JobContext context) throws Exception {
+  public HuggingFaceExport.ExportResult run(JobContext context) throws Exception {
     return HuggingFaceExport.run(context.settings(), context.hadoop());
   }
 }

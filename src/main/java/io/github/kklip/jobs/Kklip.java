@@ -70,17 +70,17 @@ public final class Kklip {
   }
 
   /** Trains the student's tokenizer. */
-  public TokenizerStage.Result tokenizer() throws IOException {
+  public TokenizerStage.TokenizerResult tokenizer() throws IOException {
     return run("tokenizer", new TokenizerJob());
   }
 
   /** Embeds the captions with the teacher. */
-  public EmbedStage.Result embed() throws IOException {
+  public EmbedStage.EmbedResult embed() throws IOException {
     return run("embed", new EmbedJob());
   }
 
   /** Clusters the embeddings into concepts. */
-  public ConceptStage.Result cluster() throws IOException {
+  public ConceptStage.ConceptResult cluster() throws IOException {
     return run("cluster", new ClusterJob());
   }
 
@@ -95,7 +95,7 @@ public final class Kklip {
   }
 
   /** Writes a Hugging Face folder. */
-  public HuggingFaceExport.Result export() throws IOException {
+  public HuggingFaceExport.ExportResult export() throws IOException {
     return run("export", new ExportJob());
   }
 

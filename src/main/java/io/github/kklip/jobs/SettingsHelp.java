@@ -19,7 +19,7 @@ final class SettingsHelp {
 
   private static final Pattern SENTENCE_END = Pattern.compile("(?<=[^.]\\.)\\s+(?=[A-Z0-9`-])");
 
-  private record Line(String key, String value, String meaning) {}
+  private record HelpLine(String key, String value, String meaning) {}
 
   private SettingsHelp() {}
 
@@ -35,7 +35,7 @@ final class SettingsHelp {
     StringBuilder text =
         new StringBuilder("\nSettings, with their defaults (inside kklip { } of a file):\n");
     String section = "";
-    for (Line line : lines()) {
+    for (HelpLine line : lines()) {
       if (wanted.stream().noneMatch(key -> isIn(line.key, key))) {
         continue;
       }
@@ -58,7 +58,7 @@ final class SettingsHelp {
     return wanted.isEmpty() || key.equals(wanted) || key.startsWith(wanted + ".");
   }
 
-  private static void append(StringBuilder text, Line line, int width) {
+  private static void append(StringBuilder text, HelpLine line, int width) {
     String setting = "  " + line.key + " = " + line.value;
     text.append(setting);
     int column = setting.length();
@@ -86,15 +86,15 @@ final class SettingsHelp {
     text.append('\n');
   }
 
-  private static List<Line> lines() {
+  private static List<HelpLine> lines() {
     Config reference =
         ConfigFactory.parseResources(Settings.class.getClassLoader(), "reference.conf");
-    List<Line> lines = new ArrayList<>();
+    List<HelpLine> lines = new ArrayList<>();
     collect(reference.getObject("kklip"), "", lines);
     return lines;
   }
 
-  private static void collect(ConfigObject section, String prefix, List<Line> lines) {
+  private static void collect(ConfigObject section, String prefix, List<HelpLine> lines) {
     section.entrySet().stream()
         .sorted(Comparator.comparingInt(entry -> entry.getValue().origin().lineNumber()))
         .forEach(
@@ -108,7 +108,7 @@ final class SettingsHelp {
                         .map(String::strip)
                         .collect(Collectors.joining(" "));
                 lines.add(
-                    new Line(
+                    new HelpLine(
                         prefix + entry.getKey(),
                         value.render(ConfigRenderOptions.concise()),
                         SENTENCE_END.split(meaning, 2)[0]));

@@ -4,7 +4,7 @@ import io.github.kklip.tokenize.TokenizerStage;
 import java.util.List;
 
 /** Trains the student's tokenizer on the captions of the dataset. */
-final class TokenizerJob implements Job<TokenizerStage.Result> {
+final class TokenizerJob implements Job<TokenizerStage.TokenizerResult> {
   @Override
   public String purpose() {
     return "Trains the student's byte-level BPE tokenizer on the training captions.";
@@ -16,7 +16,7 @@ final class TokenizerJob implements Job<TokenizerStage.Result> {
   }
 
   @Override
-  public TokenizerStage.Result run(JobContext context) throws Exception {
+  public TokenizerStage.TokenizerResult run(JobContext context) throws Exception {
     return TokenizerStage.run(context.javaSpark(), context.settings());
   }
 }

@@ -34,7 +34,8 @@ public final class Lloyd {
    * @param inertia of the centres before each iteration
    * @param converged whether the last move was within the tolerance
    */
-  public record Result(Centres centres, List<Double> inertia, boolean converged, double seconds) {
+  public record LloydResult(
+      Centres centres, List<Double> inertia, boolean converged, double seconds) {
     int iterations() {
       return inertia.size();
     }
@@ -45,19 +46,19 @@ public final class Lloyd {
   }
 
   /** Iterates until no centre moves further than {@code tolerance}, {@code iterations} at most. */
-  public static Result run(Engine engine, Centres start, int iterations, double tolerance) {
+  public static LloydResult run(Engine engine, Centres start, int iterations, double tolerance) {
     try (Progress progress =
         Progress.of("cluster: k-means", "iterations")
             .total(iterations)
             .every(Duration.ofSeconds(10))
             .begin()) {
-      Result result = run(engine, start, iterations, tolerance, progress);
+      LloydResult result = run(engine, start, iterations, tolerance, progress);
       progress.done();
       return result;
     }
   }
 
-  private static Result run(
+  private static LloydResult run(
       Engine engine, Centres start, int iterations, double tolerance, Progress progress) {
     Centres centres = start;
     List<Double> inertia = new ArrayList<>();
@@ -73,7 +74,7 @@ public final class Lloyd {
           String.format(Locale.ROOT, "inertia %.4g, largest move %.2g", step.inertia, move));
       progress.add(1);
     }
-    return new Result(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
+    return new LloydResult(centres, inertia, converged, (System.nanoTime() - begun) * 1e-9);
   }
 
   /** Assigns all rows to their nearest centres and sums them by centre. */

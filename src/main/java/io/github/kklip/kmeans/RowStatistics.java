@@ -17,7 +17,7 @@ public record RowStatistics(
 
   /** Looks at all rows twice; a row with NaN or infinity is refused. */
   public static RowStatistics of(VectorRows rows) {
-    RowStatistics bounds = rows.fold(Centres.NONE, new Pass());
+    RowStatistics bounds = rows.fold(Centres.NONE, new StatisticsFold());
     return new RowStatistics(
         bounds.rows,
         bounds.dimension,
@@ -41,7 +41,7 @@ public record RowStatistics(
     return Grid.of(rows, 4 * largestSquare);
   }
 
-  private static final class Pass implements Fold<RowStatistics> {
+  private static final class StatisticsFold implements Fold<RowStatistics> {
     private static final long serialVersionUID = 1;
 
     @Override

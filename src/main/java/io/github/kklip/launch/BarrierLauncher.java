@@ -127,10 +127,10 @@ public final class BarrierLauncher {
     // Interrupts, so that a rank in a wait of its own ends when another one fails.
     spark.setJobGroup(group, name + ", " + ranks + " ranks, attempt " + submission, true);
     try {
-      JavaFutureAction<List<RankTask.Result<R>>> job = barrierStage(slots, task).collectAsync();
+      JavaFutureAction<List<RankTask.RankResult<R>>> job = barrierStage(slots, task).collectAsync();
       return await(job, name, watch).stream()
-          .sorted(Comparator.comparingInt(RankTask.Result::rank))
-          .map(RankTask.Result::value)
+          .sorted(Comparator.comparingInt(RankTask.RankResult::rank))
+          .map(RankTask.RankResult::value)
           .toList();
     } catch (RuntimeException e) {
       spark.sc().cancelJobGroup(group);
@@ -176,7 +176,7 @@ public final class BarrierLauncher {
     return threads == 0 && RankSlots.isLocal(spark.getConf()) ? slots.cpusPerRank() : threads;
   }
 
-  private <R> JavaRDD<RankTask.Result<R>> barrierStage(RankSlots slots, RankTask<R> task) {
+  private <R> JavaRDD<RankTask.RankResult<R>> barrierStage(RankSlots slots, RankTask<R> task) {
     JavaRDD<Integer> numbers = spark.parallelize(IntStream.range(0, ranks).boxed().toList(), ranks);
     if (!RankSlots.isLocal(spark.getConf())) {
       numbers = withResources(numbers, slots);
@@ -185,7 +185,7 @@ public final class BarrierLauncher {
         .rdd()
         .barrier()
         .mapPartitions(
-            task, false, ClassTag$.MODULE$.<RankTask.Result<R>>apply(RankTask.Result.class))
+            task, false, ClassTag$.MODULE$.<RankTask.RankResult<R>>apply(RankTask.RankResult.class))
         .toJavaRDD()
         // A shuffle, because Spark starts only the barrier stages that write one again.
         .repartition(1);

@@ -26,12 +26,12 @@ public final class Doctor {
    * @param slots ranks that fit
    * @param problems what is wrong and what to do; empty when all is well
    */
-  public record Report(List<Checkup> processes, int slots, List<String> problems) {}
+  public record DoctorReport(List<Checkup> processes, int slots, List<String> problems) {}
 
   private Doctor() {}
 
   /** Examines the cluster as it is. */
-  public static Report examine(JavaSparkContext spark, Settings settings) {
+  public static DoctorReport examine(JavaSparkContext spark, Settings settings) {
     List<Checkup> processes = new ArrayList<>();
     List<String> problems = new ArrayList<>();
     int processors = Runtime.getRuntime().availableProcessors();
@@ -53,7 +53,7 @@ public final class Doctor {
     processes.forEach(p -> LOG.info("{}", p));
     processes.forEach(p -> problems.addAll(p.problems()));
     problems.forEach(p -> LOG.error("{}", p));
-    return new Report(processes, slots, problems);
+    return new DoctorReport(processes, slots, problems);
   }
 
   private static List<Checkup> executors(JavaSparkContext spark, Settings settings, int slots) {

@@ -31,7 +31,8 @@ import scala.collection.Iterator;
 import scala.runtime.AbstractFunction1;
 
 /** One rank, as a task of a barrier stage: meets the others, runs the body, and parts. */
-final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<RankTask.Result<R>>>
+final class RankTask<R>
+    extends AbstractFunction1<Iterator<Integer>, Iterator<RankTask.RankResult<R>>>
     implements Serializable {
   private static final long serialVersionUID = 1L;
 
@@ -42,7 +43,7 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
   private static final Duration HEARING = Duration.ofSeconds(5);
 
   /** What a rank returned. */
-  record Result<R>(int rank, R value) implements Serializable {}
+  record RankResult<R>(int rank, R value) implements Serializable {}
 
   /** What ranks tell each other before they are connected. */
   private record Address(Peer peer, String process, String device) {
@@ -82,11 +83,11 @@ final class RankTask<R> extends AbstractFunction1<Iterator<Integer>, Iterator<Ra
   }
 
   @Override
-  public Iterator<Result<R>> apply(Iterator<Integer> partition) {
+  public Iterator<RankResult<R>> apply(Iterator<Integer> partition) {
     BarrierTaskContext context = BarrierTaskContext.get();
     try {
       return scala.collection.Iterator$.MODULE$.single(
-          new Result<>(context.partitionId(), run(context)));
+          new RankResult<>(context.partitionId(), run(context)));
     } catch (RuntimeException e) {
       throw e;
     } catch (Exception e) {

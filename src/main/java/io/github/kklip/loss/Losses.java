@@ -86,7 +86,7 @@ public final class Losses {
    *     over ranks
    * @param dImage [B, P]
    */
-  public record Result(Map<String, Double> terms, NDArray dText, NDArray dImage) {}
+  public record LossResult(Map<String, Double> terms, NDArray dText, NDArray dImage) {}
 
   private final ClipModel model;
   private final Weights weights;
@@ -117,7 +117,7 @@ public final class Losses {
    * model's flat gradient (its {@link ClipModel#headsSegment}); those of the features come back, in
    * arrays of {@code manager}.
    */
-  public Result compute(NDManager manager, Inputs batch) {
+  public LossResult compute(NDManager manager, Inputs batch) {
     require(
         weights.emb() == 0 || batch.teacher() != null, EMB, "the batch has no teacher embeddings");
     require(
@@ -163,7 +163,8 @@ public final class Losses {
       }
       terms.put(TOTAL, sum);
       grad.backward(total);
-      return new Result(terms, gradient(manager, text, true), gradient(manager, image, usesImage));
+      return new LossResult(
+          terms, gradient(manager, text, true), gradient(manager, image, usesImage));
     }
   }
 

@@ -75,7 +75,7 @@ public final class Safetensors {
   }
 
   /** Reads a file of a model folder, on whatever file system it is. */
-  public interface Reader {
+  public interface TensorReader {
     byte[] read(String name) throws IOException;
   }
 
@@ -88,7 +88,7 @@ public final class Safetensors {
    * @throws IOException when neither form of weights is there, or a file that the index names is
    *     not
    */
-  public static void requireFiles(String folder, Set<String> names, Reader reader)
+  public static void requireFiles(String folder, Set<String> names, TensorReader reader)
       throws IOException {
     if (names.contains(INDEX)) {
       for (String file :

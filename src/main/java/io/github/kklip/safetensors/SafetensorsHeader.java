@@ -62,7 +62,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
                 length, fileSize - 8));
       }
       byte[] json = fill(channel, (int) length, 8, file).array();
-      return new Reader(file, 8 + length, fileSize).parse(json);
+      return new HeaderReader(file, 8 + length, fileSize).parse(json);
     }
   }
 
@@ -83,7 +83,7 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
   }
 
   /** The state of one parse: the file's name for errors and its bounds. */
-  private record Reader(Path file, long dataStart, long fileSize) {
+  private record HeaderReader(Path file, long dataStart, long fileSize) {
     SafetensorsHeader parse(byte[] json) throws IOException {
       List<SafetensorsEntry> entries = new ArrayList<>();
       Map<String, String> metadata = new TreeMap<>();

@@ -35,11 +35,11 @@ import java.util.TreeMap;
  */
 public final class SafetensorsWriter {
   /** Writes a tensor's bytes, little-endian and in row-major order. */
-  private interface Content {
+  private interface TensorContent {
     void writeTo(WritableByteChannel channel) throws IOException;
   }
 
-  private record Tensor(String name, ElementType type, List<Long> shape, Content content) {
+  private record Tensor(String name, ElementType type, List<Long> shape, TensorContent content) {
     long size() {
       return SafetensorsEntry.sizeOf(type, shape);
     }

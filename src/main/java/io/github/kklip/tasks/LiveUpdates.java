@@ -10,13 +10,13 @@ import org.apache.spark.scheduler.SparkListenerExecutorMetricsUpdate;
 public final class LiveUpdates {
   /** Takes one accumulator of one task. */
   @FunctionalInterface
-  public interface Visitor {
+  public interface UpdateVisitor {
     void visit(int stage, long task, AccumulableInfo accumulator);
   }
 
   private LiveUpdates() {}
 
-  public static void visit(SparkListenerExecutorMetricsUpdate event, Visitor visitor) {
+  public static void visit(SparkListenerExecutorMetricsUpdate event, UpdateVisitor visitor) {
     var tasks = event.accumUpdates().iterator();
     while (tasks.hasNext()) {
       var task = tasks.next();

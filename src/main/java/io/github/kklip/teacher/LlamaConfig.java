@@ -108,7 +108,7 @@ public record LlamaConfig(
               folder, FILE));
     }
     try {
-      return new Reader(file, Json.tree(Files.readAllBytes(file))).read();
+      return new ConfigReader(file, Json.tree(Files.readAllBytes(file))).read();
     } catch (JsonProcessingException e) {
       throw new IOException(
           message("Cannot use %s because it is not JSON: %s.", file, e.getOriginalMessage()), e);
@@ -127,7 +127,7 @@ public record LlamaConfig(
     return (long) vocabSize * hidden + count * layer + hidden;
   }
 
-  private record Reader(Path file, JsonNode json) {
+  private record ConfigReader(Path file, JsonNode json) {
     LlamaConfig read() throws IOException {
       String modelType = json.path("model_type").asText("");
       if (!modelType.equals("llama")) {

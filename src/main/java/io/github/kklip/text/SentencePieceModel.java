@@ -39,7 +39,8 @@ record SentencePieceModel(
 
   record Piece(String text, float score, int type) {}
 
-  private record Merge(String left, String right, float score, int leftLength, int rightLength) {}
+  private record PieceMerge(
+      String left, String right, float score, int leftLength, int rightLength) {}
 
   /** One field of a protocol buffer: a varint (also of fixed width) or bytes. */
   private record Field(int number, long value, ByteBuffer bytes) {}
@@ -194,7 +195,7 @@ record SentencePieceModel(
       vocab.put(pieces.get(id).text, id);
     }
     ArrayNode merges = model.putArray("merges");
-    for (Merge merge : merges()) {
+    for (PieceMerge merge : merges()) {
       merges.addArray().add(merge.left).add(merge.right);
     }
     return root;
@@ -237,14 +238,14 @@ record SentencePieceModel(
     return template;
   }
 
-  private List<Merge> merges() {
+  private List<PieceMerge> merges() {
     Map<String, Integer> ids = new HashMap<>();
     for (int id = 0; id < pieces.size(); id++) {
       ids.put(pieces.get(id).text, id);
     }
-    List<Merge> merges = new ArrayList<>();
+    List<PieceMerge> merges = new ArrayList<>();
     for (Piece piece : pieces) {
-      List<Merge> ofPiece = new ArrayList<>();
+      List<PieceMerge> ofPiece = new ArrayList<>();
       String text = piece.text;
       int length = text.codePointCount(0, text.length());
       for (int characters = 1; characters < length; characters++) {
@@ -252,18 +253,18 @@ record SentencePieceModel(
         String left = text.substring(0, at);
         String right = text.substring(at);
         if (ids.containsKey(left) && ids.containsKey(right)) {
-          ofPiece.add(new Merge(left, right, piece.score, characters, length - characters));
+          ofPiece.add(new PieceMerge(left, right, piece.score, characters, length - characters));
         }
       }
       ofPiece.sort(
-          Comparator.<Merge>comparingInt(m -> ids.get(m.left))
+          Comparator.<PieceMerge>comparingInt(m -> ids.get(m.left))
               .thenComparingInt(m -> ids.get(m.right)));
       merges.addAll(ofPiece);
     }
     merges.sort(
-        Comparator.comparingDouble(Merge::score)
-            .thenComparingInt(Merge::leftLength)
-            .thenComparingInt(Merge::rightLength)
+        Comparator.comparingDouble(PieceMerge::score)
+            .thenComparingInt(PieceMerge::leftLength)
+            .thenComparingInt(PieceMerge::rightLength)
             .reversed());
     return merges;
   }

@@ -60,7 +60,8 @@ public final class TokenizerStage {
    * @param reused whether it was there already
    */
   @JsonPropertyOrder({"captions", "words", "vocab_size", "reused", "output"})
-  public record Result(String output, int vocabSize, long captions, long words, boolean reused) {}
+  public record TokenizerResult(
+      String output, int vocabSize, long captions, long words, boolean reused) {}
 
   private TokenizerStage() {}
 
@@ -70,7 +71,7 @@ public final class TokenizerStage {
    * @throws io.github.kklip.config.SettingsException when there is one made with other settings
    * @throws IOException when the dataset is missing, damaged or without training pairs
    */
-  public static Result run(JavaSparkContext spark, Settings settings) throws IOException {
+  public static TokenizerResult run(JavaSparkContext spark, Settings settings) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
     DatasetFolder dataset =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
@@ -157,8 +158,8 @@ public final class TokenizerStage {
     }
   }
 
-  private static Result result(Path folder, TokenizerManifest manifest, boolean reused) {
-    return new Result(
+  private static TokenizerResult result(Path folder, TokenizerManifest manifest, boolean reused) {
+    return new TokenizerResult(
         folder.toString(), manifest.vocabSize(), manifest.captions(), manifest.words(), reused);
   }
 

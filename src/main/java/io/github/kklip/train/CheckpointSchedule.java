@@ -111,7 +111,7 @@ final class CheckpointSchedule {
     return newest;
   }
 
-  private void tell(Optional<CheckpointWriter.Written> written) {
+  private void tell(Optional<CheckpointWriter.WrittenCheckpoint> written) {
     written.ifPresent(
         whole -> {
           newest = whole.location();

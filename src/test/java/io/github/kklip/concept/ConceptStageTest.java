@@ -177,7 +177,7 @@ class ConceptStageTest {
 
   @Test
   void labelsBothSplitsByTheDefinition() throws IOException {
-    ConceptStage.Result result = ConceptStage.run(spark, settings());
+    ConceptStage.ConceptResult result = ConceptStage.run(spark, settings());
     assertThat(result.k()).isEqualTo(6);
     assertThat(result.labelled()).isEqualTo(4);
     assertThat(result.perplexity()).isCloseTo(1.5, withPercentage(2));
@@ -221,7 +221,7 @@ class ConceptStageTest {
     FileTime old = FileTime.fromMillis(1_000_000_000_000L);
     Files.setLastModifiedTime(kept, old);
     Files.delete(lost);
-    ConceptStage.Result again = ConceptStage.run(spark, settings());
+    ConceptStage.ConceptResult again = ConceptStage.run(spark, settings());
     assertThat(again.labelled()).isEqualTo(1);
     assertThat(again.secondsPerIteration()).isZero();
     assertThat(Files.getLastModifiedTime(kept)).isEqualTo(old);
@@ -251,7 +251,7 @@ class ConceptStageTest {
     assertThat(ConceptStage.run(spark, recluster).labelled()).isEqualTo(7);
     assertThat(manifest().k()).isEqualTo(7);
     everyLabelIsTheDefinition(recluster);
-    ConceptStage.Result again = ConceptStage.run(spark, recluster);
+    ConceptStage.ConceptResult again = ConceptStage.run(spark, recluster);
     assertThat(again.secondsPerIteration()).isZero();
     assertThat(again.labelled()).isZero();
   }
@@ -259,7 +259,7 @@ class ConceptStageTest {
   @Test
   void miniBatchesOfUnitVectorsFromASampledStartAreGoodConceptsToo() throws IOException {
     double exact = ConceptStage.run(spark, settings("concepts.metric=cosine")).inertia();
-    ConceptStage.Result result =
+    ConceptStage.ConceptResult result =
         ConceptStage.run(
             spark,
             settings(
@@ -450,8 +450,8 @@ class ConceptStageTest {
   @Test
   void theMllibEngineMakesTheSameKindOfOutput() throws IOException {
     Settings mllib = settings("concepts.engine=mllib", "concepts.name=by-mllib");
-    ConceptStage.Result ours = ConceptStage.run(spark, settings());
-    ConceptStage.Result theirs = ConceptStage.run(spark, mllib);
+    ConceptStage.ConceptResult ours = ConceptStage.run(spark, settings());
+    ConceptStage.ConceptResult theirs = ConceptStage.run(spark, mllib);
     assertThat(theirs.inertia()).isCloseTo(ours.inertia(), withPercentage(1e-3));
     ConceptManifest manifest = dataset.folder().readConceptManifest("by-mllib").orElseThrow();
     assertThat(manifest.shards()).isEqualTo(manifest().shards());

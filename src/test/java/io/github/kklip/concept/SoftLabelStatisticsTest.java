@@ -41,7 +41,7 @@ class SoftLabelStatisticsTest {
     Centres centres = ParallelStart.centres(rows, totals, 10, 2, 0);
     double before = 0;
     for (double target : new double[] {1.5, 3, 6, 9}) {
-      Temperature.Found found =
+      Temperature.FoundTemperature found =
           Temperature.reaching(
               target, 1, taus -> Entropy.perplexities(rows, totals.rows(), centres, taus));
       assertThat(found.perplexity()).isCloseTo(target, withPercentage(0.1));

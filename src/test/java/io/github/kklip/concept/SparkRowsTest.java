@@ -21,7 +21,7 @@ class SparkRowsTest {
   @Test
   void rowsThatDoNotFitIntoMemoryAreOnDiskAndTheAnswerIsTheSame() {
     List<VectorBlock> blocks = RandomRows.blocks(8, 1024, 64, K, 3);
-    Lloyd.Result local = cluster(RandomRows.dealt(blocks, 1));
+    Lloyd.LloydResult local = cluster(RandomRows.dealt(blocks, 1));
 
     // The rows take 2 MiB; executor memory for them is about a third of that.
     SparkConf small =
@@ -33,7 +33,7 @@ class SparkRowsTest {
             .set("spark.testing.reservedMemory", "0");
     try (JavaSparkContext spark = new JavaSparkContext(small);
         SparkRows rows = SparkRows.of(spark, spark.parallelize(blocks, 16), 1)) {
-      Lloyd.Result spilled = cluster(rows);
+      Lloyd.LloydResult spilled = cluster(rows);
 
       RDDInfo[] stored = spark.sc().getRDDStorageInfo();
       assertThat(stored).hasSize(1);
@@ -44,7 +44,7 @@ class SparkRowsTest {
     }
   }
 
-  private static Lloyd.Result cluster(VectorRows rows) {
+  private static Lloyd.LloydResult cluster(VectorRows rows) {
     RowStatistics totals = RowStatistics.of(rows);
     Centres start = ParallelStart.centres(rows, totals, K, 2, 7);
     return Lloyd.run(Lloyd.gemm(rows, totals), start, 4, 0);

@@ -26,7 +26,8 @@ class TemperatureTest {
   void findsTheTemperatureOfAKnownEntropy() {
     // At tau = 1 the label is (3/4, 1/4), of entropy 3/4 ln 4/3 + 1/4 ln 4.
     double target = Math.exp(0.75 * Math.log(4.0 / 3) + 0.25 * Math.log(4));
-    Temperature.Found found = Temperature.reaching(target, 5, each(TemperatureTest::twoConcepts));
+    Temperature.FoundTemperature found =
+        Temperature.reaching(target, 5, each(TemperatureTest::twoConcepts));
     assertThat(found.temperature()).isCloseTo(1, withPercentage(1));
     assertThat(found.perplexity()).isCloseTo(target, withPercentage(0.1));
   }

@@ -97,7 +97,7 @@ public record ChangedSetting(String path, String typed, Object value) {
       }
     }
     if (type == String.class) {
-      boolean resolved = key != null && key.text() == Key.Text.PATH;
+      boolean resolved = key != null && key.text() == Key.TextForm.PATH;
       String typed = "x" + index;
       return new ChangedSetting(
           path, typed, resolved ? Path.of(typed).toAbsolutePath().toString() : typed);

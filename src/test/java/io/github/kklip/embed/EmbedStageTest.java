@@ -73,8 +73,9 @@ class EmbedStageTest {
 
   @Test
   void whatIsWholeNeedsNoTeacherAnyMore() throws IOException {
-    EmbedStage.Result made = EmbedStage.run(spark, settings());
-    EmbedStage.Result again = EmbedStage.run(spark, settings("teacher.path=" + folder + "/gone"));
+    EmbedStage.EmbedResult made = EmbedStage.run(spark, settings());
+    EmbedStage.EmbedResult again =
+        EmbedStage.run(spark, settings("teacher.path=" + folder + "/gone"));
     assertThat(again.embedded()).isZero();
     assertThat(again.captions()).isEqualTo(made.captions());
     assertThat(again.dimension()).isEqualTo(HIDDEN);
@@ -91,7 +92,7 @@ class EmbedStageTest {
 
   @Test
   void embedsEveryCaptionInOrder() throws IOException {
-    EmbedStage.Result result = EmbedStage.run(spark, settings());
+    EmbedStage.EmbedResult result = EmbedStage.run(spark, settings());
     assertThat(result.captions()).isEqualTo(45);
     assertThat(result.embedded()).isEqualTo(45);
     assertThat(result.captionsPerSecond()).isPositive();
@@ -164,7 +165,7 @@ class EmbedStageTest {
         .hasMessageContaining("teacher.path (identity of its files) was ");
     // Another name is another set of embeddings.
     assertThat(EmbedStage.run(spark, settings("teacher.name=other", "teacher.storage=float16")))
-        .extracting(EmbedStage.Result::embedded)
+        .extracting(EmbedStage.EmbedResult::embedded)
         .isEqualTo(45L);
   }
 

@@ -68,7 +68,7 @@ class HuggingFaceExportTest {
     manager.close();
   }
 
-  private static HuggingFaceExport.Result export(Path model, Path path) throws IOException {
+  private static HuggingFaceExport.ExportResult export(Path model, Path path) throws IOException {
     return HuggingFaceExport.run(
         Settings.load(List.of(), List.of("export.model=" + model, "export.path=" + path)),
         new Configuration());
@@ -175,7 +175,7 @@ class HuggingFaceExportTest {
   @Test
   void givesBackTheFolderThatTransformersWrote() throws Exception {
     Path exported = folder.resolve("exported");
-    HuggingFaceExport.Result result = export(CLIP, exported);
+    HuggingFaceExport.ExportResult result = export(CLIP, exported);
 
     assertThat(result.heads()).isEmpty();
     assertThat(files(exported))
@@ -206,7 +206,7 @@ class HuggingFaceExportTest {
     ClipModel model = model(ClipConfig.read(CLIP.toString()), new ClipModel.Heads(7, 5, false), 4);
     Path checkpoint = checkpoint(model, "step");
     Path first = folder.resolve("first");
-    HuggingFaceExport.Result result = export(checkpoint, first);
+    HuggingFaceExport.ExportResult result = export(checkpoint, first);
 
     assertThat(result.source()).isEqualTo("file:" + checkpoint);
     assertThat(result.heads())

@@ -30,18 +30,18 @@ class EndingTest {
 
   @Test
   void fieldsHaveTheNamesThatTheyAlwaysHad() {
-    assertThat(line(new ConceptStage.Result(8, 3, 1.5, 0.25, 0.5, 4, 2, 7, "o")))
+    assertThat(line(new ConceptStage.ConceptResult(8, 3, 1.5, 0.25, 0.5, 4, 2, 7, "o")))
         .isEqualTo(
             "{\"k\":8,\"iterations\":3,\"inertia\":1.5,\"seconds_per_iteration\":0.25,\"temperature\":0.5,"
                 + "\"perplexity\":4.0,\"top_k\":2,\"labelled_shards\":7,\"output\":\"o\"}");
-    assertThat(line(new EmbedStage.Result(8, 4, 2, 2, 64, "o")))
+    assertThat(line(new EmbedStage.EmbedResult(8, 4, 2, 2, 64, "o")))
         .isEqualTo(
             "{\"captions\":8,\"embedded\":4,\"captions_per_s\":2.0,\"executors\":2,"
                 + "\"captions_per_s_per_executor\":1.0,\"dimension\":64,\"output\":\"o\"}");
-    assertThat(line(new TokenizerStage.Result("o", 520, 9, 5, true)))
+    assertThat(line(new TokenizerStage.TokenizerResult("o", 520, 9, 5, true)))
         .isEqualTo(
             "{\"captions\":9,\"words\":5,\"vocab_size\":520,\"reused\":true,\"output\":\"o\"}");
-    assertThat(line(new HuggingFaceExport.Result("p", "m", 12, List.of("h"))))
+    assertThat(line(new HuggingFaceExport.ExportResult("p", "m", 12, List.of("h"))))
         .isEqualTo("{\"path\":\"p\",\"model\":\"m\",\"parameters\":12,\"heads\":[\"h\"]}");
     assertThat(
             line(

@@ -47,7 +47,7 @@ class KklipTest {
     Kklip kklip = Kklip.on(spark).conf(file.toString());
     IngestResult ingested = kklip.set("ingest.validation-fraction", 0).ingest();
     assertThat(ingested.pairs()).isEqualTo(10);
-    TokenizerStage.Result tokenizer = kklip.set("tokenizer.vocab-size", 520).tokenizer();
+    TokenizerStage.TokenizerResult tokenizer = kklip.set("tokenizer.vocab-size", 520).tokenizer();
     assertThat(tokenizer.vocabSize()).isEqualTo(520);
     assertThat(spark.sparkContext().isStopped()).isFalse();
 

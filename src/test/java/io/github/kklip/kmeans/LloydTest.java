@@ -17,14 +17,14 @@ class LloydTest {
     return new Centres(values.length, 1, values);
   }
 
-  private static Lloyd.Result run(VectorRows rows, Centres start, int iterations) {
+  private static Lloyd.LloydResult run(VectorRows rows, Centres start, int iterations) {
     return Lloyd.run(Lloyd.gemm(rows, RowStatistics.of(rows)), start, iterations, 1e-6);
   }
 
   @Test
   void movesCentresToTheMeansOfTheirRows() {
     // {0} {1 9 10}, then {0 1} {9 10}, then nothing moves.
-    Lloyd.Result result = run(line(0, 1, 9, 10), onLine(0, 1), 10);
+    Lloyd.LloydResult result = run(line(0, 1, 9, 10), onLine(0, 1), 10);
     assertThat(result.centres().values()).containsExactly(0.5f, 9.5f);
     assertThat(result.converged()).isTrue();
     assertThat(result.iterations()).isEqualTo(3);
@@ -36,7 +36,7 @@ class LloydTest {
 
   @Test
   void stopsAtTheLastIteration() {
-    Lloyd.Result result = run(line(0, 1, 9, 10), onLine(0, 1), 1);
+    Lloyd.LloydResult result = run(line(0, 1, 9, 10), onLine(0, 1), 1);
     assertThat(result.iterations()).isEqualTo(1);
     assertThat(result.converged()).isFalse();
     assertThat(result.centres().values()).containsExactly(0f, 20f / 3);
@@ -45,13 +45,13 @@ class LloydTest {
   @Test
   void aCentreWithoutRowsGoesToTheFarthestRow() {
     // All rows are nearest to 0.5; the other centre restarts at 10.
-    Lloyd.Result result = run(line(0, 1, 9, 10), onLine(0.5f, 100), 10);
+    Lloyd.LloydResult result = run(line(0, 1, 9, 10), onLine(0.5f, 100), 10);
     assertThat(result.centres().values()).containsExactly(0.5f, 9.5f);
   }
 
   @Test
   void emptyCentresRestartAtDifferentRows() {
-    Lloyd.Result result = run(line(0, 10, 10, 10, 20, 20), onLine(1, 500, 600), 10);
+    Lloyd.LloydResult result = run(line(0, 10, 10, 10, 20, 20), onLine(1, 500, 600), 10);
     assertThat(result.centres().values()).containsExactlyInAnyOrder(0f, 10f, 20f);
     assertThat(result.inertia().get(result.iterations() - 1)).isEqualTo(0);
   }
@@ -59,16 +59,16 @@ class LloydTest {
   @Test
   void bitwiseEqualForEveryPartitioning() {
     List<VectorBlock> blocks = RandomRows.blocks(5, 300, 17, 12, 3);
-    Lloyd.Result one = cluster(RandomRows.dealt(blocks, 1));
+    Lloyd.LloydResult one = cluster(RandomRows.dealt(blocks, 1));
     for (int partitions : new int[] {2, 5, 11}) {
-      Lloyd.Result other = cluster(RandomRows.dealt(blocks, partitions));
+      Lloyd.LloydResult other = cluster(RandomRows.dealt(blocks, partitions));
       assertThat(other.centres().values()).isEqualTo(one.centres().values());
       assertThat(other.inertia()).isEqualTo(one.inertia());
     }
     assertThat(one.inertia()).isSortedAccordingTo((a, b) -> Double.compare(b, a));
   }
 
-  private static Lloyd.Result cluster(VectorRows rows) {
+  private static Lloyd.LloydResult cluster(VectorRows rows) {
     RowStatistics totals = RowStatistics.of(rows);
     Centres start = ParallelStart.centres(rows, totals, 12, 2, 7);
     return Lloyd.run(Lloyd.gemm(rows, totals), start, 8, 0);

@@ -17,7 +17,7 @@ class MiniBatchTest {
     List<LocalRows> batches = List.of(line(0, 10), line(2, 14), line(1, 12, 13));
     RowStatistics totals = RowStatistics.of(line(0, 10, 2, 14, 1, 12, 13));
 
-    Lloyd.Result result =
+    Lloyd.LloydResult result =
         Lloyd.run(
             new MiniBatch(batches::get, totals, 2), new Centres(2, 1, new float[] {-1, 11}), 3, 0);
 

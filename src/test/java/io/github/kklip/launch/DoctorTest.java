@@ -21,7 +21,7 @@ class DoctorTest {
   @Test
   void looksAtTheDriverAndSaysWhatTheSettingsLack() {
     try (JavaSparkContext spark = open("local[1]")) {
-      Doctor.Report report =
+      Doctor.DoctorReport report =
           Doctor.examine(spark, Settings.load(List.of(), List.of("train.ranks=2", "threads=1000")));
       assertThat(report.slots()).isEqualTo(1);
       assertThat(report.processes().get(0).where()).isEqualTo("driver");
@@ -38,7 +38,7 @@ class DoctorTest {
   @Test
   void theOnlyRankOfLocalModeHasAllItsCores() {
     try (JavaSparkContext spark = open("local[3]")) {
-      Doctor.Report report = Doctor.examine(spark, Settings.load(List.of(), List.of()));
+      Doctor.DoctorReport report = Doctor.examine(spark, Settings.load(List.of(), List.of()));
       assertThat(report.slots()).isEqualTo(1);
       assertThat(report.processes()).hasSize(2);
       assertThat(report.processes().get(1).threads()).isEqualTo(3);

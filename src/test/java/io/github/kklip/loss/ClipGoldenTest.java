@@ -147,11 +147,11 @@ class ClipGoldenTest {
           array(weights, new Shape(count, width)));
     }
 
-    Losses.Result step() {
+    Losses.LossResult step() {
       model.parameters().zeroGradients();
       try (TowerPass text = model.textPass(manager, tokens, false);
           TowerPass image = model.imagePass(manager, pixels, false)) {
-        Losses.Result result =
+        Losses.LossResult result =
             losses.compute(manager, batch(text.features(), image.features(), 0, rows));
         text.backward(result.dText(), segment -> {});
         image.backward(result.dImage(), segment -> {});
@@ -259,7 +259,7 @@ class ClipGoldenTest {
     Case c = new Case(name, type);
     assertFeatures(c, "text", c.model.textFeatures(manager, c.tokens), tolerance);
     assertFeatures(c, "image", c.model.imageFeatures(manager, c.pixels), tolerance);
-    Losses.Result result = c.step();
+    Losses.LossResult result = c.step();
     c.assertParts(result.terms(), tolerance);
     c.assertGradients(tolerance);
   }
@@ -299,7 +299,7 @@ class ClipGoldenTest {
     NDArray dText = null;
     NDArray dImage = null;
     for (int rank = 0; rank < 4; rank++) {
-      Losses.Result result =
+      Losses.LossResult result =
           c.losses.compute(
               manager, c.batch(allText, allImages, first[rank], first[rank + 1] - first[rank]));
       result.terms().forEach((part, value) -> parts.merge(part, value, Double::sum));
@@ -465,13 +465,13 @@ class ClipGoldenTest {
     NDArray text = c.model.textFeatures(manager, c.tokens);
     NDArray image = c.model.imageFeatures(manager, c.pixels);
     c.model.parameters().zeroGradients();
-    Losses.Result one = c.losses.compute(manager, c.batch(text, image, 0, c.rows));
+    Losses.LossResult one = c.losses.compute(manager, c.batch(text, image, 0, c.rows));
     double[] heads = c.model.parameters().gradient().toDoubleArray();
     c.model.parameters().zeroGradients();
     // Uneven ranks: 2, 2 and 1 rows.
-    Losses.Result first = c.losses.compute(manager, c.batch(text, image, 0, 2));
-    Losses.Result second = c.losses.compute(manager, c.batch(text, image, 2, 2));
-    Losses.Result third = c.losses.compute(manager, c.batch(text, image, 4, 1));
+    Losses.LossResult first = c.losses.compute(manager, c.batch(text, image, 0, 2));
+    Losses.LossResult second = c.losses.compute(manager, c.batch(text, image, 2, 2));
+    Losses.LossResult third = c.losses.compute(manager, c.batch(text, image, 4, 1));
     for (String part : one.terms().keySet()) {
       double sum = first.terms().get(part) + second.terms().get(part) + third.terms().get(part);
       assertThat(sum).as(part).isCloseTo(one.terms().get(part), within(1e-12 * sum));

@@ -54,7 +54,7 @@ class LossesTest {
     Losses losses = new Losses(model, new Losses.Weights(0, 0, 1));
     NDArray text = features(3, 0, 0, 5);
     NDArray image = features(7, 0, 0, 1);
-    Losses.Result result =
+    Losses.LossResult result =
         losses.compute(
             manager,
             new Losses.Inputs(
@@ -75,7 +75,7 @@ class LossesTest {
     Losses losses = new Losses(model(ClipModel.Heads.NONE), new Losses.Weights(0, 0, 1));
     NDArray text = features(1, 0, 1, 1);
     NDArray image = features(1, 0, 1, 0);
-    Losses.Result result =
+    Losses.LossResult result =
         losses.compute(
             manager,
             new Losses.Inputs(
@@ -90,7 +90,7 @@ class LossesTest {
     Torch.fill(model.parameters().tensor(ClipModel.EMBEDDING_HEAD), 2);
     Losses losses = new Losses(model, new Losses.Weights(3, 0, 0));
     NDArray teacher = manager.create(new float[] {1, 10}, new Shape(2, 1));
-    Losses.Result result =
+    Losses.LossResult result =
         losses.compute(
             manager,
             new Losses.Inputs(
@@ -110,7 +110,7 @@ class LossesTest {
         new Losses(model(new ClipModel.Heads(0, 8, false)), new Losses.Weights(0, 1, 0));
     NDArray concepts = manager.create(new long[] {3, 0, 7, 1}, new Shape(2, 2));
     NDArray weights = manager.create(new float[] {0.25f, 0.75f, 1, 0}, new Shape(2, 2));
-    Losses.Result result =
+    Losses.LossResult result =
         losses.compute(
             manager,
             new Losses.Inputs(

@@ -79,7 +79,7 @@ final class StudentStep implements AutoCloseable {
       NDArray teacher = Torch.zeros(step, new Shape(batch, TEACHER), ElementType.FLOAT32);
       Torch.normal(teacher, 0, 1, seed);
       model.parameters().zeroGradients();
-      Losses.Result result;
+      Losses.LossResult result;
       try (TowerPass text = model.textPass(step, Tokens.of(step, config.text(), captions), false);
           TowerPass image = model.imagePass(step, pixels, false)) {
         result =

@@ -130,7 +130,7 @@ class TokenizerStageTest {
   void learnsFromTheTrainingCaptionsWhateverTheShards() throws IOException {
     List<String> captions = captions();
     write(captions);
-    TokenizerStage.Result result = TokenizerStage.run(spark, settings());
+    TokenizerStage.TokenizerResult result = TokenizerStage.run(spark, settings());
 
     BytePairVocabulary expected;
     try (CaptionWords words = new CaptionWords()) {

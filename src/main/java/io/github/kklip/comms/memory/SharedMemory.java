@@ -115,13 +115,13 @@ public final class SharedMemory implements Transport {
   @Override
   public void run(long number, Operation operation) {
     open(operation);
-    if (operation.kind() == Operation.Kind.BARRIER) {
+    if (operation.kind() == Operation.OperationKind.BARRIER) {
       return;
     }
     RankShards shards = operation.cut();
     int rounds = (shards.longest() + chunkBytes - 1) / chunkBytes;
     boolean sums = operation.kind().sums();
-    boolean gathers = operation.kind() != Operation.Kind.REDUCE_SCATTER;
+    boolean gathers = operation.kind() != Operation.OperationKind.REDUCE_SCATTER;
     for (int step = 0; step < rounds + 2; step++) {
       long start = System.nanoTime() - waited;
       if (step < rounds) {
@@ -192,7 +192,7 @@ public final class SharedMemory implements Transport {
     ByteBuffer own = chunk(shards, round, position);
     int bytes = own.remaining();
     // The ring's all-reduce begins with the shard's own rank, its reduce-scatter with the next.
-    int first = operation.kind() == Operation.Kind.ALL_REDUCE ? 0 : 1;
+    int first = operation.kind() == Operation.OperationKind.ALL_REDUCE ? 0 : 1;
     ByteBuffer[] terms = new ByteBuffer[members.length];
     for (int k = 0; k < members.length; k++) {
       int r = (position + first + k) % members.length;

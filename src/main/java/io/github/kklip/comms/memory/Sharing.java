@@ -25,7 +25,7 @@ public final class Sharing {
   private static final Logger LOG = LoggerFactory.getLogger(Sharing.class);
 
   /** The ranks of each machine, in order, and the memory of this one's (null: it is alone). */
-  public record Result(List<int[]> machines, SharedMemory local) {}
+  public record SharingResult(List<int[]> machines, SharedMemory local) {}
 
   private final Transport ring;
   private final int rank;
@@ -41,7 +41,7 @@ public final class Sharing {
   }
 
   /** Finds the machines and maps their memory; all ranks come to the same machines. */
-  public Result find(Path folder) throws IOException {
+  public SharingResult find(Path folder) throws IOException {
     int bytes = SharedMemory.segmentBytes(ranks);
     Optional<SharedSegment> own = offer(folder, bytes);
     try {
@@ -72,7 +72,7 @@ public final class Sharing {
         boolean alone = Arrays.stream(mine).anyMatch(r -> failed[r]);
         mine = alone ? new int[] {rank} : mine;
       }
-      return new Result(
+      return new SharingResult(
           machines,
           mine.length == 1
               ? null

@@ -227,7 +227,7 @@ public final class Nccl implements Transport {
 
   @Override
   public void run(long number, Operation operation) throws IOException {
-    if (operation.kind() == Operation.Kind.BARRIER || !isOnDevice(operation.buffer())) {
+    if (operation.kind() == Operation.OperationKind.BARRIER || !isOnDevice(operation.buffer())) {
       host.run(number, operation);
       return;
     }
@@ -250,7 +250,7 @@ public final class Nccl implements Transport {
   /** All in place. Shards may differ in size, which NCCL's own scatter and gather do not allow. */
   private void enqueue(Operation operation) throws IOException {
     int type = typeOf(operation.type());
-    if (operation.kind() == Operation.Kind.ALL_REDUCE) {
+    if (operation.kind() == Operation.OperationKind.ALL_REDUCE) {
       Pointer all = new Pointer(operation.buffer());
       long count = operation.buffer().remaining() / operation.type().bytes();
       nccl(ncclAllReduce(all, all, count, type, ncclSum, communicator, stream));

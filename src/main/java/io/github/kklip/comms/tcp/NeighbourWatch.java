@@ -36,7 +36,7 @@ public final class NeighbourWatch implements AutoCloseable {
   /** Heartbeats that may queue up towards a neighbour that does not read; more say nothing new. */
   private static final int QUEUE = 8;
 
-  private enum Kind {
+  private enum SignalKind {
     /** I live, and have come to this operation. */
     HEARTBEAT(1),
     /** This rank has failed, for this reason. */
@@ -48,12 +48,12 @@ public final class NeighbourWatch implements AutoCloseable {
 
     private final byte code;
 
-    Kind(int code) {
+    SignalKind(int code) {
       this.code = (byte) code;
     }
 
-    private static Kind of(byte code) throws IOException {
-      for (Kind kind : values()) {
+    private static SignalKind of(byte code) throws IOException {
+      for (SignalKind kind : values()) {
         if (kind.code == code) {
           return kind;
         }
@@ -147,14 +147,14 @@ public final class NeighbourWatch implements AutoCloseable {
         Cause first = cause;
         if (first != null && !told) {
           told = true;
-          previous.send(Kind.FAILURE, encode(first));
-          next.send(Kind.FAILURE, encode(first));
+          previous.send(SignalKind.FAILURE, encode(first));
+          next.send(SignalKind.FAILURE, encode(first));
         }
         if (goes && farewellEnd == 0) {
           farewellEnd = now + FAREWELL.toNanos();
           if (!told) {
-            previous.send(Kind.FAREWELL, new byte[0]);
-            next.send(Kind.FAREWELL, new byte[0]);
+            previous.send(SignalKind.FAREWELL, new byte[0]);
+            next.send(SignalKind.FAREWELL, new byte[0]);
           }
         }
         if (now - nextHeartbeat >= 0) {
@@ -220,7 +220,7 @@ public final class NeighbourWatch implements AutoCloseable {
       this.heard = System.nanoTime() + timeouts.rendezvous().toNanos();
     }
 
-    void send(Kind kind, byte[] payload) {
+    void send(SignalKind kind, byte[] payload) {
       if (!closed) {
         out.add(
             ByteBuffer.allocate(3 + payload.length)
@@ -233,7 +233,7 @@ public final class NeighbourWatch implements AutoCloseable {
 
     void beat(byte[] position) {
       if (out.size() < QUEUE) {
-        send(Kind.HEARTBEAT, position);
+        send(SignalKind.HEARTBEAT, position);
       }
     }
 
@@ -275,7 +275,7 @@ public final class NeighbourWatch implements AutoCloseable {
       if (in.remaining() < 3) {
         return false;
       }
-      Kind kind = Kind.of(in.get(in.position()));
+      SignalKind kind = SignalKind.of(in.get(in.position()));
       int length = Short.toUnsignedInt(in.getShort(in.position() + 1));
       if (length > LONGEST) {
         throw new IOException(message("a message of %s bytes came", length));
@@ -296,7 +296,7 @@ public final class NeighbourWatch implements AutoCloseable {
                   require(payload, Integer.BYTES).getInt(),
                   StandardCharsets.UTF_8.decode(payload).toString());
           // Who tells it waits for this: a connection that is closed before takes it along.
-          send(Kind.GOODBYE, new byte[0]);
+          send(SignalKind.GOODBYE, new byte[0]);
           if (first.rank() < 0 || first.rank() >= peers.size()) {
             throw new IOException(message("a failure of rank %s came", first.rank()));
           }
@@ -317,7 +317,7 @@ public final class NeighbourWatch implements AutoCloseable {
         }
         case FAREWELL -> {
           left = true;
-          send(Kind.GOODBYE, new byte[0]);
+          send(SignalKind.GOODBYE, new byte[0]);
         }
         case GOODBYE -> answered = true;
       }

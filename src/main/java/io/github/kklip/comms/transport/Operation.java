@@ -14,12 +14,12 @@ import java.util.Objects;
  * @param root the rank whose bytes are broadcast
  */
 public record Operation(
-    Kind kind,
+    OperationKind kind,
     ByteBuffer buffer,
     ElementType type,
     @SuppressWarnings("ArrayRecordComponent") int[] shardSizes,
     int root) {
-  public enum Kind {
+  public enum OperationKind {
     ALL_REDUCE("allReduce"),
     REDUCE_SCATTER("reduceScatter"),
     ALL_GATHER("allGather"),
@@ -28,7 +28,7 @@ public record Operation(
 
     private final String text;
 
-    Kind(String text) {
+    OperationKind(String text) {
       this.text = text;
     }
 
@@ -46,7 +46,7 @@ public record Operation(
               buffer.remaining(), type));
     }
     return new Operation(
-        Kind.ALL_REDUCE,
+        OperationKind.ALL_REDUCE,
         buffer,
         type,
         RankShards.evenCounts(buffer.remaining() / type.bytes(), ranks),
@@ -57,25 +57,25 @@ public record Operation(
       ByteBuffer buffer, ElementType type, int ranks, int... counts) {
     requireSum(type);
     RankShards.of(buffer, type, counts, ranks);
-    return new Operation(Kind.REDUCE_SCATTER, buffer, type, counts, 0);
+    return new Operation(OperationKind.REDUCE_SCATTER, buffer, type, counts, 0);
   }
 
   public static Operation allGather(ByteBuffer buffer, ElementType type, int ranks, int... counts) {
     RankShards.of(buffer, type, counts, ranks);
-    return new Operation(Kind.ALL_GATHER, buffer, type, counts, 0);
+    return new Operation(OperationKind.ALL_GATHER, buffer, type, counts, 0);
   }
 
   public static Operation broadcast(ByteBuffer buffer, int root, int ranks) {
     RankShards.checkRoot(root, ranks);
     int[] counts = new int[ranks];
     counts[root] = buffer.remaining();
-    return new Operation(Kind.BROADCAST, buffer, ElementType.UINT8, counts, root);
+    return new Operation(OperationKind.BROADCAST, buffer, ElementType.UINT8, counts, root);
   }
 
   /** To have a byte of every rank, every rank must have come. */
   public static Operation barrier(int ranks) {
     return new Operation(
-        Kind.BARRIER,
+        OperationKind.BARRIER,
         ByteBuffer.allocateDirect(ranks),
         ElementType.UINT8,
         RankShards.evenCounts(ranks, ranks),

@@ -74,13 +74,13 @@ public final class CsvReader implements SourceReader {
     Table header = null;
     try {
       header = new Table(configuration, unit.path(), 0, null);
-      Columns columns = header.columns();
+      CsvColumns columns = header.columns();
       if (unit.count() == 0) {
-        return new Rows(configuration, unit, header, columns);
+        return new CsvRows(configuration, unit, header, columns);
       }
       char used = header.separator;
       header.close();
-      return new Rows(
+      return new CsvRows(
           configuration, unit, new Table(configuration, unit.path(), unit.from(), used), columns);
     } catch (TableException e) {
       header.close();
@@ -91,7 +91,7 @@ public final class CsvReader implements SourceReader {
     }
   }
 
-  private record Columns(int image, int caption) {}
+  private record CsvColumns(int image, int caption) {}
 
   /** The table has not the columns that are needed. */
   private static final class TableException extends Exception {
@@ -176,13 +176,13 @@ public final class CsvReader implements SourceReader {
       return from + row.getCharacterPosition();
     }
 
-    Columns columns() throws TableException, MalformedException {
+    CsvColumns columns() throws TableException, MalformedException {
       CSVRecord header = next();
       List<String> names = new ArrayList<>();
       if (header != null) {
         header.forEach(cell -> names.add(String.valueOf(text(cell)).strip()));
       }
-      Columns columns = new Columns(names.indexOf(imageColumn), names.indexOf(captionColumn));
+      CsvColumns columns = new CsvColumns(names.indexOf(imageColumn), names.indexOf(captionColumn));
       if (columns.image < 0 || columns.caption < 0) {
         throw new TableException(
             message(
@@ -203,17 +203,17 @@ public final class CsvReader implements SourceReader {
     return MemberContent.utf8(cell.getBytes(StandardCharsets.ISO_8859_1));
   }
 
-  private final class Rows implements Members {
+  private final class CsvRows implements Members {
     private final Configuration configuration;
     private final Path folder;
     private final Unit unit;
     private final Table table;
-    private final Columns columns;
+    private final CsvColumns columns;
     private CSVRecord ahead;
     private long read;
     private boolean broken;
 
-    Rows(Configuration configuration, Unit unit, Table table, Columns columns) {
+    CsvRows(Configuration configuration, Unit unit, Table table, CsvColumns columns) {
       this.configuration = configuration;
       this.folder = new Path(unit.path()).getParent();
       this.unit = unit;

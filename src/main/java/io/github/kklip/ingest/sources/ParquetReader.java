@@ -56,11 +56,12 @@ final class ParquetReader implements SourceReader {
   public Members open(Configuration configuration, Unit unit) throws IOException {
     Path path = new Path(unit.path());
     try (RowGroupReader reader = RowGroupReader.open(configuration, path)) {
-      Columns columns = columns(reader.schema());
+      ParquetColumns columns = columns(reader.schema());
       int group = Math.toIntExact(unit.from());
       refuseTooLarge(reader, group, columns, path);
       RowGroupReader.Columns cells = reader.read(group, columns.schema);
-      return new Rows(group, cells.binaryLists(columns.image), cells.binaryLists(columns.caption));
+      return new ParquetRows(
+          group, cells.binaryLists(columns.image), cells.binaryLists(columns.caption));
     } catch (SchemaException e) {
       return Members.of(Member.problem("", Problem.SCHEMA, e.getMessage()));
     } catch (DamagedFileException e) {
@@ -70,7 +71,8 @@ final class ParquetReader implements SourceReader {
   }
 
   /** A row group is read whole: twice in memory, as pages and as values. */
-  private static void refuseTooLarge(RowGroupReader reader, int group, Columns columns, Path path) {
+  private static void refuseTooLarge(
+      RowGroupReader reader, int group, ParquetColumns columns, Path path) {
     Runtime runtime = Runtime.getRuntime();
     long limit = runtime.maxMemory() / (2L * runtime.availableProcessors());
     long bytes = reader.bytes(group, columns.schema);
@@ -91,9 +93,9 @@ final class ParquetReader implements SourceReader {
     }
   }
 
-  private record Columns(String[] image, String[] caption, MessageType schema) {}
+  private record ParquetColumns(String[] image, String[] caption, MessageType schema) {}
 
-  private Columns columns(MessageType schema) throws SchemaException {
+  private ParquetColumns columns(MessageType schema) throws SchemaException {
     List<String> imageNames = imageColumn.isEmpty() ? IMAGE_COLUMNS : List.of(imageColumn);
     List<String> captionNames = captionColumn.isEmpty() ? CAPTION_COLUMNS : List.of(captionColumn);
     String[] image = find(schema, imageNames, 0);
@@ -102,7 +104,7 @@ final class ParquetReader implements SourceReader {
         schema.getFields().stream()
             .filter(f -> f.getName().equals(image[0]) || f.getName().equals(caption[0]))
             .toList();
-    return new Columns(
+    return new ParquetColumns(
         image, caption, part(new MessageType(schema.getName(), fields), image, caption));
   }
 
@@ -151,13 +153,13 @@ final class ParquetReader implements SourceReader {
             && Arrays.equals(Arrays.copyOf(path, name.length), name));
   }
 
-  private final class Rows implements Members {
+  private final class ParquetRows implements Members {
     private final int group;
     private final List<List<byte[]>> images;
     private final List<List<byte[]>> captions;
     private int row;
 
-    Rows(int group, List<List<byte[]>> images, List<List<byte[]>> captions) {
+    ParquetRows(int group, List<List<byte[]>> images, List<List<byte[]>> captions) {
       this.group = group;
       this.images = images;
       this.captions = captions;

@@ -27,7 +27,7 @@ public final class TarReader implements Closeable {
 
   private static final int MAX_SPARSE_BLOCKS = 1 << 16;
 
-  enum Kind {
+  enum MemberKind {
     FILE,
     SPARSE,
     /** Folders, links, devices. */
@@ -39,7 +39,7 @@ public final class TarReader implements Closeable {
    *
    * @param offset of the member's first header, from the start of the archive
    */
-  public record Entry(String name, long size, Kind kind, long offset) {}
+  public record Entry(String name, long size, MemberKind kind, long offset) {}
 
   private final InputStream in;
   private long position;
@@ -99,7 +99,8 @@ public final class TarReader implements Closeable {
           left = file || type > '7' ? longSize < 0 ? size : longSize : 0;
           padding = padding(left);
           boolean folder = name.endsWith("/");
-          Kind kind = !file || folder ? Kind.OTHER : sparse ? Kind.SPARSE : Kind.FILE;
+          MemberKind kind =
+              !file || folder ? MemberKind.OTHER : sparse ? MemberKind.SPARSE : MemberKind.FILE;
           return new Entry(name, left, kind, offset);
         }
       }

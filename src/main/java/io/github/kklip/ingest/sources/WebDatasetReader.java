@@ -217,7 +217,7 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
           return finish(null);
         }
         started = true;
-        if (entry.kind() == TarReader.Kind.OTHER) {
+        if (entry.kind() == TarReader.MemberKind.OTHER) {
           return Member.ignored(entry.name(), 1);
         }
         name = entry.name();
@@ -273,7 +273,7 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
               : limits.images().maxBytes();
       // All members of a sample are in memory together.
       boolean crowded = sample.bytes > 2 * limits.images().maxBytes();
-      boolean sparse = entry.kind() == TarReader.Kind.SPARSE;
+      boolean sparse = entry.kind() == TarReader.MemberKind.SPARSE;
       byte[] bytes = crowded || sparse ? null : tar.read(limit);
       Problem problem =
           sparse

@@ -87,7 +87,7 @@ final class RowGroupWriter implements Closeable {
               HadoopStreams.wrap(Storage.of(configuration, unpublished).create(unpublished, true)));
       this.file =
           new ParquetFileWriter(
-              new Output(out),
+              new ParquetOutput(out),
               schema,
               ParquetFileWriter.Mode.OVERWRITE,
               MAX_GROUP_BYTES,
@@ -266,7 +266,7 @@ final class RowGroupWriter implements Closeable {
     return BytesInput.from(copy.toByteArray());
   }
 
-  private record Output(PositionOutputStream out) implements OutputFile {
+  private record ParquetOutput(PositionOutputStream out) implements OutputFile {
     @Override
     public PositionOutputStream create(long blockSize) {
       return out;

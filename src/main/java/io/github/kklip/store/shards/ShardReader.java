@@ -52,12 +52,13 @@ public final class ShardReader<T> implements Closeable {
     return open(configuration, path, format, file -> expected.require(file, path, pairs));
   }
 
-  private interface Check {
+  private interface RowCheck {
     void of(RowGroupReader file) throws IOException;
   }
 
   private static <T> ShardReader<T> open(
-      Configuration configuration, Path path, RowFormat<T> format, Check check) throws IOException {
+      Configuration configuration, Path path, RowFormat<T> format, RowCheck check)
+      throws IOException {
     RowGroupReader file = RowGroupReader.open(configuration, path);
     try {
       check.of(file);

@@ -60,7 +60,7 @@ final class StoredParquet implements InputFile {
   @Override
   public SeekableInputStream newStream() throws IOException {
     try {
-      return new Stream(HadoopStreams.wrap(fileSystem.open(path)));
+      return new StoredStream(HadoopStreams.wrap(fileSystem.open(path)));
     } catch (IOException e) {
       throw new StorageFailure(path, e);
     }
@@ -70,10 +70,10 @@ final class StoredParquet implements InputFile {
     int run() throws IOException;
   }
 
-  private final class Stream extends SeekableInputStream {
+  private final class StoredStream extends SeekableInputStream {
     private final SeekableInputStream in;
 
-    Stream(SeekableInputStream in) {
+    StoredStream(SeekableInputStream in) {
       this.in = in;
     }
 

@@ -58,11 +58,11 @@ public final class CheckpointWriter implements AutoCloseable {
             worker.setDaemon(true);
             return worker;
           });
-  private Future<Written> running;
+  private Future<WrittenCheckpoint> running;
   private long deadline;
 
   /** A checkpoint that is whole. */
-  public record Written(long step, String location) {}
+  public record WrittenCheckpoint(long step, String location) {}
 
   /**
    * @param collective must be whole whenever something is written
@@ -125,13 +125,14 @@ public final class CheckpointWriter implements AutoCloseable {
             });
   }
 
-  private Written write(TrainState state, Snapshot snapshot) throws IOException {
+  private WrittenCheckpoint write(TrainState state, Snapshot snapshot) throws IOException {
     try (NDManager views = snapshot.manager().newSubManager()) {
       return write(state, snapshot, views);
     }
   }
 
-  private Written write(TrainState state, Snapshot snapshot, NDManager manager) throws IOException {
+  private WrittenCheckpoint write(TrainState state, Snapshot snapshot, NDManager manager)
+      throws IOException {
     SafetensorsWriter weights =
         tensors(manager, snapshot.parameters(), "", name -> !ClipModel.isHead(name));
     SafetensorsWriter heads = tensors(manager, snapshot.parameters(), "", ClipModel::isHead);
@@ -148,7 +149,8 @@ public final class CheckpointWriter implements AutoCloseable {
     files.put(Checkpoint.OPTIMIZER, moments::writeTo);
     files.put(Checkpoint.STATE, out -> out.write(Json.pretty(state)));
     // A rank that was stopped and continued writes nothing more.
-    return new Written(state.step(), store.write(state.step(), files, keep, collective::check));
+    return new WrittenCheckpoint(
+        state.step(), store.write(state.step(), files, keep, collective::check));
   }
 
   private SafetensorsWriter tensors(
@@ -185,7 +187,7 @@ public final class CheckpointWriter implements AutoCloseable {
   /**
    * What was written since the last call, without a wait; a failure also when it takes too long.
    */
-  public Optional<Written> poll() {
+  public Optional<WrittenCheckpoint> poll() {
     return isBusy() && System.nanoTime() < deadline ? Optional.empty() : await();
   }
 
@@ -194,11 +196,11 @@ public final class CheckpointWriter implements AutoCloseable {
    *
    * @return what was written; empty when none was started since the last call
    */
-  public Optional<Written> await() {
+  public Optional<WrittenCheckpoint> await() {
     if (running == null) {
       return Optional.empty();
     }
-    Future<Written> writing = running;
+    Future<WrittenCheckpoint> writing = running;
     running = null;
     try {
       long left = Math.max(0, deadline - System.nanoTime());

@@ -71,11 +71,11 @@ final class MlflowRun implements AutoCloseable {
     later(() -> open(output, parameters));
   }
 
-  private interface Task {
+  private interface MlflowTask {
     void run() throws IOException, InterruptedException;
   }
 
-  private void later(Task task) {
+  private void later(MlflowTask task) {
     try {
       thread.execute(
           () -> {

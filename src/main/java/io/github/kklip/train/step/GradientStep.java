@@ -106,7 +106,7 @@ public final class GradientStep implements AutoCloseable {
     DeviceBatch batch = new DeviceBatch(scope, model, rows);
     text.forward(scope, batch);
     image.forward(scope, batch);
-    Losses.Result loss = loss(scope, batch);
+    Losses.LossResult loss = loss(scope, batch);
     text.exchange().scatter(loss.dText());
     image.exchange().scatter(loss.dImage());
     StepSums.Pending sums = new StepSums.Pending(collective, loss.terms(), signals);
@@ -118,7 +118,7 @@ public final class GradientStep implements AutoCloseable {
   }
 
   /** This rank's rows of the losses; {@link Losses} computes each term. */
-  private Losses.Result loss(NDManager scope, DeviceBatch batch) {
+  private Losses.LossResult loss(NDManager scope, DeviceBatch batch) {
     try (NDManager inputs = scope.newSubManager()) {
       return losses.compute(
           scope,
