@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import org.apache.spark.sql.SparkSession;
 
 /**
@@ -117,7 +118,7 @@ public final class Kklip {
   /** Runs a job in a session that is there. */
   static <R extends Record> R run(Job<R> job, Arguments arguments, SparkSession session)
       throws Exception {
-    try (StopSignal stop = new StopSignal(() -> {});
+    try (StopSignal stop = new StopSignal(OptionalInt::empty);
         JobContext context = new JobContext(arguments, session, stop)) {
       return begin(job, context);
     }

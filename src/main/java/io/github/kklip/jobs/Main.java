@@ -11,6 +11,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Supplier;
 import org.apache.spark.sql.SparkSession;
 
 /**
@@ -116,13 +118,12 @@ public final class Main {
   private static <R extends Record> int run(
       Arguments arguments, Job<R> job, ResultLine report, PrintStream err) {
     String name = arguments.job();
-    Runnable overdue =
-        () -> {
-          int unused =
-              report.tell(
-                  Ending.of(name, new StoppedException(), true, report.seconds()),
-                  Optional.empty());
-        };
+    Supplier<OptionalInt> overdue =
+        () ->
+            OptionalInt.of(
+                report.tell(
+                    Ending.of(name, new StoppedException(), true, report.seconds()),
+                    Optional.empty()));
     try (StopSignal stop = new StopSignal(overdue)) {
       try {
         report.begin();
@@ -133,14 +134,18 @@ public final class Main {
         }
         Ending ending = Ending.of(name, job, result, report.seconds());
         if (ending.error() != null) {
+          // What was cancelled is no fault of the machine.
+          stop.check();
           err.println(ending.error());
         }
-        return report.tell(ending, ending.error() == null ? job.output(result) : Optional.empty());
+        return stop.exits(
+            report.tell(ending, ending.error() == null ? job.output(result) : Optional.empty()));
       } catch (Exception | LinkageError e) {
         stop.settle();
-        return report.tell(
-            ended(name, e, stop.isRequested(), report, err, arguments.stacktrace()),
-            Optional.empty());
+        return stop.exits(
+            report.tell(
+                ended(name, e, stop.isRequested(), report, err, arguments.stacktrace()),
+                Optional.empty()));
       }
     }
   }

@@ -25,11 +25,7 @@ enum Status {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /**
-   * The exit status that a RESULT line tells, and that of {@code spark-jobs/kklip}, which turns
-   * Ctrl-C and SIGHUP into SIGTERM. A virtual machine that gets these two itself ends with its own
-   * status, 130 or 129.
-   */
+  /** The exit status that a RESULT line tells, and that of the process ({@link StopSignal}). */
   int exit() {
     return exit;
   }

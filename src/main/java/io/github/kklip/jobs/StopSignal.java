@@ -1,8 +1,10 @@
 package io.github.kklip.jobs;
 
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.apache.hadoop.util.ShutdownHookManager;
 
 /**
@@ -10,10 +12,16 @@ import org.apache.hadoop.util.ShutdownHookManager;
  * at once; a hook holds that end up, before Spark's own hooks, until the job has reported its end
  * or the time is over. Meanwhile work that follows the request ends by itself, and of other work
  * Spark's jobs are cancelled and the job's thread is interrupted.
+ *
+ * <p>A virtual machine that a signal ends has the signal's own exit status, whatever the job came
+ * to. A second hook, after all others, ends it with the status that was told.
  */
 final class StopSignal implements AutoCloseable {
   /** Above Spark's hooks, which stop the session. */
   private static final int PRIORITY = 1000;
+
+  /** Below Spark's hooks and those of the file systems. */
+  private static final int LAST = 1;
 
   /** For work that follows the request. */
   private static final long LONGEST_SECONDS = TimeUnit.MINUTES.toSeconds(10);
@@ -27,8 +35,10 @@ final class StopSignal implements AutoCloseable {
   private final CompletableFuture<Void> request = new CompletableFuture<>();
   private final CountDownLatch ended = new CountDownLatch(1);
   private final Runnable hook = this::holdUp;
+  private final Runnable last = this::exitAsTold;
   private final Thread job = Thread.currentThread();
-  private final Runnable overdue;
+  private final Supplier<OptionalInt> overdue;
+  private volatile OptionalInt told = OptionalInt.empty();
   private Runnable cancel = () -> {};
   private boolean settled;
   private volatile boolean followed;
@@ -36,12 +46,14 @@ final class StopSignal implements AutoCloseable {
   /**
    * A signal to the job of this thread.
    *
-   * @param overdue is run when the job has not ended in time, before the process goes
+   * @param overdue tells that the job has not ended in time, before the process goes; gives the
+   *     exit status, empty where the process is somebody else's
    */
-  StopSignal(Runnable overdue) {
+  StopSignal(Supplier<OptionalInt> overdue) {
     this.overdue = overdue;
     ShutdownHookManager.get()
         .addShutdownHook(hook, PRIORITY, 2 * LONGEST_SECONDS, TimeUnit.SECONDS);
+    ShutdownHookManager.get().addShutdownHook(last, LAST);
   }
 
   /** Work that ends early, in good order, when the request comes. */
@@ -95,11 +107,21 @@ final class StopSignal implements AutoCloseable {
         }
       }
       if (over) {
-        overdue.run();
+        told = overdue.get();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** The exit status that the job's end was told with: that of the process, also after a signal. */
+  int exits(int status) {
+    told = OptionalInt.of(status);
+    return status;
+  }
+
+  private void exitAsTold() {
+    told.ifPresent(Runtime.getRuntime()::halt);
   }
 
   private synchronized void disturb(boolean interrupt) {
@@ -123,6 +145,7 @@ final class StopSignal implements AutoCloseable {
     ended.countDown();
     if (!ShutdownHookManager.get().isShutdownInProgress()) {
       ShutdownHookManager.get().removeShutdownHook(hook);
+      ShutdownHookManager.get().removeShutdownHook(last);
     }
   }
 }

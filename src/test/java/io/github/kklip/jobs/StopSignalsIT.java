@@ -28,9 +28,13 @@ class StopSignalsIT {
   }
 
   private Process kklip(String... words) throws IOException {
-    // A signal that is ignored here would be ignored by the launcher too.
-    List<String> command =
-        new ArrayList<>(List.of("env", "--default-signal=INT,HUP", "setsid", "spark-jobs/kklip"));
+    return start(List.of("spark-jobs/kklip"), words);
+  }
+
+  private Process start(List<String> program, String... words) throws IOException {
+    // A signal that is ignored here would be ignored by the program too.
+    List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT,HUP", "setsid"));
+    command.addAll(program);
     command.addAll(List.of(words));
     ProcessBuilder builder =
         new ProcessBuilder(command)
@@ -123,6 +127,39 @@ class StopSignalsIT {
     for (ProcessHandle one : all) {
       one.onExit().get(30, TimeUnit.SECONDS);
     }
+  }
+
+  /** As spark-submit and schedulers start it: a virtual machine has statuses of its own. */
+  @ParameterizedTest
+  @ValueSource(strings = {"INT", "HUP"})
+  void aDriverWithoutLauncherEndsWithTheStatusThatItTells(String signal) throws Exception {
+    Path dataset = folder.resolve("dataset");
+    Process process =
+        start(
+            List.of(
+                ProcessHandle.current().info().command().orElseThrow(),
+                "@conf/jvm.options",
+                "-Dlog4j2.configurationFile=conf/log4j2.properties",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName()),
+            "ingest",
+            "--master",
+            "local[1]",
+            "--set",
+            "dataset=" + dataset,
+            "--set",
+            "ingest.sources=[{format=synthetic, pairs=1000000}]");
+    try {
+      awaitWork(dataset, process);
+      Process kill = new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start();
+      assertThat(kill.waitFor()).isZero();
+    } catch (Exception | AssertionError e) {
+      process.destroyForcibly();
+      throw e;
+    }
+    assertThat(end(process)).as(this::said).isEqualTo(143);
+    assertThat(result().get("exit").asInt()).isEqualTo(143);
   }
 
   @Test
