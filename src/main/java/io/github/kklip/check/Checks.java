@@ -11,9 +11,9 @@ import org.apache.hadoop.conf.Configuration;
 /**
  * All that can be known of a job before Spark starts: keys that must be set, files and folders and
  * what they must be, older outputs of other settings, data against settings, ranks against the
- * machine. Nothing is written, no data are read, and the number of file-system requests depends on
- * the settings alone (each source, zero-shot task and folder level of an output adds some), not on
- * the size of the data.
+ * machine. Nothing is written, no data and no weights of a student are read, and the number of
+ * file-system requests depends on the settings alone (each source, zero-shot task and folder level
+ * of an output adds some), not on the size of the data.
  */
 public final class Checks {
 

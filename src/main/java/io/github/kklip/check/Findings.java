@@ -118,17 +118,10 @@ final class Findings implements AutoCloseable {
 
   /** What a check gives when there is no problem; that there is one is none here. */
   <T> Optional<T> lookQuietly(String value, Check<T> check) {
-    if (silent.contains(storage(value))) {
-      return Optional.empty();
-    }
-    try {
-      return Optional.ofNullable(within(check));
-    } catch (TimeoutException e) {
-      silent.add(storage(value));
-    } catch (ExecutionException e) {
-      var unused = expected(e);
-    }
-    return Optional.empty();
+    Set<String> before = new LinkedHashSet<>(messages);
+    Optional<T> found = look("", value, check);
+    messages.retainAll(before);
+    return found;
   }
 
   private <T> T within(Check<T> check) throws TimeoutException, ExecutionException {

@@ -1,5 +1,6 @@
 package io.github.kklip.check;
 
+import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.tensor.HostMemory;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -30,9 +31,7 @@ public record Machine(
 
   /** Whether tasks compute on the CPU of this machine. */
   boolean computesOnCpuHere() {
-    return executorsAreHere()
-        && !spark.contains("spark.task.resource.gpu.amount")
-        && !spark.contains("spark.executor.resource.gpu.amount");
+    return executorsAreHere() && !TaskPlace.asksForGpus(spark);
   }
 
   /** Whether executors see the disks of this machine. */

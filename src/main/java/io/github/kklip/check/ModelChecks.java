@@ -38,7 +38,10 @@ final class ModelChecks {
   void evaluate() {
     EvaluateSettings evaluate = settings.evaluate();
     boolean sound = checkModel("evaluate.model", evaluate.model(), Evaluation::checkModel);
-    if (!evaluate.report().isEmpty() || (demo && findings.isSet("evaluate.report", ""))) {
+    if (demo) {
+      boolean unused = findings.isSet("evaluate.report", evaluate.report());
+    }
+    if (!evaluate.report().isEmpty()) {
       requireWritable("evaluate.report", evaluate.report());
     } else if (sound && !evaluate.model().isEmpty()) {
       requireWritable("evaluate.model", evaluate.model());

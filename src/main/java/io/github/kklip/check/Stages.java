@@ -9,6 +9,9 @@ import java.util.List;
 public final class Stages {
   static final String DEMO = "demo";
 
+  private static final List<String> ALL =
+      List.of("ingest", "tokenizer", "embed", "cluster", "train", "evaluate", "export");
+
   private Stages() {}
 
   /**
@@ -37,11 +40,9 @@ public final class Stages {
   /** The stages of a job; none for the jobs that work with no data. */
   static List<String> of(String job, Settings settings) {
     return switch (job) {
-      case "ingest", "tokenizer", "embed", "cluster", "train", "evaluate", "export" -> List.of(job);
       case "run" -> ofRun(settings);
-      case DEMO ->
-          List.of("ingest", "tokenizer", "embed", "cluster", "train", "evaluate", "export");
-      default -> List.of();
+      case DEMO -> ALL;
+      default -> ALL.contains(job) ? List.of(job) : List.of();
     };
   }
 }

@@ -19,6 +19,7 @@ import io.github.kklip.train.plan.TrainPlan;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 
 /** Checks the stage {@code train}: data of the losses, student, tokenizer, and an older run. */
@@ -142,17 +143,26 @@ final class TrainChecks {
     if (!sound || (older.isEmpty() && !alone)) {
       return;
     }
+    Findings.Check<TrainPlan> planning =
+        () ->
+            TrainPlan.withoutWeights(
+                settings, configuration, older.map(TrainState::identity).orElse(new TreeMap<>()));
     Optional<TrainPlan> plan =
         alone
-            ? findings.look("train.output", output, () -> TrainPlan.of(settings, configuration))
-            : findings.lookQuietly(output, () -> TrainPlan.of(settings, configuration));
+            ? findings.look("train.output", output, planning)
+            : findings.lookQuietly(output, planning);
     if (plan.isEmpty()) {
       return;
     }
     older.ifPresent(
         state ->
             findings.holds(
-                "train.output", output, () -> state.checkIdentity(plan.get().identity(), output)));
+                "train.output",
+                output,
+                () -> {
+                  state.checkIdentity(plan.get().identity(), output);
+                  boolean unused = state.goesOn(plan.get(), output);
+                }));
     if (machine.spark().contains("spark.master")) {
       findings.holds(
           "spark.executor.memory",

@@ -112,6 +112,8 @@ public final class ConceptStage {
       if (existing.isPresent() && stays(folder, settings, dataset, teacher, existing.get())) {
         manifest = existing.get();
       } else {
+        // Before the old concepts are gone.
+        requireRows(settings.concepts().k(), dataset.rows(Split.TRAIN));
         withdraw();
         Clustering clustering = cluster(dataset.shards(Split.TRAIN));
         lease.check();

@@ -48,6 +48,27 @@ public final class Roles {
     return keys;
   }
 
+  /**
+   * The name of a key in an identity or among the rounding settings of an output.
+   *
+   * @param path relative to {@code kklip.}
+   */
+  public static String name(Role.Output output, String path) {
+    for (SettingKey key : SettingKey.ALL) {
+      for (Role role : key.roles()) {
+        if (key.path().equals(path) && List.of(role.value()).contains(output)) {
+          return name(key, role);
+        }
+      }
+    }
+    throw new IllegalArgumentException(
+        message("Cannot name the setting %s because it means nothing to %s.", path, output));
+  }
+
+  private static String name(SettingKey key, Role role) {
+    return role.content().isEmpty() ? key.path() : message("%s (%s)", key.path(), role.content());
+  }
+
   private static SortedMap<String, String> values(
       Settings settings, Role.Output output, Set<Role.Kind> kinds, Map<String, String> contents) {
     SortedMap<String, String> values = new TreeMap<>();
@@ -62,7 +83,7 @@ public final class Roles {
             throw new IllegalStateException(
                 message("Nothing says what %s stands for: %s.", key.path(), role.content()));
           }
-          values.put(itself ? key.path() : message("%s (%s)", key.path(), role.content()), value);
+          values.put(name(key, role), value);
         }
       }
     }

@@ -80,10 +80,8 @@ final class DemoJob implements Job<DemoSummary> {
     results.run("cluster", stop, () -> new ClusterJob().run(context));
     Map<String, EvaluationResult> evaluations = new LinkedHashMap<>();
     Map<String, History> histories = new LinkedHashMap<>();
-    for (Map.Entry<String, List<String>> variant : VARIANTS.entrySet()) {
-      String name = variant.getKey();
-      List<String> assignments = new ArrayList<>(variant.getValue());
-      assignments.addAll(outputs(settings, name));
+    for (String name : VARIANTS.keySet()) {
+      List<String> assignments = assignments(settings, name);
       assignments.add(
           "evaluate.zero-shot=[{ name = shapes, path = \""
               + classes
@@ -119,21 +117,22 @@ final class DemoJob implements Job<DemoSummary> {
   }
 
   /** The settings of each of the two trainings. */
-  static List<Settings> variants(Settings settings) {
-    List<Settings> variants = new ArrayList<>();
-    VARIANTS.forEach(
-        (name, assignments) -> {
-          List<String> all = new ArrayList<>(assignments);
-          all.addAll(outputs(settings, name));
-          variants.add(settings.with(all.toArray(String[]::new)));
-        });
-    return variants;
+  static List<Settings> variants(JobContext context) {
+    return VARIANTS.keySet().stream()
+        .map(name -> context.settingsWith(assignments(context.settings(), name)))
+        .toList();
   }
 
-  private static List<String> outputs(Settings settings, String name) {
-    return List.of(
-        "train.output=" + settings.train().output() + "/" + name,
-        "evaluate.report=" + settings.evaluate().report() + "/" + name);
+  private static List<String> assignments(Settings settings, String name) {
+    List<String> assignments = new ArrayList<>(VARIANTS.get(name));
+    assignments.add("train.output=" + within(settings.train().output(), name));
+    assignments.add("evaluate.report=" + within(settings.evaluate().report(), name));
+    return assignments;
+  }
+
+  /** What is not set stays so, and is found missing. */
+  private static String within(String folder, String name) {
+    return folder.isEmpty() ? "" : folder + "/" + name;
   }
 
   private static void writeClasses(JobContext context, String folder) throws IOException {

@@ -47,6 +47,12 @@ final class JobContext implements AutoCloseable {
     return new JobContext(arguments.with(assignments), spark(), stop);
   }
 
+  /** The settings of {@link #with}, without a session. */
+  Settings settingsWith(List<String> assignments) {
+    Arguments all = arguments.with(assignments);
+    return Settings.load(all.files(), all.assignments());
+  }
+
   Arguments arguments() {
     return arguments;
   }
@@ -62,9 +68,7 @@ final class JobContext implements AutoCloseable {
 
   SparkSession spark() {
     if (session == null) {
-      session =
-          SparkSessions.open(
-              "kklip " + arguments.job(), arguments.master(), arguments.spark(), settings);
+      session = SparkSessions.open(conf());
       stop.onRequest(session.sparkContext()::cancelAllJobs);
     }
     return session;

@@ -1,11 +1,13 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.check.Checks;
+import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
 
 /** Finds what will keep a job from its end, before it begins and before Spark starts. */
 final class Preflight {
@@ -19,10 +21,12 @@ final class Preflight {
    */
   static void require(String job, JobContext context) {
     List<Settings> all =
-        job.equals("demo") ? DemoJob.variants(context.settings()) : List.of(context.settings());
+        job.equals("demo") ? DemoJob.variants(context) : List.of(context.settings());
+    Configuration configuration = context.hadoopBeforeSpark();
+    Machine machine = context.machine();
     Set<String> problems = new LinkedHashSet<>();
     for (Settings settings : all) {
-      problems.addAll(Checks.of(job, settings, context.hadoopBeforeSpark(), context.machine()));
+      problems.addAll(Checks.of(job, settings, configuration, machine));
     }
     if (!problems.isEmpty()) {
       throw new RefusedException(job, new ArrayList<>(problems));

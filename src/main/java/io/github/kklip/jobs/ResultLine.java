@@ -40,6 +40,10 @@ final class ResultLine {
       throw new SettingsException(
           message("Cannot use --result %s because there is no folder %s.", file.get(), folder));
     }
+    if (Files.isDirectory(file.get())) {
+      throw new SettingsException(
+          message("Cannot use --result %s because it is a folder.", file.get()));
+    }
     try {
       Files.deleteIfExists(file.get());
     } catch (IOException e) {
@@ -82,8 +86,10 @@ final class ResultLine {
   }
 
   private void write(String text) throws IOException {
-    if (file.isEmpty() || !Files.isDirectory(file.get().toAbsolutePath().getParent())) {
-      return; // Without its folder the job was refused.
+    if (file.isEmpty()
+        || Files.isDirectory(file.get())
+        || !Files.isDirectory(file.get().toAbsolutePath().getParent())) {
+      return; // The job was refused for it.
     }
     Path target = file.get().toAbsolutePath();
     Path unfinished =

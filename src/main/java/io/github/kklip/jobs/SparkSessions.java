@@ -24,9 +24,8 @@ final class SparkSessions {
     return System.getenv("DATABRICKS_RUNTIME_VERSION") != null;
   }
 
-  static SparkSession open(
-      String name, Optional<String> master, Map<String, String> overrides, Settings settings) {
-    SparkConf conf = conf(name, master, overrides, settings);
+  /** Opens a session, or takes the one that is there. */
+  static SparkSession open(SparkConf conf) {
     if (conf.get("spark.master").startsWith("local-cluster")
         && System.getenv("SPARK_HOME") == null) {
       throw new IllegalStateException(

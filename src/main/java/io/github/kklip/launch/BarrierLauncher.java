@@ -165,7 +165,7 @@ public final class BarrierLauncher {
       throw new SettingsException(
           "Cannot use train.transport = nccl because connections are to be encrypted, as Spark's are or train.encryption = on says, and NCCL cannot encrypt. Set train.encryption = off to let gradients travel in the clear, or train.transport = auto.");
     }
-    if (!conf.contains("spark.task.resource.gpu.amount")) {
+    if (!conf.contains(TaskPlace.GPUS_PER_TASK)) {
       throw new SettingsException(
           "Cannot use train.transport = nccl because Spark gives tasks no GPUs. Set spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount = 1, or train.transport = auto.");
     }

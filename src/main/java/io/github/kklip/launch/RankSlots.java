@@ -31,7 +31,6 @@ import org.slf4j.LoggerFactory;
  */
 record RankSlots(int found, int cpusPerRank, int gpusPerRank, String description) {
   private static final Logger LOG = LoggerFactory.getLogger(RankSlots.class);
-  private static final String GPUS_PER_TASK = "spark.task.resource.gpu.amount";
 
   /**
    * Waits until the executors are there.
@@ -99,9 +98,9 @@ record RankSlots(int found, int cpusPerRank, int gpusPerRank, String description
             .filter(e -> isLocal(conf) || !e.id().equals("driver"))
             .toList();
     int gpus = executors.stream().mapToInt(RankSlots::gpus).sum();
-    boolean asked = conf.contains(GPUS_PER_TASK);
+    boolean asked = conf.contains(TaskPlace.GPUS_PER_TASK);
     if (asked || gpus > 0) {
-      int gpusPerTask = (int) Math.ceil(conf.getDouble(GPUS_PER_TASK, 1));
+      int gpusPerTask = (int) Math.ceil(conf.getDouble(TaskPlace.GPUS_PER_TASK, 1));
       int slots =
           executors.stream()
               .mapToInt(e -> Math.min(gpus(e) / gpusPerTask, e.totalCores() / cpus))
@@ -145,7 +144,7 @@ record RankSlots(int found, int cpusPerRank, int gpusPerRank, String description
 
   /** Whether all tasks run in the driver's process, where Spark knows no resource profiles. */
   static boolean isLocal(SparkConf conf) {
-    String master = conf.get("spark.master");
+    String master = conf.get("spark.master", "");
     return master.startsWith("local") && !master.startsWith("local-cluster");
   }
 
@@ -162,7 +161,7 @@ record RankSlots(int found, int cpusPerRank, int gpusPerRank, String description
               "Cannot run %s ranks with the master %s because all its tasks share one process. Use local-cluster[N,CORES,MB], which the launcher does by itself, or train.ranks = 1.",
               ranks, conf.get("spark.master")));
     }
-    double gpus = conf.getDouble(GPUS_PER_TASK, 1);
+    double gpus = conf.getDouble(TaskPlace.GPUS_PER_TASK, 1);
     if (gpus < 1) {
       throw new SettingsException(
           message(

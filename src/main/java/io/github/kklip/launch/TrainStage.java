@@ -107,20 +107,16 @@ public final class TrainStage {
     String master = conf.get("spark.master", "");
     long heap = conf.getSizeAsMb("spark.executor.memory", "1g");
     long direct = (estimate.direct() >> 20) + SPARKS_DIRECT_MB;
-    boolean remote = !master.startsWith("local") || master.startsWith("local-cluster");
     boolean set =
         conf.get("spark.executor.extraJavaOptions", "").contains("-XX:MaxDirectMemorySize");
-    if (remote && !set && heap < direct) {
+    if (!RankSlots.isLocal(conf) && !set && heap < direct) {
       throw new SettingsException(
           message(
               "Cannot train with spark.executor.memory = %s MiB because a JVM has no more direct memory than heap, and a rank and Spark take about %s MiB of it. Set spark.executor.memory to that, or train.prefetch lower, or -XX:MaxDirectMemorySize in spark.executor.extraJavaOptions.",
               heap, direct));
     }
     boolean bounded = master.startsWith("yarn") || master.startsWith("k8s");
-    boolean gpu =
-        conf.contains("spark.task.resource.gpu.amount")
-            || conf.contains("spark.executor.resource.gpu.amount");
-    if (!bounded || gpu) {
+    if (!bounded || TaskPlace.asksForGpus(conf)) {
       return;
     }
     double factor = conf.getDouble("spark.executor.memoryOverheadFactor", 0.1);

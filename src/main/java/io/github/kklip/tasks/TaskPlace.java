@@ -1,6 +1,7 @@
 package io.github.kklip.tasks;
 
 import java.util.Optional;
+import org.apache.spark.SparkConf;
 import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceInformation;
 
@@ -13,6 +14,9 @@ import org.apache.spark.resource.ResourceInformation;
 public record TaskPlace(String device, int threads) {
   /** Spark's name for GPUs as a resource. */
   public static final String GPU = "gpu";
+
+  /** Spark's setting of the GPUs of one task. */
+  public static final String GPUS_PER_TASK = "spark.task.resource.gpu.amount";
 
   private static final String CUDA = "cuda:";
 
@@ -30,6 +34,11 @@ public record TaskPlace(String device, int threads) {
   /** The number of the GPU; -1 on the CPU. */
   public int gpu() {
     return device.startsWith(CUDA) ? Integer.parseInt(device.substring(CUDA.length())) : -1;
+  }
+
+  /** Whether a session's tasks or executors are to have GPUs. */
+  public static boolean asksForGpus(SparkConf conf) {
+    return conf.contains(GPUS_PER_TASK) || conf.contains("spark.executor.resource.gpu.amount");
   }
 
   private static Optional<String> gpu(TaskContext context) {

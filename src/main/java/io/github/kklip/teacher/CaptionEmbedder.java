@@ -7,6 +7,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.config.Dtype;
 import io.github.kklip.config.ElementType;
+import io.github.kklip.config.Role;
+import io.github.kklip.config.Roles;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.store.DatasetFolder;
@@ -43,8 +45,6 @@ public final class CaptionEmbedder implements AutoCloseable {
   private static final int CPU_BATCH_TOKENS = 1024;
 
   private static final int GPU_BATCH_TOKENS = 8192;
-
-  private static final String IDENTITY = "teacher.path (identity of its files)";
 
   /** Vectors that wait for their row group to be written. */
   private static final long WINDOW_BYTES = 256L << 20;
@@ -191,7 +191,7 @@ public final class CaptionEmbedder implements AutoCloseable {
 
   /** The identity of the teacher that embeddings were made with. */
   public static String identity(ProcessingSettings made) {
-    return made.values().getOrDefault(IDENTITY, "");
+    return made.values().getOrDefault(Roles.name(Role.Output.TEACHER, "teacher.path"), "");
   }
 
   /** How the settings want embeddings to be stored. */

@@ -93,7 +93,7 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
    *     have
    */
   boolean goesOn(TrainPlan plan) {
-    return state == null || state.goesOn(plan.steps(plan.order(state.shards())), location());
+    return state == null || state.goesOn(plan, location());
   }
 
   /** The checkpoint's folder, on rank 0; else empty. */

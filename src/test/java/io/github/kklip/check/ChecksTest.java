@@ -336,6 +336,17 @@ class ChecksTest {
   }
 
   @Test
+  void aRunIsNotToHaveFewerStepsThanItHasDone() {
+    for (String job : List.of("train", "run")) {
+      assertThat(changed(job, "train.steps=1"))
+          .singleElement()
+          .asString()
+          .startsWith("Cannot end the run at step 1 by train.steps or train.epochs because ");
+      assertThat(changed(job, "train.steps=1000")).isEmpty();
+    }
+  }
+
+  @Test
   void dataMustSufficeForTheSettings() {
     assertThat(changed("cluster", "concepts.name=more", "concepts.k=5000"))
         .singleElement()

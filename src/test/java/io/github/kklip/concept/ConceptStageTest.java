@@ -257,6 +257,19 @@ class ConceptStageTest {
   }
 
   @Test
+  void conceptsThatCannotBeMadeAnewStay() throws IOException {
+    ConceptStage.run(spark, settings());
+    ConceptManifest before = manifest();
+
+    Settings tooMany = settings("concepts.recluster=true", "concepts.k=100000");
+    assertThatThrownBy(() -> ConceptStage.run(spark, tooMany))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageEndingWith("Set concepts.k to at most that.");
+    assertThat(manifest()).isEqualTo(before);
+    everyLabelIsTheDefinition(settings());
+  }
+
+  @Test
   void miniBatchesOfUnitVectorsFromASampledStartAreGoodConceptsToo() throws IOException {
     double exact = ConceptStage.run(spark, settings("concepts.metric=cosine")).inertia();
     ConceptStage.ConceptResult result =

@@ -170,6 +170,24 @@ class MainTest {
   }
 
   @Test
+  void aFolderIsNoResultFileAndStays() throws IOException {
+    assertRefused(
+        run("ingest", "--result", folder.toString()),
+        "ingest",
+        "Cannot use --result " + folder + " because it is a folder.");
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void theDemoSaysWhatIsNotSet() throws IOException {
+    assertThat(run("demo", "--set", "dataset=" + folder.resolve("dataset"))).isEqualTo(2);
+    assertThat(result().get("problems").toString())
+        .contains(
+            "Cannot go on without kklip.train.output: it is empty.",
+            "Cannot go on without kklip.evaluate.report: it is empty.");
+  }
+
+  @Test
   void aSubmissionThatIsRefusedReportsToo() throws IOException {
     Path file = folder.resolve("result.json");
     Files.writeString(file, "of another run");

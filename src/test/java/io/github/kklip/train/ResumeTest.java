@@ -20,7 +20,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.core.LogEvent;
@@ -181,6 +183,23 @@ class ResumeTest {
         .extracting(ChangedSetting::path)
         .containsExactlyInAnyOrderElementsOf(changed);
     step(plan(settings));
+  }
+
+  @Test
+  void aPlanCanBeMadeWithoutReadingTheWeights() throws IOException {
+    Path weights = temporary.resolve("weights");
+    copyStudent(step(data.plan(temporary.resolve("one"), "train.steps=1")), weights);
+    TrainPlan plan = plan("student.init=" + weights);
+    Files.writeString(weights.resolve("model.safetensors"), "no weights");
+    Configuration configuration = new Configuration();
+
+    assertThat(TrainPlan.withoutWeights(plan.settings(), configuration, plan.identity()).identity())
+        .isEqualTo(plan.identity());
+    assertThat(TrainPlan.withoutWeights(plan.settings(), configuration, Map.of()).identity())
+        .containsEntry("student.init (weights and config.json)", "given");
+    assertThat(
+            TrainPlan.withoutWeights(plan().settings(), configuration, plan.identity()).identity())
+        .isEqualTo(plan().identity());
   }
 
   private interface Change {

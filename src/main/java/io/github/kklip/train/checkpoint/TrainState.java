@@ -7,6 +7,7 @@ import io.github.kklip.config.Roles;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Shard;
 import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.TrainPlan;
 import java.io.Serializable;
 import java.util.Collections;
 import java.util.List;
@@ -92,10 +93,11 @@ public record TrainState(
   /**
    * Whether there is something left to do: the run is unfinished, or it has ended and is extended.
    *
-   * @param steps of the whole run, by the settings of now
-   * @throws SettingsException when it has done more already
+   * @param plan by the settings of now
+   * @throws SettingsException when the run has done more steps than it is to have
    */
-  public boolean goesOn(long steps, String location) {
+  public boolean goesOn(TrainPlan plan, String location) {
+    long steps = plan.steps(plan.order(shards));
     if (complete && steps < step) {
       throw new SettingsException(
           message(

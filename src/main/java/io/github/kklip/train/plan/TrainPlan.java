@@ -90,6 +90,28 @@ public record TrainPlan(
    *     incomplete
    */
   public static TrainPlan of(Settings settings, Configuration configuration) throws IOException {
+    return of(settings, configuration, InputDigests.ofStudent(settings.student().init()));
+  }
+
+  /**
+   * The same without reading the weights of {@code student.init}, which may be large.
+   *
+   * @param older the identity of the run that is there, whose weights are taken to be these; empty:
+   *     there is none
+   */
+  public static TrainPlan withoutWeights(
+      Settings settings, Configuration configuration, Map<String, String> older)
+      throws IOException {
+    String none = InputDigests.ofStudent("");
+    if (settings.student().init().isEmpty()) {
+      return of(settings, configuration, none);
+    }
+    String before = older.getOrDefault(Roles.name(Role.Output.RUN, "student.init"), none);
+    return of(settings, configuration, before.equals(none) ? "given" : before);
+  }
+
+  private static TrainPlan of(Settings settings, Configuration configuration, String init)
+      throws IOException {
     Settings.required(settings.train().output(), "train.output");
     String dataset = Settings.required(settings.dataset(), "dataset");
     DatasetFolder folder = new DatasetFolder(dataset, configuration);
@@ -118,6 +140,7 @@ public record TrainPlan(
                 settings,
                 manifest,
                 student,
+                init,
                 InputDigests.ofTokenizer(tokenizer, configuration),
                 teacher,
                 concepts),
@@ -247,14 +270,14 @@ public record TrainPlan(
       Settings settings,
       DatasetManifest manifest,
       String student,
+      String init,
       String tokenizer,
       TeacherData teacher,
-      ConceptData concepts)
-      throws IOException {
+      ConceptData concepts) {
     Map<String, String> contents = new TreeMap<>();
     contents.put("dataset", manifest.settings().digest());
     contents.put("student.config", describe(student));
-    contents.put("student.init", InputDigests.ofStudent(settings.student().init()));
+    contents.put("student.init", init);
     contents.put("student.tokenizer", tokenizer);
     if (teacher != null) {
       contents.put(
