@@ -7,4 +7,9 @@ import java.io.Serializable;
  *
  * @param value 0 with {@code auto}
  */
-public record AutoNumber(boolean auto, double value) implements Serializable {}
+public record AutoNumber(boolean auto, double value) implements Serializable {
+  /** As it is typed. */
+  String text() {
+    return auto ? "auto" : Double.toString(value);
+  }
+}

@@ -54,7 +54,7 @@ final class HoconText {
           : duration.toNanos() + " nanoseconds";
     }
     if (value instanceof AutoNumber number) {
-      return number.auto() ? "auto" : Double.toString(number.value());
+      return number.text();
     }
     if (value instanceof List<?> list) {
       return list.stream().map(HoconText::value).collect(Collectors.joining(", ", "[", "]"));

@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.apache.commons.text.similarity.LevenshteinDistance;
 
 /** Finds what a mistyped key was meant to be. */
 final class KeyHint {
@@ -83,7 +84,12 @@ final class KeyHint {
   /** The keys whose last part is near, those in a section of a near name alone where there are. */
   private static List<String> meant(String key, Collection<String> known) {
     String name = last(key);
-    String synonym = SYNONYMS.get(name);
+    String synonym =
+        SYNONYMS.entrySet().stream()
+            .filter(entry -> unhyphened(entry.getKey()).equals(unhyphened(name)))
+            .map(Map.Entry::getValue)
+            .findFirst()
+            .orElse(null);
     int least = known.stream().mapToInt(k -> distance(name, last(k))).min().orElse(0);
     if (synonym != null && least > 0) {
       return known.contains(synonym) ? List.of(synonym) : List.of();
@@ -100,25 +106,15 @@ final class KeyHint {
         .toList();
   }
 
+  private static String unhyphened(String name) {
+    return name.replace("-", "");
+  }
+
   private static String last(String key) {
     return key.substring(key.lastIndexOf('.') + 1);
   }
 
-  /** Levenshtein distance. */
-  static int distance(String a, String b) {
-    int[] row = new int[b.length() + 1];
-    for (int j = 0; j <= b.length(); j++) {
-      row[j] = j;
-    }
-    for (int i = 1; i <= a.length(); i++) {
-      int diagonal = row[0];
-      row[0] = i;
-      for (int j = 1; j <= b.length(); j++) {
-        int substituted = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-        diagonal = row[j];
-        row[j] = Math.min(substituted, Math.min(row[j], row[j - 1]) + 1);
-      }
-    }
-    return row[b.length()];
+  private static int distance(String a, String b) {
+    return LevenshteinDistance.getDefaultInstance().apply(a, b);
   }
 }

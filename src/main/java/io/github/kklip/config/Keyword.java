@@ -8,6 +8,11 @@ public final class Keyword {
 
   /** {@code CENTRE_L2} is {@code centre-l2}. */
   public static String of(Enum<?> constant) {
-    return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    return of(constant.name());
+  }
+
+  /** The same by its name. */
+  static String of(String name) {
+    return name.toLowerCase(Locale.ROOT).replace('_', '-');
   }
 }

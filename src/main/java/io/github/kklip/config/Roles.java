@@ -4,7 +4,6 @@ import static io.github.kklip.config.Message.message;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
@@ -104,7 +103,7 @@ public final class Roles {
   /** As manifests have it since their first format: constants by name. */
   private static String text(Object value) {
     if (value instanceof AutoNumber number) {
-      return number.auto() ? "auto" : Double.toString(number.value());
+      return number.text();
     }
     return value instanceof Enum<?> constant ? constant.name() : value.toString();
   }
@@ -129,8 +128,6 @@ public final class Roles {
     if (value == null) {
       return "not set";
     }
-    return value.matches("[A-Z][A-Z0-9_]*")
-        ? value.toLowerCase(Locale.ROOT).replace('_', '-')
-        : value;
+    return value.matches("[A-Z][A-Z0-9_]*") ? Keyword.of(value) : value;
   }
 }

@@ -77,25 +77,20 @@ public record Settings(
     return config;
   }
 
+  /** What {@code reference.conf} says, read once. */
+  private static final class Defaults {
+    static final Config CONFIG =
+        ConfigFactory.parseResources(Settings.class.getClassLoader(), "reference.conf");
+  }
+
   /** Settings from a configuration without defaults, {@code kklip.} included. */
   public static Settings of(Config user) {
     // Without the system properties that ConfigFactory.load() would let in: only what was given
     // counts.
-    Config defaults =
-        ConfigFactory.parseResources(Settings.class.getClassLoader(), "reference.conf");
     refuseUnknown(user);
-    Config resolved = parse("the configuration", () -> user.withFallback(defaults).resolve());
+    Config resolved =
+        parse("the configuration", () -> user.withFallback(Defaults.CONFIG).resolve());
     return new Section(resolved.getConfig("kklip"), "kklip").read(Settings.class);
-  }
-
-  /**
-   * The same with some settings changed.
-   *
-   * @param assignments as for {@link #load}
-   */
-  public Settings with(String... assignments) {
-    Config config = ConfigFactory.parseString(toHocon(false));
-    return of(assigned(List.of(assignments)).withFallback(config));
   }
 
   /**

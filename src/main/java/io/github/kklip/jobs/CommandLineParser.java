@@ -249,7 +249,7 @@ final class CommandLineParser {
   /** The job whose name takes the fewest changes, when these are under half of the word. */
   private Optional<String> nearest(String word) {
     LevenshteinDistance distance = LevenshteinDistance.getDefaultInstance();
-    return jobs.keySet().stream()
+    return root.getSubcommands().keySet().stream()
         .min(Comparator.comparingInt(name -> distance.apply(word, name)))
         .filter(name -> 2 * distance.apply(word, name) < word.length());
   }

@@ -9,9 +9,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -54,6 +56,13 @@ class SettingKeyTest {
   void everyKeyHasARoleAndNoRecordIsLong() {
     for (SettingKey key : SettingKey.ALL) {
       assertThat(key.roles()).as(key.path()).isNotEmpty();
+      // By another way than the reader's: nothing else ties a key to its component.
+      String last = key.path().substring(key.path().lastIndexOf('.') + 1);
+      String camel =
+          Pattern.compile("-(.)")
+              .matcher(last)
+              .replaceAll(letter -> letter.group(1).toUpperCase(Locale.ROOT));
+      assertThat(key.way().get(key.way().size() - 1).getName()).isEqualTo(camel);
       for (RecordComponent component : key.way()) {
         assertThat(component.getDeclaringRecord().getRecordComponents())
             .as("%s", component.getDeclaringRecord())
@@ -79,7 +88,7 @@ class SettingKeyTest {
   }
 
   @Test
-  void onlyWhatDiffersIsRendered() {
+  void onlyWhatDiffersIsRendered(@TempDir Path folder) throws IOException {
     Settings settings =
         Settings.load(
             List.of(), List.of("train.epochs=3", "train.loss.emb=2", "dataset=s3a://a/b:c"));
@@ -96,7 +105,10 @@ class SettingKeyTest {
               }
             }
             """);
-    assertThat(settings.with("train.epochs=1", "train.loss.emb=1", "dataset="))
+    Path rendered = Files.writeString(folder.resolve("all.conf"), settings.toHocon(false));
+    assertThat(
+            Settings.load(
+                List.of(rendered), List.of("train.epochs=1", "train.loss.emb=1", "dataset=")))
         .isEqualTo(Settings.load(List.of(), List.of()));
   }
 }

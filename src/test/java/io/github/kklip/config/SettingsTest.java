@@ -108,6 +108,7 @@ class SettingsTest {
         "train.learning-rate | train.lr",
         "learning_rate | train.lr",
         "batch_size | train.batch",
+        "train.batchsize | train.batch",
         "train.batchSize | train.batch",
         "bf16 | train.precision",
         "evaluate.bach | evaluate.batch",
