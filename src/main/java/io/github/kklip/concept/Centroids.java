@@ -7,6 +7,7 @@ import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import java.io.ByteArrayOutputStream;
@@ -15,9 +16,6 @@ import java.io.InputStream;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -43,7 +41,7 @@ final class Centroids {
         .writeTo(bytes);
     byte[] file = bytes.toByteArray();
     Publication.write(folder.configuration(), folder.centroids(name), file);
-    return sha256(file);
+    return Identity.ofBytes(file);
   }
 
   /** Reads the file and moves the centroids by {@code -origin}. */
@@ -56,7 +54,7 @@ final class Centroids {
       try (InputStream in = Storage.of(folder.configuration(), path).open(path)) {
         Files.copy(in, local, StandardCopyOption.REPLACE_EXISTING);
       }
-      String digest = sha256(Files.readAllBytes(local));
+      String digest = Identity.ofBytes(Files.readAllBytes(local));
       if (!digest.equals(manifest.centroids())) {
         throw new IOException(
             message(
@@ -81,13 +79,5 @@ final class Centroids {
       values[i] += sign * by[i % by.length];
     }
     return new Centres(centres.k(), centres.dimension(), values);
-  }
-
-  private static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Cannot hash: this Java has no SHA-256", e);
-    }
   }
 }

@@ -117,7 +117,7 @@ public final class ConceptStage {
         withdraw();
         Clustering clustering = cluster(dataset.shards(Split.TRAIN));
         lease.check();
-        manifest = publish(clustering);
+        manifest = publish(clustering, dataset);
         secondsPerIteration = clustering.secondsPerIteration();
       }
       List<Shard> missing = missing(manifest, dataset.shards());
@@ -166,7 +166,7 @@ public final class ConceptStage {
   /**
    * The embeddings to cluster.
    *
-   * @throws IOException when there are none of that name
+   * @throws SettingsException when there are none of that name
    */
   public static TeacherManifest requireTeacher(DatasetFolder folder, String name)
       throws IOException {
@@ -229,9 +229,8 @@ public final class ConceptStage {
   /** The settings that decide centroids and labels. */
   private static ProcessingSettings processing(Settings settings, TeacherManifest teacher) {
     String embeddings =
-        message(
-            "%s %s, mean %s",
-            settings.teacher().name(), teacher.settings().digest(), teacher.meanDigest());
+        TeacherManifest.content(
+            settings.teacher().name(), teacher.settings(), teacher.meanDigest());
     return new ProcessingSettings(
         Roles.identity(settings, Role.Output.CONCEPTS, Map.of("teacher.name", embeddings)));
   }
@@ -296,7 +295,8 @@ public final class ConceptStage {
     }
   }
 
-  private ConceptManifest publish(Clustering clustering) throws IOException {
+  private ConceptManifest publish(Clustering clustering, DatasetManifest dataset)
+      throws IOException {
     String digest = Centroids.write(folder, name, clustering.centres(), source.origin());
     ConceptManifest manifest =
         new ConceptManifest(
@@ -313,7 +313,6 @@ public final class ConceptStage {
             clustering.sizes(),
             digest,
             List.of());
-    DatasetManifest dataset = folder.requireManifest();
     Quality quality =
         Quality.of(
             clustering,

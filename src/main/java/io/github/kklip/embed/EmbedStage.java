@@ -196,8 +196,7 @@ public final class EmbedStage {
   }
 
   /** Refuses a dataset that has nothing to take the mean of. */
-  public static void requireTrainingPairs(DatasetFolder dataset, DatasetManifest pairs)
-      throws IOException {
+  public static void requireTrainingPairs(DatasetFolder dataset, DatasetManifest pairs) {
     if (pairs.rows(Split.TRAIN) == 0) {
       throw new SettingsException(
           message(

@@ -110,7 +110,7 @@ public final class Evaluation {
   }
 
   /** Refuses a dataset that has nothing to evaluate on. */
-  public static void requireValidationPairs(DatasetFolder folder, long rows) throws IOException {
+  public static void requireValidationPairs(DatasetFolder folder, long rows) {
     ValidationSplit.require(folder, rows);
   }
 

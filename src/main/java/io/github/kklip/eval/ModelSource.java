@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.safetensors.Safetensors;
+import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
@@ -12,12 +13,8 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.util.Comparator;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -41,27 +38,8 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
       Checkpoint checkpoint = CheckpointStore.newest(model, configuration);
       return new ModelSource(checkpoint.location(), checkpoint.folder(), checkpoint::close);
     }
-    if (files.getUri().getScheme().equals("file")) {
-      return new ModelSource(
-          path.toString(), java.nio.file.Path.of(path.toUri().getPath()), () -> {});
-    }
-    java.nio.file.Path local = Files.createTempDirectory("kklip-model-");
-    ModelSource source = new ModelSource(path.toString(), local, () -> delete(local));
-    try {
-      for (FileStatus file : files.listStatus(path)) {
-        if (file.isFile()) {
-          files.copyToLocalFile(
-              false,
-              file.getPath(),
-              new Path(local.resolve(file.getPath().getName()).toUri()),
-              true);
-        }
-      }
-      return source;
-    } catch (IOException e) {
-      source.close();
-      throw e;
-    }
+    LocalCopy copy = LocalCopy.of(configuration, model, name -> true);
+    return new ModelSource(path.toString(), copy.path(), copy);
   }
 
   /**
@@ -100,15 +78,6 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
           message(
               "Cannot evaluate %s because there is no such folder. Set evaluate.model to a run's folder or to a Hugging Face CLIP folder.",
               path));
-    }
-  }
-
-  private static void delete(java.nio.file.Path folder) throws IOException {
-    try (Stream<java.nio.file.Path> paths = Files.walk(folder)) {
-      List<java.nio.file.Path> deepestFirst = paths.sorted(Comparator.reverseOrder()).toList();
-      for (java.nio.file.Path path : deepestFirst) {
-        Files.delete(path);
-      }
     }
   }
 

@@ -179,7 +179,7 @@ record ValidationSplit(
   }
 
   /** Refuses a dataset that has nothing to evaluate on. */
-  static void require(DatasetFolder folder, long rows) throws IOException {
+  static void require(DatasetFolder folder, long rows) {
     if (rows == 0) {
       throw new SettingsException(
           message(

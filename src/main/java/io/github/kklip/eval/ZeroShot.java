@@ -140,6 +140,7 @@ final class ZeroShot {
   /**
    * The class folders of a task, by name.
    *
+   * @throws SettingsException when there is no such folder
    * @throws IOException when there are fewer than two
    */
   static List<FileStatus> folders(

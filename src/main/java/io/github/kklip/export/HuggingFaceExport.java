@@ -151,7 +151,8 @@ public final class HuggingFaceExport {
   /**
    * Refuses a target that holds something else than an older export.
    *
-   * @throws IOException when it does, or cannot be listed
+   * @throws SettingsException when it does
+   * @throws IOException when it cannot be listed
    */
   public static void checkTarget(Settings settings, Configuration configuration)
       throws IOException {

@@ -88,7 +88,8 @@ public record DatasetFolder(Path root, Configuration configuration) {
   /**
    * The dataset's manifest.
    *
-   * @throws IOException when there is none or it is damaged
+   * @throws SettingsException when there is none
+   * @throws IOException when it is damaged
    */
   public DatasetManifest requireManifest() throws IOException {
     return readManifest()

@@ -52,6 +52,11 @@ public final class Identity {
   }
 
   /** SHA-256 of bytes, whole: 64 hexadecimal digits. */
+  public static String ofBytes(byte[] bytes) {
+    return HexFormat.of().formatHex(sha256().digest(bytes));
+  }
+
+  /** The same of all that a stream has. */
   public static String ofBytes(InputStream in) throws IOException {
     MessageDigest digest = sha256();
     byte[] piece = new byte[1 << 16];
@@ -87,7 +92,8 @@ public final class Identity {
     return HexFormat.of().formatHex(Arrays.copyOf(digest.digest(), BYTES));
   }
 
-  private static MessageDigest sha256() {
+  /** A new SHA-256. */
+  public static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {

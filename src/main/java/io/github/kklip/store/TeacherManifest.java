@@ -1,9 +1,8 @@
 package io.github.kklip.store;
 
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
+import static io.github.kklip.config.Message.message;
+
 import java.io.Serializable;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 
@@ -40,10 +39,11 @@ public record TeacherManifest(
   public String meanDigest() {
     ByteBuffer bytes = ByteBuffer.allocate(mean.size() * Double.BYTES);
     mean.forEach(bytes::putDouble);
-    try {
-      return Identity.ofBytes(new ByteArrayInputStream(bytes.array()));
-    } catch (IOException e) {
-      throw new UncheckedIOException("Bytes in memory cannot be read", e);
-    }
+    return Identity.ofBytes(bytes.array());
+  }
+
+  /** What embeddings are, for what is made of them: their settings and their mean. */
+  public static String content(String name, ProcessingSettings settings, String meanDigest) {
+    return message("%s %s, mean %s", name, settings.digest(), meanDigest);
   }
 }

@@ -1,11 +1,11 @@
 package io.github.kklip.teacher;
 
 import io.github.kklip.safetensors.Safetensors;
+import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -52,7 +52,7 @@ public final class TeacherFolder {
     FileSystem fileSystem = Storage.of(configuration, path);
     FileStatus[] files = fileSystem.listStatus(path, file -> isNeeded(file.getName()));
     Arrays.sort(files, Comparator.comparing(file -> file.getPath().getName()));
-    MessageDigest digest = sha256();
+    MessageDigest digest = Identity.sha256();
     for (FileStatus file : files) {
       long length = file.getLen();
       digest.update(
@@ -92,13 +92,5 @@ public final class TeacherFolder {
             return in.readAllBytes();
           }
         });
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java platform has SHA-256", e);
-    }
   }
 }

@@ -68,8 +68,9 @@ public final class TokenizerStage {
   /**
    * Trains the tokenizer, unless a whole one is there.
    *
-   * @throws io.github.kklip.config.SettingsException when there is one made with other settings
-   * @throws IOException when the dataset is missing, damaged or without training pairs
+   * @throws SettingsException when there is one made with other settings, or the dataset is missing
+   *     or without training pairs
+   * @throws IOException when the dataset is damaged
    */
   public static TokenizerResult run(JavaSparkContext spark, Settings settings) throws IOException {
     Configuration configuration = spark.hadoopConfiguration();
@@ -148,8 +149,7 @@ public final class TokenizerStage {
   }
 
   /** Refuses a dataset that has nothing to train a tokenizer on. */
-  public static void requireTrainingPairs(DatasetFolder dataset, List<Shard> shards)
-      throws IOException {
+  public static void requireTrainingPairs(DatasetFolder dataset, List<Shard> shards) {
     if (shards.isEmpty()) {
       throw new SettingsException(
           message(

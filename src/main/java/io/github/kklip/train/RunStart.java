@@ -15,8 +15,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -117,8 +119,9 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
     if (state == null) {
       return plan.shards();
     }
+    Set<Shard> there = new HashSet<>(plan.shards());
     for (Shard shard : state.shards()) {
-      if (!plan.shards().contains(shard)) {
+      if (!there.contains(shard)) {
         throw new IllegalStateException(
             message(
                 "Cannot go on from the checkpoint because the dataset %s no longer has the shard that it was trained on: %s. Bring the dataset back, or use another train.output.",

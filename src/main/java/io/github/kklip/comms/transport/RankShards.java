@@ -61,6 +61,11 @@ public final class RankShards {
     return counts;
   }
 
+  /** The first element of a rank's shard. */
+  public static int start(int[] counts, int rank) {
+    return Arrays.stream(counts, 0, rank).sum();
+  }
+
   public static void checkRoot(int root, int ranks) {
     if (root < 0 || root >= ranks) {
       throw new IllegalArgumentException(

@@ -3,6 +3,7 @@ package io.github.kklip.train.checkpoint;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
@@ -16,7 +17,6 @@ import java.nio.file.Files;
 import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
@@ -138,13 +138,10 @@ public final class CheckpointStore {
    * there is none.
    */
   public static long newestStep(String output, Configuration configuration) throws IOException {
-    CheckpointStore store = new CheckpointStore(output, configuration);
-    for (Path candidate : store.candidates()) {
-      if (store.fileSystem.exists(new Path(candidate, MARKER))) {
-        return step(candidate);
-      }
-    }
-    return -1;
+    return new CheckpointStore(output, configuration)
+        .newestMarked()
+        .map(CheckpointStore::step)
+        .orElse(-1L);
   }
 
   /**
@@ -153,11 +150,18 @@ public final class CheckpointStore {
    */
   public static Optional<TrainState> newestState(String output, Configuration configuration)
       throws IOException {
-    CheckpointStore store = new CheckpointStore(output, configuration);
-    for (Path candidate : store.candidates()) {
-      if (store.fileSystem.exists(new Path(candidate, MARKER))) {
-        return Json.readIfPresent(
-            configuration, new Path(candidate, Checkpoint.STATE), TrainState.class);
+    Optional<Path> newest = new CheckpointStore(output, configuration).newestMarked();
+    return newest.isEmpty()
+        ? Optional.empty()
+        : Json.readIfPresent(
+            configuration, new Path(newest.get(), Checkpoint.STATE), TrainState.class);
+  }
+
+  /** The newest that was written to its end. */
+  private Optional<Path> newestMarked() throws IOException {
+    for (Path candidate : candidates()) {
+      if (fileSystem.exists(new Path(candidate, MARKER))) {
+        return Optional.of(candidate);
       }
     }
     return Optional.empty();
@@ -254,7 +258,7 @@ public final class CheckpointStore {
 
   private void check(Path candidate, String name, FileEntry listed, java.nio.file.Path target)
       throws IOException {
-    MessageDigest sha256 = sha256();
+    MessageDigest sha256 = Identity.sha256();
     long bytes = 0;
     try (InputStream in =
             new DigestInputStream(fileSystem.open(new Path(candidate, name)), sha256);
@@ -329,7 +333,7 @@ public final class CheckpointStore {
   }
 
   private FileEntry write(Path path, Content content, Runnable guard) throws IOException {
-    MessageDigest sha256 = sha256();
+    MessageDigest sha256 = Identity.sha256();
     guard.run();
     try (FSDataOutputStream file = fileSystem.create(path, false, 1 << 20)) {
       try {
@@ -377,14 +381,6 @@ public final class CheckpointStore {
         fileSystem.delete(new Path(candidate, MARKER), false);
         fileSystem.delete(candidate, true);
       }
-    }
-  }
-
-  static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Cannot hash because this JVM has no SHA-256.", e);
     }
   }
 

@@ -5,10 +5,12 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
+import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.RowFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.train.plan.SampleOrder;
@@ -17,6 +19,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 
 /**
  * Reads blocks of a shard, zipped with the teacher's embeddings and the labels of the same rows, as
@@ -55,33 +58,26 @@ final class BlockReader {
    */
   PairRow[] read(SampleOrder.Block block) {
     Shard shard = shards.get(block.shard());
-    Configuration configuration = folder.configuration();
     try {
-      List<Pair> pairs = readPairs(configuration, shard, block);
-      List<Vector> vectors = null;
-      if (plan.teacher() != null) {
-        try (ShardReader<Vector> reader =
-            ShardReader.open(
-                configuration,
-                folder.teacher(plan.teacher().name(), shard),
-                VectorFormat.AS_STORED,
-                shard,
-                plan.teacher().settings())) {
-          vectors = rows(reader.rowGroups(), reader::rows, reader::readGroup, block);
-        }
-      }
-      List<Label> labels = null;
-      if (plan.concepts() != null) {
-        try (ShardReader<Label> reader =
-            ShardReader.open(
-                configuration,
-                folder.concepts(plan.concepts().name(), shard),
-                new LabelFormat(),
-                shard,
-                plan.concepts().settings())) {
-          labels = rows(reader.rowGroups(), reader::rows, reader::readGroup, block);
-        }
-      }
+      List<Pair> pairs = readPairs(shard, block);
+      List<Vector> vectors =
+          plan.teacher() == null
+              ? null
+              : derived(
+                  folder.teacher(plan.teacher().name(), shard),
+                  VectorFormat.AS_STORED,
+                  plan.teacher().settings(),
+                  shard,
+                  block);
+      List<Label> labels =
+          plan.concepts() == null
+              ? null
+              : derived(
+                  folder.concepts(plan.concepts().name(), shard),
+                  new LabelFormat(),
+                  plan.concepts().settings(),
+                  shard,
+                  block);
       PairRow[] rows = new PairRow[block.rows()];
       for (int i = 0; i < rows.length; i++) {
         Pair pair = pairs.get(i);
@@ -102,10 +98,9 @@ final class BlockReader {
     }
   }
 
-  private List<Pair> readPairs(Configuration configuration, Shard shard, SampleOrder.Block block)
-      throws IOException {
+  private List<Pair> readPairs(Shard shard, SampleOrder.Block block) throws IOException {
     try (ShardReader<Pair> reader =
-        ShardReader.open(configuration, folder.pairs(shard), PairFormat.ALL)) {
+        ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.ALL)) {
       if (!shard.identity().equals(reader.identity()) || reader.rows() != shard.rows()) {
         throw new IOException(
             message(
@@ -117,8 +112,7 @@ final class BlockReader {
                 shard.rows()));
       }
       return rows(
-          reader.rowGroups(),
-          reader::rows,
+          reader,
           group -> {
             if (reader.bytes(group) > LARGEST_GROUP) {
               throw new IOException(
@@ -132,6 +126,19 @@ final class BlockReader {
     }
   }
 
+  private <T> List<T> derived(
+      Path path,
+      RowFormat<T> format,
+      ProcessingSettings settings,
+      Shard shard,
+      SampleOrder.Block block)
+      throws IOException {
+    try (ShardReader<T> reader =
+        ShardReader.open(folder.configuration(), path, format, shard, settings)) {
+      return rows(reader, reader::readGroup, block);
+    }
+  }
+
   private static void checkId(Pair pair, String id, String what, Shard shard) {
     if (!pair.id().equals(id)) {
       throw new IllegalStateException(
@@ -141,23 +148,18 @@ final class BlockReader {
     }
   }
 
-  private interface GroupRows {
-    int of(int group);
-  }
-
   private interface GroupReader<T> {
     List<T> read(int group) throws IOException;
   }
 
   /** The rows of a block, from the row groups that hold them. */
   private static <T> List<T> rows(
-      int groups, GroupRows groupRows, GroupReader<T> reader, SampleOrder.Block block)
-      throws IOException {
+      ShardReader<T> file, GroupReader<T> reader, SampleOrder.Block block) throws IOException {
     List<T> rows = new ArrayList<>(block.rows());
     int end = block.start() + block.rows();
     int start = 0;
-    for (int group = 0; group < groups && start < end; group++) {
-      int groupEnd = start + groupRows.of(group);
+    for (int group = 0; group < file.rowGroups() && start < end; group++) {
+      int groupEnd = start + file.rows(group);
       int low = Math.max(start, block.start());
       int high = Math.min(groupEnd, end);
       if (low < high) {

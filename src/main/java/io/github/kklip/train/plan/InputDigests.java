@@ -3,7 +3,6 @@ package io.github.kklip.train.plan;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Storage;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -32,8 +31,7 @@ final class InputDigests {
     for (Path file : Safetensors.open(Path.of(folder)).files()) {
       digests.append(' ').append(ofFile(file));
     }
-    byte[] all = digests.toString().getBytes(StandardCharsets.US_ASCII);
-    return Identity.ofBytes(new ByteArrayInputStream(all));
+    return Identity.ofBytes(digests.toString().getBytes(StandardCharsets.US_ASCII));
   }
 
   private static String ofFile(Path file) throws IOException {

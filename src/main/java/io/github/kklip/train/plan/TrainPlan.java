@@ -118,6 +118,7 @@ public record TrainPlan(
     DatasetManifest manifest = folder.requireManifest();
     List<Shard> shards = manifest.shards(Split.TRAIN);
     requirePairs(folder, shards);
+    SampleOrder.requireRows(settings.train().schedule().batch(), manifest.rows(Split.TRAIN));
     TrainSettings.LossSettings loss = settings.train().loss();
     TeacherData teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
     ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
@@ -127,26 +128,23 @@ public record TrainPlan(
       ClipConfig shape = fitted(settings.student(), shape(settings.student()), loaded);
       student = shape.json();
     }
-    TrainPlan plan =
-        new TrainPlan(
+    return new TrainPlan(
+        settings,
+        dataset,
+        shards,
+        tokenizer,
+        student,
+        teacher,
+        concepts,
+        identity(
             settings,
-            dataset,
-            shards,
-            tokenizer,
+            manifest,
             student,
+            init,
+            InputDigests.ofTokenizer(tokenizer, configuration),
             teacher,
-            concepts,
-            identity(
-                settings,
-                manifest,
-                student,
-                init,
-                InputDigests.ofTokenizer(tokenizer, configuration),
-                teacher,
-                concepts),
-            Tracking.of(System.getenv()));
-    plan.order(shards);
-    return plan;
+            concepts),
+        Tracking.of(System.getenv()));
   }
 
   /** Refuses training pairs whose files are not there. */
@@ -282,7 +280,7 @@ public record TrainPlan(
     if (teacher != null) {
       contents.put(
           "teacher.name",
-          message("%s %s, mean %s", teacher.name, teacher.settings.digest(), teacher.meanDigest));
+          TeacherManifest.content(teacher.name, teacher.settings, teacher.meanDigest));
     }
     if (concepts != null) {
       contents.put(
@@ -331,16 +329,6 @@ public record TrainPlan(
     return settings.train().schedule().steps() > 0
         ? settings.train().schedule().steps()
         : settings.train().schedule().epochs() * order.stepsPerEpoch();
-  }
-
-  /** Steps of the whole run, unless a checkpoint names other shards. */
-  public long steps() {
-    return steps(order(shards));
-  }
-
-  /** Pairs that every epoch leaves out because they fill no batch. */
-  public long remainder() {
-    return order(shards).remainder();
   }
 
   public ClipConfig shape() {

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
@@ -39,7 +40,7 @@ final class FeatureExchange {
     this.collective = collective;
     this.width = width;
     this.rows = rows[collective.rank()];
-    offset = Arrays.stream(rows, 0, collective.rank()).sum();
+    offset = RankShards.start(rows, collective.rank());
     total = Arrays.stream(rows).sum();
     long bytes = (long) total * width * type.bytes();
     if (bytes > Integer.MAX_VALUE) {

@@ -7,7 +7,6 @@ import io.github.kklip.config.TrainSettings;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.train.data.Batch;
-import java.util.Arrays;
 
 /**
  * The gradient of the loss over the global batch, the same on every rank. N ranks give that of one:
@@ -52,7 +51,7 @@ public final class GradientStep implements AutoCloseable {
     contrastive = weights.contrastive() > 0;
     int[] rows = RankShards.evenCounts(settings.schedule().batch(), collective.size());
     own = rows[collective.rank()];
-    offset = Arrays.stream(rows, 0, collective.rank()).sum();
+    offset = RankShards.start(rows, collective.rank());
     int micro =
         settings.step().microBatch() == 0 ? own : Math.min(own, settings.step().microBatch());
     boolean recompute = settings.step().recompute();

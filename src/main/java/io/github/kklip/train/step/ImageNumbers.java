@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.comms.Work;
+import io.github.kklip.comms.transport.RankShards;
 import io.github.kklip.config.ElementType;
 import io.github.kklip.tensor.Torch;
 import java.nio.ByteBuffer;
@@ -23,7 +24,7 @@ final class ImageNumbers {
    */
   ImageNumbers(Collective collective, int[] rows) {
     this.collective = collective;
-    offset = Arrays.stream(rows, 0, collective.rank()).sum();
+    offset = RankShards.start(rows, collective.rank());
     bytes = Arrays.stream(rows).map(count -> count * Long.BYTES).toArray();
     buffer = ByteBuffer.allocateDirect(Arrays.stream(bytes).sum()).order(ByteOrder.nativeOrder());
   }

@@ -5,7 +5,6 @@ import io.github.kklip.model.ClipModel;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.FlatTensor.Range;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -55,6 +54,6 @@ record SegmentRanges(List<List<Range>> segments, List<Range> tail) {
   /** One rank's shard of a range. */
   static Range shard(Range range, int rank, int ranks) {
     int[] sizes = shardSizes(range, ranks);
-    return new Range(range.from() + Arrays.stream(sizes, 0, rank).sum(), sizes[rank]);
+    return new Range(range.from() + RankShards.start(sizes, rank), sizes[rank]);
   }
 }
