@@ -197,11 +197,9 @@ public final class Communicator implements Collective {
     }
     if (options.transport() == TrainSettings.TransportChoice.SHARED_MEMORY) {
       throw CollectiveException.primary(
-          "Cannot use train.transport = shared-memory because not all ranks share "
-              + options.sharedFolder()
-              + ": those that do are "
-              + machines.stream().map(Arrays::toString).toList()
-              + ". Use train.transport = auto.",
+          message(
+              "Cannot use train.transport = shared-memory because not all ranks share %s: those that do are %s. Use train.transport = auto.",
+              options.sharedFolder(), machines.stream().map(Arrays::toString).toList()),
           null);
     }
     if (machines.size() == size()) {
@@ -296,11 +294,9 @@ public final class Communicator implements Collective {
     Duration silence = watch.silence();
     if (!failure.isDone() && silence.compareTo(timeouts.heartbeat()) > 0) {
       throw CollectiveException.primary(
-          "Cannot go on at rank "
-              + rank
-              + " because it was stopped for "
-              + silence.toSeconds()
-              + " s, longer than train.heartbeat-timeout: the others have gone on without it.",
+          message(
+              "Cannot go on at rank %s because it was stopped for %s s, longer than train.heartbeat-timeout: the others have gone on without it.",
+              rank, silence.toSeconds()),
           null);
     }
     guard.check();
@@ -426,12 +422,12 @@ public final class Communicator implements Collective {
         }
       }
       return failHere(
-          cannotFinish(operation)
-              + " because no byte moved for train.step-timeout = "
-              + timeouts.step().toSeconds()
-              + " s. It waits for "
-              + named(peer)
-              + (hasNotCome
+          message(
+              "%s because no byte moved for train.step-timeout = %s s. It waits for %s%s",
+              cannotFinish(operation),
+              timeouts.step().toSeconds(),
+              named(peer),
+              hasNotCome
                   ? ", which lives but has not come to this operation."
                   : " or one that this rank waits for."),
           null);
@@ -445,32 +441,21 @@ public final class Communicator implements Collective {
       }
       return failHere(
           watch.hasLeft(peer)
-              ? cannotFinish(operation)
-                  + " because "
-                  + named(peer)
-                  + " has closed its collective. All ranks must call the same operations."
-              : "Lost "
-                  + named(peer)
-                  + " in "
-                  + operation.description()
-                  + " because its connection was closed.",
+              ? message(
+                  "%s because %s has closed its collective. All ranks must call the same operations.",
+                  cannotFinish(operation), named(peer))
+              : message(
+                  "Lost %s in %s because its connection was closed.",
+                  named(peer), operation.description()),
           e);
     }
 
     @Override
     public CollectiveException differs(Operation operation, int peer) {
       return failHere(
-          "Cannot run "
-              + operation.description()
-              + " as operation "
-              + begun
-              + " of rank "
-              + rank
-              + " because "
-              + named(peer)
-              + " does another one as its operation "
-              + begun
-              + ". All ranks must call the same operations in the same order.",
+          message(
+              "Cannot run %s as operation %s of rank %s because %s does another one as its operation %s. All ranks must call the same operations in the same order.",
+              operation.description(), begun, rank, named(peer), begun),
           null);
     }
 
@@ -482,13 +467,8 @@ public final class Communicator implements Collective {
     }
 
     private String cannotFinish(Operation operation) {
-      return "Cannot finish "
-          + operation.description()
-          + " (operation "
-          + begun
-          + " of rank "
-          + rank
-          + ")";
+      return message(
+          "Cannot finish %s (operation %s of rank %s)", operation.description(), begun, rank);
     }
 
     private String named(int peer) {
@@ -543,9 +523,9 @@ public final class Communicator implements Collective {
         Thread.currentThread().interrupt();
         CollectiveException interrupted =
             CollectiveException.primary(
-                "Cannot wait for "
-                    + operation.description()
-                    + " because the thread was interrupted.",
+                message(
+                    "Cannot wait for %s because the thread was interrupted.",
+                    operation.description()),
                 e);
         abort(interrupted);
         throw interrupted;

@@ -77,14 +77,9 @@ final class Temperature {
     double most = reached[TRIES - 1];
     if (target < least * (1 - TOLERANCE) || target > most * (1 + TOLERANCE)) {
       throw new IllegalArgumentException(
-          String.format(
-              java.util.Locale.ROOT,
-              "Cannot find the temperature of perplexity %s because these centres reach only %.4f to"
-                  + " %.4f. Set concepts.target-perplexity between them, or concepts.temperature to a"
-                  + " number.",
-              target,
-              least,
-              most));
+          message(
+              "Cannot find the temperature of perplexity %s because these centres reach only %.4f to %.4f. Set concepts.target-perplexity between them, or concepts.temperature to a number.",
+              target, least, most));
     }
   }
 }

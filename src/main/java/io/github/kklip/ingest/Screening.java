@@ -1,5 +1,7 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.SplitMix64;
@@ -175,18 +177,16 @@ final class Screening {
     if (length < settings.captions().minCaptionChars()) {
       return new Problem(
           Problem.CAPTION_TOO_SHORT,
-          length
-              + " characters, at least "
-              + settings.captions().minCaptionChars()
-              + " are needed");
+          message(
+              "%s characters, at least %s are needed",
+              length, settings.captions().minCaptionChars()));
     }
     if (length > settings.captions().maxCaptionChars()) {
       return new Problem(
           Problem.CAPTION_TOO_LONG,
-          length
-              + " characters, at most "
-              + settings.captions().maxCaptionChars()
-              + " are allowed");
+          message(
+              "%s characters, at most %s are allowed",
+              length, settings.captions().maxCaptionChars()));
     }
     return null;
   }

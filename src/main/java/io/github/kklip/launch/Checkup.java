@@ -48,21 +48,15 @@ public record Checkup(
     long memory = HostMemory.total() >> 20;
     if (place.threads() > processors) {
       problems.add(
-          where
-              + ": a task uses "
-              + place.threads()
-              + " native threads on "
-              + processors
-              + " processors, which slows it down many times over. Set kklip.threads, spark.executor.cores or spark.task.cpus.");
+          message(
+              "%s: a task uses %s native threads on %s processors, which slows it down many times over. Set kklip.threads, spark.executor.cores or spark.task.cpus.",
+              where, place.threads(), processors));
     }
     if (heap > memory * 3 / 4) {
       problems.add(
-          where
-              + ": the heap may take "
-              + heap
-              + " of "
-              + memory
-              + " MB, and libtorch's memory lies outside of it. Set spark.executor.memory lower and spark.executor.memoryOverhead higher.");
+          message(
+              "%s: the heap may take %s of %s MB, and libtorch's memory lies outside of it. Set spark.executor.memory lower and spark.executor.memoryOverhead higher.",
+              where, heap, memory));
     }
     String libtorch = "";
     int gpus = 0;
@@ -73,20 +67,16 @@ public record Checkup(
       multiply(place.device());
     } catch (LinkageError | RuntimeException e) {
       problems.add(
-          where
-              + ": libtorch cannot compute on "
-              + place.device()
-              + ": "
-              + e
-              + ". On a CPU cluster put the jar kklip-libtorch-cpu on the class path (--jars); on GPUs set PYTORCH_LIBRARY_PATH, PYTORCH_VERSION and PYTORCH_FLAVOR.");
+          message(
+              "%s: libtorch cannot compute on %s: %s. On a CPU cluster put the jar kklip-libtorch-cpu on the class path (--jars); on GPUs set PYTORCH_LIBRARY_PATH, PYTORCH_VERSION and PYTORCH_FLAVOR.",
+              where, place.device(), e));
     }
     // The driver computes on its CPU, whatever the machine has.
     if (gpus > 0 && place.device().equals("cpu") && TaskContext.get() != null) {
       problems.add(
-          where
-              + ": libtorch sees "
-              + gpus
-              + " GPUs, but Spark gives tasks none. Set spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount = 1.");
+          message(
+              "%s: libtorch sees %s GPUs, but Spark gives tasks none. Set spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount = 1.",
+              where, gpus));
     }
     return new Checkup(
         where,
@@ -114,23 +104,16 @@ public record Checkup(
 
   @Override
   public String toString() {
-    return where
-        + ": Java "
-        + java
-        + ", "
-        + processors
-        + " processors, heap "
-        + heapMb
-        + " of "
-        + memoryMb
-        + " MB, libtorch "
-        + (libtorch.isEmpty() ? "not loaded" : libtorch)
-        + ", "
-        + threads
-        + " native threads on "
-        + device
-        + ", "
-        + gpus
-        + " GPUs";
+    return message(
+        "%s: Java %s, %s processors, heap %s of %s MB, libtorch %s, %s native threads on %s, %s GPUs",
+        where,
+        java,
+        processors,
+        heapMb,
+        memoryMb,
+        libtorch.isEmpty() ? "not loaded" : libtorch,
+        threads,
+        device,
+        gpus);
   }
 }

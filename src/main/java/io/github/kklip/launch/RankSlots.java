@@ -78,15 +78,9 @@ record RankSlots(int found, int cpusPerRank, int gpusPerRank, String description
   }
 
   static String tooFew(RankSlots slots, int ranks, Duration limit) {
-    return "Cannot start "
-        + ranks
-        + " ranks because the cluster has room for "
-        + slots.found
-        + " after train.rendezvous-timeout = "
-        + limit.toSeconds()
-        + " s: "
-        + slots.description
-        + ". Give the application more executors (spark.executor.instances, spark.cores.max) or set train.ranks lower.";
+    return message(
+        "Cannot start %s ranks because the cluster has room for %s after train.rendezvous-timeout = %s s: %s. Give the application more executors (spark.executor.instances, spark.cores.max) or set train.ranks lower.",
+        ranks, slots.found, limit.toSeconds(), slots.description);
   }
 
   static RankSlots now(SparkContext spark, int ranks) {

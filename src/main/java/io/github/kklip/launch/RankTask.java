@@ -188,21 +188,17 @@ final class RankTask<R>
         boolean sameProcess = all.get(a).process().equals(all.get(b).process());
         boolean sameHost = all.get(a).peer().host().equals(all.get(b).peer().host());
         boolean cpu = all.get(a).device().equals("cpu") || all.get(b).device().equals("cpu");
-        String ranks = "Cannot train because ranks " + b + " and " + a + " share ";
         if (cpu && sameProcess) {
           throw new SettingsException(
               message(
-                  "%san executor on %s. Set spark.task.cpus to the cores of an executor, so that each runs one rank.",
-                  ranks, all.get(a).peer().host()));
+                  "Cannot train because ranks %s and %s share an executor on %s. Set spark.task.cpus to the cores of an executor, so that each runs one rank.",
+                  b, a, all.get(a).peer().host()));
         }
         if (!cpu && sameHost && all.get(a).device().equals(all.get(b).device())) {
           throw new SettingsException(
-              ranks
-                  + all.get(a).device()
-                  + " on "
-                  + all.get(a).peer().host()
-                  + ". Set spark.task.resource.gpu.amount to 1, and give the workers of one host"
-                  + " different GPUs.");
+              message(
+                  "Cannot train because ranks %s and %s share %s on %s. Set spark.task.resource.gpu.amount to 1, and give the workers of one host different GPUs.",
+                  b, a, all.get(a).device(), all.get(a).peer().host()));
         }
       }
     }

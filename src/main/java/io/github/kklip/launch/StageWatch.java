@@ -1,5 +1,7 @@
 package io.github.kklip.launch;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.tasks.LiveUpdates;
 import java.util.HashMap;
@@ -82,13 +84,9 @@ final class StageWatch extends SparkListener {
       return; // What follows a refusal says less than the refusal.
     }
     String text =
-        "rank "
-            + event.taskInfo().index()
-            + " on "
-            + event.taskInfo().host()
-            + " (executor "
-            + event.taskInfo().executorId()
-            + "): ";
+        message(
+            "rank %s on %s (executor %s): ",
+            event.taskInfo().index(), event.taskInfo().host(), event.taskInfo().executorId());
     boolean secondary = false;
     if (reason instanceof ExceptionFailure exception) {
       text += exception.description();

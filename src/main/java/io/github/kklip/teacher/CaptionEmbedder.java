@@ -166,11 +166,8 @@ public final class CaptionEmbedder implements AutoCloseable {
             * products.bytes();
     if (weights + states > available) {
       throw new SettingsException(
-          String.format(
-              java.util.Locale.ROOT,
-              "Cannot load the teacher %s because it needs %.1f GiB (%.1f for weights in %s, %.1f"
-                  + " for a batch of kklip.teacher.batch-tokens = %d) and %.1f GiB of memory%s are"
-                  + " available. Use bfloat16, a smaller teacher, or %s.",
+          message(
+              "Cannot load the teacher %s because it needs %.1f GiB (%.1f for weights in %s, %.1f for a batch of kklip.teacher.batch-tokens = %d) and %.1f GiB of memory%s are available. Use bfloat16, a smaller teacher, or %s.",
               folder,
               gibibytes(weights + states),
               gibibytes(weights),

@@ -261,9 +261,9 @@ public final class NeighbourWatch implements AutoCloseable {
           lost("its connection was closed without a farewell: the process has ended");
         } else if (!left && now - heard > timeouts.heartbeat().toNanos()) {
           lost(
-              "there was no sign of life for "
-                  + timeouts.heartbeat().toSeconds()
-                  + " s: it is stopped, or the network between is cut");
+              message(
+                  "there was no sign of life for %s s: it is stopped, or the network between is cut",
+                  timeouts.heartbeat().toSeconds()));
         }
       } catch (IOException e) {
         lost("its connection broke (" + e.getMessage() + ")");
@@ -302,16 +302,13 @@ public final class NeighbourWatch implements AutoCloseable {
           }
           onFailure.accept(
               CollectiveException.secondary(
-                  "Cannot go on at rank "
-                      + rank
-                      + " because "
-                      + named(first.rank())
-                      + " failed first: "
-                      + first.text()
-                      + (first.text().endsWith(".") ? "" : ".")
-                      + " This failure here is secondary; the cause is in the log of rank "
-                      + first.rank()
-                      + ".",
+                  message(
+                      "Cannot go on at rank %s because %s failed first: %s%s This failure here is secondary; the cause is in the log of rank %s.",
+                      rank,
+                      named(first.rank()),
+                      first.text(),
+                      first.text().endsWith(".") ? "" : ".",
+                      first.rank()),
                   null),
               first);
         }

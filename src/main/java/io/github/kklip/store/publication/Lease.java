@@ -69,17 +69,9 @@ public final class Lease implements Closeable {
     }
 
     private String words() {
-      return "the job "
-          + job
-          + " on "
-          + host
-          + " (process "
-          + pid
-          + ", started "
-          + Instant.ofEpochMilli(start)
-          + ", last heard of "
-          + Instant.ofEpochMilli(heartbeat)
-          + ")";
+      return message(
+          "the job %s on %s (process %s, started %s, last heard of %s)",
+          job, host, pid, Instant.ofEpochMilli(start), Instant.ofEpochMilli(heartbeat));
     }
   }
 
@@ -243,9 +235,10 @@ public final class Lease implements Closeable {
 
   private static String processes() {
     try {
-      return Files.readString(java.nio.file.Path.of("/proc/sys/kernel/random/boot_id")).trim()
-          + " "
-          + Files.readSymbolicLink(java.nio.file.Path.of("/proc/self/ns/pid"));
+      return message(
+          "%s %s",
+          Files.readString(java.nio.file.Path.of("/proc/sys/kernel/random/boot_id")).trim(),
+          Files.readSymbolicLink(java.nio.file.Path.of("/proc/self/ns/pid")));
     } catch (IOException | UnsupportedOperationException e) {
       return ""; // Not Linux: only time tells.
     }

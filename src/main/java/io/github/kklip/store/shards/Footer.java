@@ -23,16 +23,14 @@ record Footer(String settingsDigest, String identity) {
     String why = null;
     if (!settingsDigest.equals(metadata.get(SETTINGS))) {
       why =
-          "it was made with other settings: their digest is "
-              + metadata.get(SETTINGS)
-              + ", not "
-              + settingsDigest;
+          message(
+              "it was made with other settings: their digest is %s, not %s",
+              metadata.get(SETTINGS), settingsDigest);
     } else if (!identity.equals(metadata.get(IDENTITY))) {
       why =
-          "it belongs to other pairs: their identity is "
-              + metadata.get(IDENTITY)
-              + ", not "
-              + identity;
+          message(
+              "it belongs to other pairs: their identity is %s, not %s",
+              metadata.get(IDENTITY), identity);
     } else if (reader.rows() != shard.rows()) {
       why = "it has " + reader.rows() + " rows, and the shard has " + shard.rows();
     }
