@@ -120,7 +120,8 @@ final class DatasetChecks {
     if (stages.contains("tokenizer")) {
       must(
           () -> {
-            if (!TokenizerStage.isMade(settings, there) && finalPairs().isPresent()) {
+            boolean made = pairs.isPresent() && TokenizerStage.isMade(settings, there, pairs.get());
+            if (!made && finalPairs().isPresent()) {
               TokenizerStage.requireTrainingPairs(there, finalPairs().get().shards(Split.TRAIN));
             }
           });
@@ -132,8 +133,7 @@ final class DatasetChecks {
 
   private void embed() {
     TeacherSettings teacher = settings.teacher();
-    Optional<TeacherManifest> made =
-        folder.flatMap(there -> look(() -> there.readTeacherManifest(teacher.name()).orElse(null)));
+    Optional<TeacherManifest> made = pairs.map(there -> there.teachers().get(teacher.name()));
     if (findings.look("teacher.path", teacher.path(), () -> isTeacherNeeded(made)).orElse(true)) {
       findings.holds(
           "teacher.path",
@@ -192,10 +192,10 @@ final class DatasetChecks {
     boolean embeds = stages.contains("embed");
     Optional<TeacherManifest> teacher =
         embeds
-            ? look(() -> there.readTeacherManifest(name).orElse(null))
-            : look(() -> ConceptStage.requireTeacher(there, name));
+            ? pairs.map(all -> all.teachers().get(name))
+            : pairs.flatMap(all -> look(() -> ConceptStage.requireTeacher(there, all, name)));
     Optional<ConceptManifest> made =
-        look(() -> there.readConceptManifest(settings.concepts().name()).orElse(null));
+        pairs.map(all -> all.concepts().get(settings.concepts().name()));
     if (!embeds && teacher.isPresent() && pairs.isPresent()) {
       must(
           () -> {

@@ -10,7 +10,6 @@ import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.text.StudentTokenizer;
-import io.github.kklip.tokenize.TokenizerStage;
 import io.github.kklip.train.MemoryEstimate;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.checkpoint.TrainState;
@@ -78,7 +77,7 @@ final class TrainChecks {
           "dataset",
           settings.dataset(),
           () -> {
-            var unused = TrainPlan.teacher(settings, folder, shards);
+            var unused = TrainPlan.teacher(settings, folder, pairs);
           });
     }
     if (settings.train().loss().concept() > 0 && !stages.contains("cluster")) {
@@ -86,7 +85,7 @@ final class TrainChecks {
           "dataset",
           settings.dataset(),
           () -> {
-            var unused = TrainPlan.concepts(settings, folder, shards);
+            var unused = TrainPlan.concepts(settings, folder, pairs);
           });
     }
   }
@@ -113,13 +112,16 @@ final class TrainChecks {
           given ? "student.tokenizer" : "dataset",
           given ? student.tokenizer() : settings.dataset(),
           () -> {
+            Optional<DatasetManifest> pairs = dataset.pairs();
             if (!given
-                && stages.contains("tokenizer")
-                && !TokenizerStage.isMade(settings, dataset.folder().get())) {
+                && (pairs.isEmpty()
+                    || (stages.contains("tokenizer") && pairs.get().tokenizer() == null))) {
               return;
             }
             String folder =
-                given ? student.tokenizer() : dataset.folder().get().tokenizer().toString();
+                given
+                    ? student.tokenizer()
+                    : dataset.folder().get().requireTokenizer(pairs.get()).toString();
             try (StudentTokenizer tokenizer = StudentTokenizer.load(folder, configuration)) {
               if (shape.isPresent()) {
                 var unused = TrainPlan.fitted(student, shape.get(), tokenizer);

@@ -19,35 +19,39 @@ import java.nio.file.StandardCopyOption;
 import org.apache.hadoop.fs.Path;
 
 /**
- * The file {@code centroids.safetensors}: one tensor {@code centroids} [k, dimension] in float32,
- * in the space of the processed embeddings.
+ * The file {@code centroids-DIGEST.safetensors}: one tensor {@code centroids} [k, dimension] in
+ * float32, in the space of the processed embeddings.
  */
 final class Centroids {
   private static final String TENSOR = "centroids";
 
   private Centroids() {}
 
+  record Written(String sha256, String file) {}
+
   /**
    * Writes the file.
    *
    * @param origin what was subtracted from the rows that were clustered
-   * @return SHA-256 of the file, hexadecimal
+   * @return SHA-256 of the file, hexadecimal, and the file inside the dataset's folder
    */
-  static String write(DatasetFolder folder, String name, Centres centres, float[] origin)
+  static Written write(DatasetFolder folder, String name, Centres centres, float[] origin)
       throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     new SafetensorsWriter()
         .add(TENSOR, moved(centres, origin, 1).values(), centres.k(), centres.dimension())
         .writeTo(bytes);
     byte[] file = bytes.toByteArray();
-    Publication.write(folder.configuration(), folder.centroids(name), file);
-    return Identity.ofBytes(file);
+    Path written =
+        Publication.writeByContent(
+            folder.configuration(), new Path(folder.concepts(name), "centroids.safetensors"), file);
+    return new Written(Identity.ofBytes(file), folder.inside(written));
   }
 
   /** Reads the file and moves the centroids by {@code -origin}. */
-  static Centres read(DatasetFolder folder, String name, ConceptManifest manifest, float[] origin)
+  static Centres read(DatasetFolder folder, ConceptManifest manifest, float[] origin)
       throws IOException {
-    Path path = folder.centroids(name);
+    Path path = folder.file(manifest.centroidsFile());
     // Safetensors are mapped, which takes a local file.
     java.nio.file.Path local = Files.createTempFile("kklip-centroids-", ".safetensors");
     try {
@@ -58,7 +62,7 @@ final class Centroids {
       if (!digest.equals(manifest.centroids())) {
         throw new IOException(
             message(
-                "Cannot use %s because it is not the file of its manifest: its SHA-256 is %s. Remove the folder and cluster again.",
+                "Cannot use %s because it is not the file of its manifest: its SHA-256 is %s. Bring that back, or cluster anew with concepts.recluster = true.",
                 path, digest));
       }
       float[] values = new float[manifest.k() * manifest.dimension()];

@@ -13,11 +13,17 @@ import java.util.Locale;
 import java.util.stream.IntStream;
 import org.apache.hadoop.fs.Path;
 
-/** The page {@code concepts.html}: what each concept is, by the captions nearest to its centre. */
+/**
+ * The page {@code concepts-CLUSTERING.html}: what each concept is, by the captions nearest to its
+ * centre.
+ */
 final class ConceptPage {
-  static final String FILE = "concepts.html";
-
   private ConceptPage() {}
+
+  /** Its file. */
+  static Path file(DatasetFolder folder, String name, ConceptManifest clustering) {
+    return new Path(folder.concepts(name), "concepts-" + clustering.made() + ".html");
+  }
 
   static void write(
       DatasetFolder folder,
@@ -26,10 +32,9 @@ final class ConceptPage {
       Quality quality,
       List<List<String>> captions)
       throws IOException {
-    Path path = new Path(folder.concepts(name), FILE);
     Publication.write(
         folder.configuration(),
-        path,
+        file(folder, name, manifest),
         html(manifest, quality, captions).getBytes(StandardCharsets.UTF_8));
   }
 

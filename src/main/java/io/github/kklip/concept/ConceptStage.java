@@ -15,38 +15,49 @@ import io.github.kklip.progress.Progress;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Manifests;
+import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.store.shards.UnnamedFiles;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import scala.Tuple2;
 
 /**
  * The stage between embeddings and training: k-means over the training embeddings, then a soft
  * label for every pair of both splits, in shards that follow the pair shards row by row.
  *
- * <p>The manifest is written once the centroids are, and again when all labels are there. A stage
- * that was interrupted goes on with the missing shards, shards that came later get labels from the
- * centroids that exist, and a folder made with other settings is refused.
+ * <p>The dataset's manifest names a clustering when all labels are there, so that concepts that are
+ * made anew replace the old ones in one step. A stage that was interrupted goes on with the missing
+ * shards, shards that came later get labels from the centroids that exist, and concepts made with
+ * other settings are refused.
  */
 public final class ConceptStage {
   private static final Logger LOG = LoggerFactory.getLogger(ConceptStage.class);
@@ -55,22 +66,21 @@ public final class ConceptStage {
   private final Settings settings;
   private final String name;
   private final DatasetFolder folder;
+  private final DatasetManifest dataset;
   private final TeacherManifest teacher;
   private final VectorSource source;
 
-  private ConceptStage(JavaSparkContext spark, Settings settings) throws IOException {
+  private ConceptStage(JavaSparkContext spark, Settings settings, DatasetFolder folder)
+      throws IOException {
     this.spark = spark;
     this.settings = settings;
+    this.folder = folder;
     this.name = settings.concepts().name();
-    this.folder =
-        new DatasetFolder(
-            Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
-    String teacherName = settings.teacher().name();
-    this.teacher = requireTeacher(folder, teacherName);
+    this.dataset = folder.requireManifest();
+    this.teacher = requireTeacher(folder, dataset, settings.teacher().name());
     this.source =
         VectorSource.of(
             folder,
-            teacherName,
             teacher,
             settings.teacher().postprocess(),
             settings.concepts().kmeans().metric());
@@ -82,6 +92,7 @@ public final class ConceptStage {
    * @param iterations of k-means, also when an earlier run did them
    * @param secondsPerIteration 0 when the centroids were there already
    * @param labelled shards that got labels now
+   * @param page what each concept is, for people
    */
   public record ConceptResult(
       int k,
@@ -92,44 +103,76 @@ public final class ConceptStage {
       double perplexity,
       int topK,
       @JsonProperty("labelled_shards") int labelled,
+      String page,
       String output) {}
 
   /** Clusters unless that was done, and labels the shards that have no labels yet. */
   public static ConceptResult run(JavaSparkContext spark, Settings settings) throws IOException {
-    return new ConceptStage(spark, settings).run();
+    DatasetFolder folder =
+        new DatasetFolder(
+            Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
+    DatasetManifest dataset = folder.requireManifest();
+    requireEmbeddings(
+        folder, settings, dataset, requireTeacher(folder, dataset, settings.teacher().name()));
+    try (Lease lease =
+        Lease.acquire(
+            folder.configuration(),
+            folder.concepts(settings.concepts().name()),
+            "cluster",
+            settings.leaseExpiry())) {
+      return new ConceptStage(spark, settings, folder).run(lease);
+    }
   }
 
-  private ConceptResult run() throws IOException {
-    DatasetManifest dataset = folder.requireManifest();
+  private ConceptResult run(Lease lease) throws IOException {
     requireEmbeddings(folder, settings, dataset, teacher);
-    Path output = folder.concepts(name);
-    try (Lease lease =
-        Lease.acquire(folder.configuration(), output, "cluster", settings.leaseExpiry())) {
-      Publication.sweep(folder.configuration(), output);
-      Optional<ConceptManifest> existing = folder.readConceptManifest(name);
-      double secondsPerIteration = 0;
-      ConceptManifest manifest;
-      if (existing.isPresent() && stays(folder, settings, dataset, teacher, existing.get())) {
-        manifest = existing.get();
-      } else {
-        // Before the old concepts are gone.
-        requireRows(settings.concepts().k(), dataset.rows(Split.TRAIN));
-        withdraw();
-        Clustering clustering = cluster(dataset.shards(Split.TRAIN));
-        lease.check();
-        manifest = publish(clustering, dataset);
-        secondsPerIteration = clustering.secondsPerIteration();
-      }
-      List<Shard> missing = missing(manifest, dataset.shards());
-      if (!missing.isEmpty()) {
-        label(manifest, missing);
-        lease.check();
-        manifest = withShards(manifest, dataset.shards());
-        Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
-      }
-      LOG.info("Concepts in {}: {} shards labelled now", output, missing.size());
-      return result(manifest, secondsPerIteration, missing.size());
+    ConceptManifest existing = dataset.concepts().get(name);
+    boolean stays = existing != null && stays(folder, settings, dataset, teacher, existing);
+    double secondsPerIteration = 0;
+    Optional<ConceptManifest> made = stays ? Optional.of(existing) : unfinished();
+    ConceptManifest manifest;
+    if (made.isPresent()) {
+      manifest = made.get();
+    } else {
+      requireRows(settings.concepts().k(), dataset.rows(Split.TRAIN));
+      Clustering clustering = cluster(dataset.shards(Split.TRAIN));
+      lease.check();
+      manifest = write(clustering);
+      secondsPerIteration = clustering.secondsPerIteration();
     }
+    List<Shard> missing = missing(manifest);
+    SortedMap<String, String> files = new TreeMap<>(manifest.files());
+    if (!missing.isEmpty()) {
+      files.putAll(label(manifest, missing));
+      lease.check();
+    }
+    commit(manifest.with(files));
+    LOG.info("Concepts in {}: {} shards labelled now", folder.concepts(name), missing.size());
+    return result(manifest, secondsPerIteration, missing.size());
+  }
+
+  /** Unless the dataset has other concepts of this name by now, other embeddings, other pairs. */
+  private void commit(ConceptManifest made) throws IOException {
+    String what = "the concepts " + name;
+    Manifests.commit(
+        folder,
+        dataset,
+        newest -> {
+          if (!Objects.equals(newest.concepts().get(name), dataset.concepts().get(name))) {
+            throw new ConflictException(folder.root(), what, "another job has made some");
+          }
+          TeacherManifest vectors = newest.teachers().get(settings.teacher().name());
+          if (vectors == null
+              || !vectors.settings().equals(teacher.settings())
+              || !vectors.mean().equals(teacher.mean())) {
+            throw new ConflictException(
+                folder.root(), what, "another job has replaced their embeddings");
+          }
+          if (!newest.shards().containsAll(dataset.shards())) {
+            throw new ConflictException(folder.root(), what, "another job has replaced the pairs");
+          }
+          return newest.with(name, made);
+        });
   }
 
   /**
@@ -147,7 +190,7 @@ public final class ConceptStage {
     if (settings.concepts().recluster()) {
       return made.format() == ConceptManifest.FORMAT
           && made.settings().equals(processing)
-          && dataset.shards().equals(made.shards());
+          && made.files().keySet().equals(identities(dataset.shards()));
     }
     Path output = folder.concepts(settings.concepts().name());
     if (made.format() != ConceptManifest.FORMAT) {
@@ -163,32 +206,30 @@ public final class ConceptStage {
     return true;
   }
 
+  private static Set<String> identities(List<Shard> shards) {
+    return shards.stream().map(Shard::identity).collect(Collectors.toSet());
+  }
+
   /**
    * The embeddings to cluster.
    *
    * @throws SettingsException when there are none of that name
    */
-  public static TeacherManifest requireTeacher(DatasetFolder folder, String name)
-      throws IOException {
-    return folder
-        .readTeacherManifest(name)
-        .orElseThrow(
-            () ->
-                new SettingsException(
-                    message(
-                        "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
-                        folder.root(), name)));
+  public static TeacherManifest requireTeacher(
+      DatasetFolder folder, DatasetManifest dataset, String name) {
+    TeacherManifest made = dataset.teachers().get(name);
+    if (made == null) {
+      throw new SettingsException(
+          message(
+              "Cannot cluster %s because it has no embeddings called %s. Make them first, with the job embed.",
+              folder.root(), name));
+    }
+    return made;
   }
 
   /** Refuses more concepts than there are rows to find them in. */
   public static void requireRows(int k, long rows) {
     Clustering.requireRows(k, rows);
-  }
-
-  /** Without the manifest, labels are orphans; so nobody takes old labels for new ones. */
-  private void withdraw() throws IOException {
-    Storage.of(folder.configuration(), folder.conceptManifest(name))
-        .delete(folder.conceptManifest(name), false);
   }
 
   private ConceptResult result(ConceptManifest manifest, double secondsPerIteration, int labelled) {
@@ -202,17 +243,17 @@ public final class ConceptStage {
         manifest.perplexity(),
         manifest.topK(),
         labelled,
+        ConceptPage.file(folder, name, manifest).toString(),
         folder.concepts(name).toString());
   }
 
   /** Refuses a dataset with shards that have no embeddings, or without training pairs. */
   public static void requireEmbeddings(
       DatasetFolder folder, Settings settings, DatasetManifest dataset, TeacherManifest teacher) {
-    Set<Shard> embedded = new HashSet<>(teacher.shards());
     List<String> missing =
         dataset.shards().stream()
-            .filter(shard -> !embedded.contains(shard))
-            .map(Shard::fileName)
+            .filter(shard -> !teacher.contains(shard))
+            .map(Shard::file)
             .toList();
     if (!missing.isEmpty()) {
       throw new SettingsException(
@@ -236,7 +277,6 @@ public final class ConceptStage {
   }
 
   private Clustering cluster(List<Shard> train) throws IOException {
-    removeOrphans();
     ConceptSettings concepts = settings.concepts();
     int partitions = partitions(train);
     if (concepts.kmeans().batchRows() > 0) {
@@ -284,24 +324,41 @@ public final class ConceptStage {
         spark, source, drawn, settings.threads(), Math.max(1, spark.defaultParallelism()));
   }
 
-  /** Labels without a manifest belong to centroids that are gone. */
-  private void removeOrphans() throws IOException {
-    FileSystem files = Storage.of(folder.configuration(), folder.concepts(name));
-    for (FileStatus file : files.listStatus(folder.concepts(name))) {
-      if (file.getPath().getName().endsWith(".parquet")) {
-        LOG.info("Removing {}: there is no manifest to it", file.getPath());
-        files.delete(file.getPath(), false);
-      }
-    }
+  /**
+   * Names the work of a clustering: its settings and the rows that it is over. A run that is
+   * interrupted before all labels are there leaves its clustering under this name.
+   */
+  private Path unfinishedFile() {
+    TreeMap<String, String> work = new TreeMap<>(processing(settings, teacher).values());
+    List<String> rows = dataset.shards(Split.TRAIN).stream().map(Shard::identity).toList();
+    work.put("rows", String.join(" ", rows));
+    return new Path(folder.concepts(name), "clustering-" + Identity.ofSettings(work) + ".json");
   }
 
-  private ConceptManifest publish(Clustering clustering, DatasetManifest dataset)
-      throws IOException {
-    String digest = Centroids.write(folder, name, clustering.centres(), source.origin());
+  /** What an interrupted run has found. */
+  private Optional<ConceptManifest> unfinished() throws IOException {
+    Path file = unfinishedFile();
+    String begin = file.getName().substring(0, file.getName().length() - ".json".length());
+    FileSystem files = Storage.of(folder.configuration(), file);
+    for (FileStatus status : files.listStatus(file.getParent())) {
+      Path found = status.getPath();
+      if (found.getName().startsWith(begin) && Digests.isInName(folder.configuration(), found)) {
+        LOG.info("Going on with the clustering of an interrupted run, {}", found);
+        return Json.readIfPresent(folder.configuration(), found, ConceptManifest.class);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Writes centroids, what the clustering is, and the pages for people. */
+  private ConceptManifest write(Clustering clustering) throws IOException {
+    Centroids.Written centroids =
+        Centroids.write(folder, name, clustering.centres(), source.origin());
+    ProcessingSettings processing = processing(settings, teacher);
     ConceptManifest manifest =
         new ConceptManifest(
             ConceptManifest.FORMAT,
-            processing(settings, teacher),
+            processing,
             settings.teacher().name(),
             clustering.centres().k(),
             clustering.centres().dimension(),
@@ -311,8 +368,10 @@ public final class ConceptStage {
             clustering.topMass(),
             clustering.inertia(),
             clustering.sizes(),
-            digest,
-            List.of());
+            centroids.sha256(),
+            centroids.file(),
+            ConceptManifest.made(processing, centroids.sha256()),
+            Collections.emptySortedMap());
     Quality quality =
         Quality.of(
             clustering,
@@ -323,32 +382,31 @@ public final class ConceptStage {
                 clustering.centres(),
                 clustering.sizes(),
                 settings.threads()));
-    Json.write(folder.configuration(), new Path(folder.concepts(name), Quality.FILE), quality);
+    Json.write(folder.configuration(), Quality.file(folder, name, manifest), quality);
     List<List<String>> captions = ConceptCaptions.of(spark, source, dataset, clustering.members());
     ConceptPage.write(folder, name, manifest, quality, captions);
-    Json.write(folder.configuration(), folder.conceptManifest(name), manifest);
+    Publication.writeByContent(folder.configuration(), unfinishedFile(), Json.pretty(manifest));
     return manifest;
   }
 
-  private List<Shard> missing(ConceptManifest manifest, List<Shard> shards) throws IOException {
-    Set<Shard> done = new HashSet<>(manifest.shards());
-    FileSystem files = Storage.of(folder.configuration(), folder.concepts(name));
-    List<Shard> missing = new ArrayList<>();
-    for (Shard shard : shards) {
-      if (!done.contains(shard) || !files.exists(folder.concepts(name, shard))) {
-        missing.add(shard);
-      }
-    }
-    return missing;
+  /** The shards whose labels are not in the manifest, or not there. */
+  private List<Shard> missing(ConceptManifest manifest) throws IOException {
+    Set<String> there = folder.present(manifest.files().values());
+    return dataset.shards().stream()
+        .filter(shard -> !there.contains(manifest.files().getOrDefault(shard.identity(), "")))
+        .toList();
   }
 
-  private void label(ConceptManifest manifest, List<Shard> missing) throws IOException {
+  private SortedMap<String, String> label(ConceptManifest manifest, List<Shard> missing)
+      throws IOException {
+    Path output = folder.concepts(name, manifest);
     Labeller labeller =
         new Labeller(
             source,
-            name,
-            manifest.settings(),
-            Centroids.read(folder, name, manifest, source.origin()),
+            output.toString(),
+            UnnamedFiles.in(folder, output),
+            manifest.made(),
+            Centroids.read(folder, manifest, source.origin()),
             manifest.temperature(),
             manifest.topK(),
             settings.threads());
@@ -356,25 +414,14 @@ public final class ConceptStage {
     try (TaskProgress progress =
         TaskProgress.begin(spark, Progress.of("cluster", "labels").total(rows))) {
       TaskCounts counts = progress.counts();
-      spark.parallelize(missing, missing.size()).foreach(shard -> labeller.label(shard, counts));
+      SortedMap<String, String> files = new TreeMap<>();
+      spark
+          .parallelize(missing, missing.size())
+          .map(shard -> new Tuple2<>(shard.identity(), labeller.label(shard, counts)))
+          .collect()
+          .forEach(file -> files.put(file._1, file._2));
       progress.done();
+      return files;
     }
-  }
-
-  private static ConceptManifest withShards(ConceptManifest manifest, List<Shard> shards) {
-    return new ConceptManifest(
-        manifest.format(),
-        manifest.settings(),
-        manifest.teacher(),
-        manifest.k(),
-        manifest.dimension(),
-        manifest.temperature(),
-        manifest.perplexity(),
-        manifest.topK(),
-        manifest.topMass(),
-        manifest.inertia(),
-        manifest.sizes(),
-        manifest.centroids(),
-        shards);
   }
 }

@@ -2,44 +2,56 @@ package io.github.kklip.concept;
 
 import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.Distances;
+import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
-import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.store.shards.UnnamedFiles;
 import io.github.kklip.tasks.TaskCounts;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Arrays;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /** Writes the soft labels of one shard: what one task does. */
 record Labeller(
     VectorSource source,
-    String name,
-    ProcessingSettings settings,
+    String folder,
+    UnnamedFiles left,
+    String made,
     Centres centres,
     double temperature,
     int topK,
     int threads)
     implements Serializable {
 
-  /** Does nothing when an interrupted run left the whole file already. */
-  void label(Shard shard, TaskCounts counts) throws IOException {
+  /**
+   * The file of a shard's labels, which is written unless an interrupted run left it.
+   *
+   * @return inside the dataset's folder
+   */
+  String label(Shard shard, TaskCounts counts) throws IOException {
     Configuration configuration = source.configuration().get();
-    Path path = source.folder().concepts(name, shard);
-    if (isThere(configuration, path, shard)) {
+    DatasetFolder dataset = source.folder();
+    Optional<Path> there = left.find(dataset, shard, new LabelFormat(), made);
+    if (there.isPresent()) {
       counts.doneBefore(shard.rows());
-      return;
+      return dataset.inside(there.get());
     }
     try (ShardReader<Vector> vectors = source.open(shard);
         ShardWriter<Label> labels =
             new ShardWriter<>(
-                configuration, path, new LabelFormat(), vectors.rows(0), shard, settings);
+                configuration,
+                new Path(folder, shard.stem() + ".parquet"),
+                new LabelFormat(),
+                vectors.rows(0),
+                shard,
+                made);
         Distances distances =
             new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
       source.visit(
@@ -49,16 +61,7 @@ record Labeller(
             write(labels, chunk, distances);
             counts.done(chunk.ids().size());
           });
-      labels.commit();
-    }
-  }
-
-  private boolean isThere(Configuration configuration, Path path, Shard shard) throws IOException {
-    try (ShardReader<Label> labels =
-        ShardReader.open(configuration, path, new LabelFormat(), shard, settings)) {
-      return labels.rows() == shard.rows();
-    } catch (FileNotFoundException e) {
-      return false;
+      return dataset.inside(labels.commit().file());
     }
   }
 

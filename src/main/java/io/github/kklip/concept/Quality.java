@@ -1,9 +1,13 @@
 package io.github.kklip.concept;
 
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
 import java.util.List;
+import org.apache.hadoop.fs.Path;
 
 /**
- * The file {@code quality.json}: how good the concepts are, by themselves and against the images.
+ * The file {@code quality-CLUSTERING.json}: how good the concepts are, by themselves and against
+ * the images.
  *
  * @param silhouette mean over a sample ({@link Silhouette})
  * @param perplexityEdges bins of the soft labels' perplexity, and the rows of each
@@ -19,7 +23,10 @@ record Quality(
     long sameImagePairs,
     double sameConcept,
     double sameConceptByChance) {
-  static final String FILE = "quality.json";
+  /** Its file. */
+  static Path file(DatasetFolder folder, String name, ConceptManifest clustering) {
+    return new Path(folder.concepts(name), "quality-" + clustering.made() + ".json");
+  }
 
   static Quality of(Clustering clustering, ImageAgreement agreement) {
     return new Quality(

@@ -7,7 +7,6 @@ import io.github.kklip.kmeans.Centres;
 import io.github.kklip.kmeans.VectorBlock;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Postprocessing;
-import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
@@ -18,6 +17,7 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -27,14 +27,16 @@ import org.apache.hadoop.fs.Path;
  * Distances} loses the distances; so rows are moved by the training mean, and centres with them.
  * Moving all points changes no distance.
  *
+ * @param files for the identity of each pair shard the file of its embeddings
+ * @param made digest of what they were made with
  * @param unitLength whether rows are scaled to length 1, for the cosine metric
  * @param origin what is subtracted from every row
  */
 record VectorSource(
     PortableConfiguration configuration,
     String root,
-    String teacher,
-    ProcessingSettings settings,
+    SortedMap<String, String> files,
+    String made,
     Postprocessing postprocessing,
     boolean unitLength,
     float[] origin)
@@ -42,7 +44,6 @@ record VectorSource(
 
   static VectorSource of(
       DatasetFolder folder,
-      String teacher,
       TeacherManifest manifest,
       Postprocess postprocess,
       KMeansMetric metric) {
@@ -57,8 +58,8 @@ record VectorSource(
     return new VectorSource(
         new PortableConfiguration(folder.configuration()),
         folder.root().toString(),
-        teacher,
-        manifest.settings(),
+        manifest.files(),
+        manifest.settings().digest(),
         postprocessing,
         unitLength,
         origin);
@@ -80,10 +81,10 @@ record VectorSource(
     DatasetFolder folder = folder();
     return ShardReader.open(
         folder.configuration(),
-        folder.teacher(teacher, shard),
+        folder.file(files.get(shard.identity())),
         VectorFormat.AS_STORED,
         shard,
-        settings);
+        made);
   }
 
   /** Reads a shard in blocks of {@link VectorBlock#ROWS} rows. */

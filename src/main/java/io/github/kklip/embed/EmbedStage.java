@@ -14,18 +14,19 @@ import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Manifests;
+import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
-import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.PortableConfiguration;
-import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.store.shards.UnnamedFiles;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tasks.ShardTasks;
 import io.github.kklip.tasks.TaskCounts;
@@ -38,13 +39,13 @@ import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Arrays;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -101,12 +102,14 @@ public final class EmbedStage {
   /**
    * One shard done.
    *
+   * @param file of its embeddings, inside the dataset's folder
    * @param embedded rows that were not there before
    * @param sum of the stored embeddings; null unless asked for
    * @param executor that did it
    */
   @SuppressWarnings("ArrayRecordComponent") // never compared
-  private record ShardDone(long embedded, double[] sum, String executor) implements Serializable {}
+  private record ShardDone(String file, long embedded, double[] sum, String executor)
+      implements Serializable {}
 
   private EmbedStage() {}
 
@@ -124,7 +127,7 @@ public final class EmbedStage {
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
     DatasetManifest pairs = dataset.requireManifest();
     requireTrainingPairs(dataset, pairs);
-    Optional<TeacherManifest> before = dataset.readTeacherManifest(teacher.name());
+    Optional<TeacherManifest> before = Optional.ofNullable(pairs.teachers().get(teacher.name()));
     if (before.isPresent() && !needsTeacher(teacher, dataset, pairs, before.get())) {
       requireSame(
           settings, dataset, before.get(), CaptionEmbedder.identity(before.get().settings()));
@@ -145,18 +148,20 @@ public final class EmbedStage {
     ProcessingSettings processing = processing(settings, identity);
     Path output = dataset.teacher(teacher.name());
     try (Lease lease = Lease.acquire(configuration, output, "embed", settings.leaseExpiry())) {
-      Publication.sweep(configuration, output);
-      Optional<TeacherManifest> existing = dataset.readTeacherManifest(teacher.name());
+      pairs = dataset.requireManifest();
+      Optional<TeacherManifest> existing =
+          Optional.ofNullable(pairs.teachers().get(teacher.name()));
       if (existing.isPresent()) {
         requireSame(settings, dataset, existing.get(), identity);
       }
       boolean frozen = existing.isPresent() && existing.get().meanRows() > 0;
-      Set<Shard> whole = frozen ? present(dataset, existing.get(), teacher.name()) : Set.of();
-      List<Shard> todo = pairs.shards().stream().filter(s -> !whole.contains(s)).toList();
+      SortedMap<String, String> whole = frozen ? present(dataset, existing.get()) : new TreeMap<>();
+      List<Shard> shards = pairs.shards();
+      List<Shard> todo = shards.stream().filter(s -> !whole.containsKey(s.identity())).toList();
       LOG.info(
           "Embedding {} of {} shards with {} on {}",
           todo.size(),
-          pairs.shards().size(),
+          shards.size(),
           teacher.path(),
           spark.master());
       long start = System.nanoTime();
@@ -171,13 +176,15 @@ public final class EmbedStage {
       }
       double seconds = (System.nanoTime() - start) / 1e9;
       lease.check();
+      SortedMap<String, String> files = new TreeMap<>(whole);
+      for (int i = 0; i < todo.size(); i++) {
+        files.put(todo.get(i).identity(), done.get(i).file());
+      }
       TeacherManifest manifest =
           frozen
-              ? manifest(processing, config, teacher, pairs, existing.get())
-              : withMean(processing, config, teacher, pairs, todo, done);
-      if (!existing.equals(Optional.of(manifest))) {
-        Json.write(configuration, dataset.teacherManifest(teacher.name()), manifest);
-      }
+              ? manifest(processing, config, teacher, files, existing.get())
+              : withMean(processing, config, teacher, files, todo, done);
+      commit(dataset, pairs, teacher.name(), manifest);
       EmbedResult result =
           new EmbedResult(
               pairs.totals().pairs(),
@@ -252,7 +259,9 @@ public final class EmbedStage {
       }
     }
     return made.meanRows() == 0
-        || !present(dataset, made, teacher.name()).containsAll(pairs.shards());
+        || !present(dataset, made)
+            .keySet()
+            .containsAll(pairs.shards().stream().map(Shard::identity).toList());
   }
 
   /**
@@ -276,17 +285,32 @@ public final class EmbedStage {
         Roles.identity(settings, Role.Output.TEACHER, Map.of("teacher.path", identity)));
   }
 
-  /** The shards of the manifest whose files are there. */
-  private static Set<Shard> present(DatasetFolder dataset, TeacherManifest manifest, String name)
+  /** The files of the manifest that are there. */
+  private static SortedMap<String, String> present(DatasetFolder dataset, TeacherManifest manifest)
       throws IOException {
-    Path folder = dataset.teacher(name);
-    Set<String> files = new HashSet<>();
-    for (FileStatus status : Storage.of(dataset.configuration(), folder).listStatus(folder)) {
-      files.add(status.getPath().getName());
-    }
-    Set<Shard> present = new HashSet<>(manifest.shards());
-    present.removeIf(shard -> !files.contains(shard.fileName()));
+    SortedMap<String, String> present = new TreeMap<>(manifest.files());
+    present.values().retainAll(dataset.present(manifest.files().values()));
     return present;
+  }
+
+  /** Unless the dataset has other embeddings of this name by now, or other pairs. */
+  private static void commit(
+      DatasetFolder dataset, DatasetManifest worked, String name, TeacherManifest made)
+      throws IOException {
+    Manifests.commit(
+        dataset,
+        worked,
+        newest -> {
+          if (!Objects.equals(newest.teachers().get(name), worked.teachers().get(name))) {
+            throw new ConflictException(
+                dataset.root(), "the embeddings " + name, "another job has added to them");
+          }
+          if (!newest.shards().containsAll(worked.shards())) {
+            throw new ConflictException(
+                dataset.root(), "the embeddings " + name, "another job has replaced the pairs");
+          }
+          return newest.with(name, made);
+        });
   }
 
   private static List<ShardDone> embed(
@@ -297,10 +321,12 @@ public final class EmbedStage {
       ProcessingSettings processing,
       String identity,
       boolean sums,
-      TaskCounts counts) {
+      TaskCounts counts)
+      throws IOException {
     String root = dataset.root().toString();
     PortableConfiguration configuration = new PortableConfiguration(dataset.configuration());
     TeacherSettings teacher = settings.teacher();
+    UnnamedFiles left = UnnamedFiles.in(dataset, dataset.teacher(teacher.name(), processing));
     return ShardTasks.run(
         spark,
         "the embedding of captions",
@@ -308,52 +334,35 @@ public final class EmbedStage {
         shards,
         (shard, place) -> {
           DatasetFolder folder = new DatasetFolder(root, configuration.get());
-          boolean there = isWhole(folder, teacher.name(), shard, processing);
-          if (there) {
+          Optional<Path> there =
+              left.find(folder, shard, VectorFormat.AS_STORED, processing.digest());
+          Path file;
+          if (there.isPresent()) {
+            file = there.get();
             counts.doneBefore(shard.rows());
           } else {
             Torch.start(place.threads());
             try (SharedEmbedder shared =
                 SharedEmbedder.acquire(configuration.get(), teacher, identity, place.device())) {
-              shared.embedder().embed(folder, teacher.name(), shard, processing, counts::done);
+              file =
+                  shared.embedder().embed(folder, teacher.name(), shard, processing, counts::done);
             }
           }
           boolean needed = sums && shard.split() == Split.TRAIN;
           return new ShardDone(
-              there ? 0 : shard.rows(),
-              needed ? sum(folder, teacher.name(), shard, processing) : null,
+              folder.inside(file),
+              there.isPresent() ? 0 : shard.rows(),
+              needed ? sum(folder, file, shard, processing) : null,
               SparkEnv.get().executorId());
         });
   }
 
-  /** A file that no manifest names may be of an earlier, interrupted run with other settings. */
-  private static boolean isWhole(
-      DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
-      throws IOException {
-    Path path = dataset.teacher(name, shard);
-    if (!Storage.of(dataset.configuration(), path).exists(path)) {
-      return false;
-    }
-    try (ShardReader<Vector> reader =
-        ShardReader.open(
-            dataset.configuration(), path, VectorFormat.AS_STORED, shard, processing)) {
-      return reader.rows() == shard.rows();
-    } catch (IOException e) {
-      LOG.warn("Embedding {} again: {}", path, e.getMessage());
-      return false;
-    }
-  }
-
   private static double[] sum(
-      DatasetFolder dataset, String name, Shard shard, ProcessingSettings processing)
+      DatasetFolder dataset, Path file, Shard shard, ProcessingSettings processing)
       throws IOException {
     try (ShardReader<Vector> reader =
         ShardReader.open(
-            dataset.configuration(),
-            dataset.teacher(name, shard),
-            VectorFormat.AS_STORED,
-            shard,
-            processing)) {
+            dataset.configuration(), file, VectorFormat.AS_STORED, shard, processing.digest())) {
       double[] sum = new double[VectorFormat.dimension(reader)];
       for (int group = 0; group < reader.rowGroups(); group++) {
         for (Vector vector : reader.readGroup(group)) {
@@ -370,7 +379,7 @@ public final class EmbedStage {
       ProcessingSettings processing,
       LlamaConfig config,
       TeacherSettings teacher,
-      DatasetManifest pairs,
+      SortedMap<String, String> files,
       List<Shard> shards,
       List<ShardDone> done) {
     double[] mean = new double[config.hidden()];
@@ -387,28 +396,26 @@ public final class EmbedStage {
       mean[j] /= rows;
     }
     return new TeacherManifest(
-        TeacherManifest.FORMAT,
         processing,
         config.hidden(),
         CaptionEmbedder.storage(teacher),
-        pairs.shards(),
+        files,
         rows,
         Arrays.stream(mean).boxed().toList());
   }
 
-  /** With the shards of now and the mean of before. */
+  /** With the files of now and the mean of before. */
   private static TeacherManifest manifest(
       ProcessingSettings processing,
       LlamaConfig config,
       TeacherSettings teacher,
-      DatasetManifest pairs,
+      SortedMap<String, String> files,
       TeacherManifest before) {
     return new TeacherManifest(
-        TeacherManifest.FORMAT,
         processing,
         config.hidden(),
         CaptionEmbedder.storage(teacher),
-        pairs.shards(),
+        files,
         before.meanRows(),
         before.mean());
   }

@@ -122,17 +122,19 @@ public final class Evaluation {
   }
 
   /** The tokenizer beside the weights; else the one of the settings; else that of the dataset. */
-  private StudentTokenizer tokenizer(ModelSource source) {
+  private StudentTokenizer tokenizer(ModelSource source) throws IOException {
     if (Files.exists(source.folder().resolve("tokenizer.json"))) {
       return StudentTokenizer.load(source.folder());
     }
     return tokenizer(settings, dataset);
   }
 
-  private static StudentTokenizer tokenizer(Settings settings, DatasetFolder dataset) {
+  private static StudentTokenizer tokenizer(Settings settings, DatasetFolder dataset)
+      throws IOException {
     String set = settings.student().tokenizer();
     return StudentTokenizer.load(
-        set.isEmpty() ? dataset.tokenizer().toString() : set, dataset.configuration());
+        set.isEmpty() ? dataset.requireTokenizer(dataset.requireManifest()).toString() : set,
+        dataset.configuration());
   }
 
   private static Direction textToImage(ValidationSplit split, int[] ranks) {
@@ -169,7 +171,8 @@ public final class Evaluation {
   /** Training captions of each concept; empty where the dataset has no concepts. */
   private double[] conceptSizes() throws IOException {
     return dataset
-        .readConceptManifest(settings.concepts().name())
+        .readManifest()
+        .map(manifest -> manifest.concepts().get(settings.concepts().name()))
         .map(manifest -> manifest.sizes().stream().mapToDouble(Long::doubleValue).toArray())
         .orElse(new double[0]);
   }

@@ -108,10 +108,7 @@ final class DataCard {
     int last = Math.max(0, files.size() - REJECT_FILES);
     for (int i = files.size() - 1; i >= last && !wanted.isEmpty(); i--) {
       try (ShardReader<Reject> reader =
-          ShardReader.open(
-              folder.configuration(),
-              new Path(folder.rejects(), files.get(i)),
-              new RejectFormat())) {
+          ShardReader.open(folder.configuration(), folder.file(files.get(i)), new RejectFormat())) {
         for (int group = 0; group < reader.rowGroups() && !wanted.isEmpty(); group++) {
           for (Reject reject : reader.readGroup(group)) {
             List<Reject> list =

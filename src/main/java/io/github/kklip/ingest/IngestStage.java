@@ -12,6 +12,7 @@ import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.ingest.ShardTask.WrittenShard;
 import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.ingest.sources.Members;
+import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.ingest.sources.SourceFiles;
 import io.github.kklip.ingest.sources.SourceFiles.SourceFile;
 import io.github.kklip.ingest.sources.SourceFormats;
@@ -23,13 +24,14 @@ import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
 import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Manifests;
+import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
-import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.HashedPairFormat;
 import io.github.kklip.store.shards.PairFormat;
@@ -37,8 +39,8 @@ import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
@@ -46,12 +48,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.Partitioner;
 import org.apache.spark.TaskContext;
@@ -70,17 +70,13 @@ import scala.Tuple2;
  *
  * <p>Sources are read, decoded and checked once; what comes out stays on the executors' disks. From
  * its ids alone the shards' boundaries are found ({@link Layout}); then every row travels once, to
- * the task that writes its shard. The manifest is written last: a run that was killed left files
- * that it does not name. The next run keeps those that are whole and of the same work, and does not
- * decode again what is in a {@link Journal}. Neither the layout nor which of two equal candidates
- * is kept depends on the number of tasks or on their order.
+ * the task that writes its shard. The manifest comes last: a run that was killed left files that it
+ * does not name. The next run takes those that are whole and of the same work ({@link WorkFolder}),
+ * and does not decode again what is in a {@link Journal}. Neither the layout nor which of two equal
+ * candidates is kept depends on the number of tasks or on their order.
  */
 public final class IngestStage {
   private static final Logger LOG = LoggerFactory.getLogger(IngestStage.class);
-
-  /** The files that a run of this stage leaves in pairs/ and rejects/. */
-  private static final Pattern OWN_FILE =
-      Pattern.compile("(\\d{5,}-)?(train|validation)-\\d{5,}\\.parquet");
 
   private final JavaSparkContext spark;
   private final Settings settings;
@@ -157,20 +153,22 @@ public final class IngestStage {
   private IngestResult ingest(List<SourceFile> files, Lease lease) throws IOException {
     ProcessingSettings processing = processing(settings);
     Optional<DatasetManifest> found = folder.readManifest();
-    DatasetManifest older =
-        found.orElseGet(() -> new DatasetManifest(DatasetManifest.FORMAT, processing, List.of()));
+    DatasetManifest older = found.orElseGet(() -> DatasetManifest.empty(processing));
     requireSame(settings, folder, older);
-    SeenFiles seen = SeenFiles.read(folder);
-    refuseForeignShards(found, seen);
+    if (found.isEmpty()) {
+      refuseForeignShards();
+    }
+    Set<String> seen = SeenFiles.read(folder, older);
     List<SourceFile> fresh =
-        files.stream().filter(file -> !seen.fingerprints().contains(file.fingerprint())).toList();
+        files.stream().filter(file -> !seen.contains(file.fingerprint())).toList();
     if (fresh.isEmpty() && found.isPresent()) {
       LOG.info("Nothing new: all {} files of the sources are in {}", files.size(), folder.root());
       return IngestResult.nothing(folder.root().toString(), older.totals());
     }
 
     List<String> units = plan(fresh.stream().map(SourceFile::unit).toList());
-    boolean goesOn = prepareWork(older, fresh, units);
+    WorkFolder work =
+        WorkFolder.begin(folder, digest(older, fresh, units), older.generations().size());
     int[] sources = units.stream().mapToInt(unit -> Unit.decode(unit).source()).toArray();
     Broadcast<KnownIds> known = spark.broadcast(knownIds(older));
     long shuffleSeed = Seeds.derive(settings.seed(), "ingest", older.generations().size());
@@ -178,7 +176,8 @@ public final class IngestStage {
         TaskProgress.begin(
             spark, Progress.of("ingest", "units").total(units.size()).items("candidates"));
     JavaPairRDD<String, byte[]> candidates =
-        candidates(units, known, shuffleSeed, reading.counts()).persist(StorageLevel.DISK_ONLY());
+        candidates(units, known, shuffleSeed, work, reading.counts())
+            .persist(StorageLevel.DISK_ONLY());
     JavaRDD<Fact> facts =
         candidates
             .map(keyed -> Fact.of(keyed._1, Candidate.decode(keyed._2), sources))
@@ -188,7 +187,7 @@ public final class IngestStage {
       try {
         Tally tally = Tally.of(facts, gone);
         reading.done();
-        refuseEmptySources(tally, fresh, goesOn);
+        refuseEmptySources(tally, fresh, work);
         try (SortedRows rows =
             new SortedRows(
                 facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
@@ -202,31 +201,15 @@ public final class IngestStage {
                   folder.root().toString(),
                   older.totals());
           Layout layout = rows.layout(settings.ingest().shardRows());
-          if (layout.hasShards() || found.isEmpty()) {
-            List<ShardTask> tasks = tasks(layout, older);
-            Map<Integer, WrittenShard> done =
-                goesOn
-                    ? done(rows.keys(), layout, tasks)
-                    : Map.<Integer, ShardTask.WrittenShard>of();
-            removeUnnamed(older, done.values());
-            List<Generation> generations = new ArrayList<>(older.generations());
-            generations.add(write(candidates, layout, tasks, done, gone, result));
-            lease.check();
-            DatasetManifest manifest =
-                new DatasetManifest(DatasetManifest.FORMAT, processing, generations);
-            Json.write(folder.configuration(), folder.manifest(), manifest);
-            result = result.with(manifest.totals());
-            DataCard.write(spark, folder, manifest);
-          }
-          List<String> fingerprints =
-              fresh.stream()
-                  .map(SourceFile::fingerprint)
-                  .filter(print -> !print.isEmpty())
-                  .toList();
-          if (!fingerprints.isEmpty()) {
-            seen.add(folder, fingerprints);
-          }
-          Storage.of(folder.configuration(), work()).delete(work(), true);
+          List<WrittenShard> written =
+              write(
+                  candidates, layout, tasks(layout, older), parts(facts, layout, gone), gone, work);
+          Generation generation = generation(result, written, readToTheirEnds(facts, units, fresh));
+          lease.check();
+          DatasetManifest manifest = commit(older, generation);
+          result = result.with(manifest.totals());
+          DataCard.write(spark, folder, manifest);
+          work.remove();
           report(result);
           return result;
         }
@@ -240,71 +223,81 @@ public final class IngestStage {
     }
   }
 
-  /** Where a run keeps what the next one goes on with when it is killed. */
-  private Path work() {
-    return new Path(folder.root(), ".ingest");
+  /** Unless the dataset has other pairs by now. */
+  private DatasetManifest commit(DatasetManifest older, Generation generation) throws IOException {
+    return Manifests.commit(
+        folder,
+        older,
+        newest -> {
+          if (newest.layout() != older.layout()
+              || !newest.settings().equals(older.settings())
+              || !newest.generations().equals(older.generations())
+              || !newest.removed().equals(older.removed())) {
+            throw new ConflictException(
+                folder.root(), "the new pairs", "another job has changed its pairs");
+          }
+          return newest.with(generation);
+        });
   }
 
-  /**
-   * Tells whether an interrupted run had the same work, so that its shards are good for this one.
-   * What it found in images is good in any case.
-   */
-  private boolean prepareWork(DatasetManifest older, List<SourceFile> fresh, List<String> units)
-      throws IOException {
+  /** What decides the files that a run writes. */
+  private String digest(DatasetManifest older, List<SourceFile> fresh, List<String> units) {
     TreeMap<String, String> of = new TreeMap<>();
     of.put("settings", older.settings().digest());
     of.put("generation", Integer.toString(older.generations().size()));
+    of.put("layout", Integer.toString(older.layout()));
     of.put("seed", Long.toString(settings.seed()));
     of.put("shards", settings.ingest().shardRows() + " " + settings.ingest().rowGroupRows());
     of.put("files", fresh.stream().map(SourceFile::fingerprint).toList().toString());
     of.put("units", units.toString());
-    UnfinishedWork work = new UnfinishedWork(older.generations().size(), Identity.ofSettings(of));
-    if (readWork().equals(Optional.of(work))) {
-      LOG.info("Going on with an interrupted run");
-      return true;
-    }
-    removeUnnamed(older, List.of());
-    Json.write(folder.configuration(), workFile(), work);
-    return false;
+    return Identity.ofSettings(of);
   }
 
   /**
-   * What a run that is not done works on.
-   *
-   * @param generation that it adds
+   * The fingerprints of the files that need no second look: those in which nothing was missing or
+   * unreadable, which the next time may be there.
    */
-  private record UnfinishedWork(int generation, String digest) {}
-
-  private Path workFile() {
-    return new Path(work(), "work.json");
-  }
-
-  private Optional<UnfinishedWork> readWork() throws IOException {
-    return Json.readIfPresent(folder.configuration(), workFile(), UnfinishedWork.class);
+  private static List<String> readToTheirEnds(
+      JavaRDD<Fact> facts, List<String> units, List<SourceFile> fresh) {
+    Set<Unit> again =
+        facts
+            .filter(fact -> Problem.isOfTheMoment(fact.reason()))
+            .map(fact -> CandidateIterator.unit(fact.key()))
+            .distinct()
+            .collect()
+            .stream()
+            .map(number -> Unit.decode(units.get(number)))
+            .map(unit -> Unit.whole(unit.source(), unit.path()))
+            .collect(Collectors.toSet());
+    return fresh.stream()
+        .filter(file -> !file.fingerprint().isEmpty() && !again.contains(file.unit()))
+        .map(SourceFile::fingerprint)
+        .toList();
   }
 
   /**
-   * Files that the manifest does not name are removed when an unfinished run wrote them, which
-   * {@link UnfinishedWork} proves: it is written before them and removed after the manifest. All
-   * others may be a dataset whose manifest is lost or is an older one.
+   * Files of pairs without a manifest may be a dataset whose manifest is lost; those of an
+   * unfinished run are known by its {@link WorkFolder}.
    */
-  private void refuseForeignShards(Optional<DatasetManifest> manifest, SeenFiles seen)
-      throws IOException {
-    List<Path> unnamed =
-        unnamed(named(manifest.map(DatasetManifest::generations).orElse(List.of())));
-    int generation = manifest.map(m -> m.generations().size()).orElse(0);
-    boolean lost = manifest.isEmpty() && seen.runs() > 0;
-    boolean unfinished = readWork().filter(work -> work.generation == generation).isPresent();
-    if (unnamed.isEmpty() || (unfinished && !lost)) {
+  private void refuseForeignShards() throws IOException {
+    if (WorkFolder.isFirstUnfinished(folder)) {
       return;
     }
-    throw new SettingsException(
-        message(
-            "Cannot ingest into %s because %s files (%s, the first is %s) that no unfinished run left and this run would remove. Nothing was changed. Put back the manifest.json that names them, or set dataset to another folder, or move them away.",
-            folder.root(),
-            manifest.isEmpty() ? "it has no manifest.json but" : "its manifest.json does not name",
-            unnamed.size(),
-            unnamed.get(0)));
+    for (Path subfolder : List.of(folder.pairs(), folder.rejects())) {
+      if (Storage.of(folder.configuration(), subfolder).exists(subfolder)) {
+        List<FileStatus> files = Storage.files(folder.configuration(), subfolder);
+        if (!files.isEmpty()) {
+          throw new SettingsException(
+              message(
+                  "Cannot ingest into %s because it has no manifest but %s files in %s that no unfinished run left, the first is %s. Nothing was changed. Put back the folder %s that names them, or set dataset to another folder, or move them away.",
+                  folder.root(),
+                  files.size(),
+                  subfolder,
+                  files.get(0).getPath().getName(),
+                  Manifests.FOLDER));
+        }
+      }
+    }
   }
 
   private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {
@@ -404,11 +397,14 @@ public final class IngestStage {
 
   /** Every candidate under its sort key and order. */
   private JavaPairRDD<String, byte[]> candidates(
-      List<String> units, Broadcast<KnownIds> known, long shuffleSeed, TaskCounts counts) {
+      List<String> units,
+      Broadcast<KnownIds> known,
+      long shuffleSeed,
+      WorkFolder work,
+      TaskCounts counts) {
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
     Screening.Decoder images = decoder;
-    String journals = work().toString();
     return spark
         .parallelize(
             IntStream.range(0, units.size())
@@ -430,11 +426,7 @@ public final class IngestStage {
                       given.ingest().sources().get(unit.source()).weight(),
                       known.value()::contains,
                       images,
-                      new Journal(
-                          hadoop.get(),
-                          new Path(journals),
-                          unit,
-                          TaskContext.get().attemptNumber() > 0)),
+                      new Journal(hadoop.get(), work, unit, TaskContext.get().attemptNumber() > 0)),
                   unit,
                   numbered._1,
                   given.ingest().validationFraction(),
@@ -450,16 +442,14 @@ public final class IngestStage {
     }
   }
 
-  private void refuseEmptySources(Tally tally, List<SourceFile> fresh, boolean goesOn)
+  private void refuseEmptySources(Tally tally, List<SourceFile> fresh, WorkFolder work)
       throws IOException {
     for (int i = 0; i < settings.ingest().sources().size(); i++) {
       int source = i;
       boolean read = fresh.stream().anyMatch(file -> file.unit().source() == source);
       if (read && tally.isEmpty(i)) {
-        if (!goesOn) {
-          // Nothing is left of a run that was refused.
-          Storage.of(folder.configuration(), work()).delete(work(), true);
-        }
+        // Nothing is left of a run that was refused.
+        work.remove();
         throw SourceFiles.refused(
             i, settings.ingest().sources().get(i), "it is empty: it holds nothing to look at");
       }
@@ -474,6 +464,7 @@ public final class IngestStage {
           new ShardTask(
               configuration,
               folder.root().toString(),
+              older.pairsFolder(),
               older.generations().size(),
               layout.split(part),
               layout.hasShards() ? indices.get(part) : 0,
@@ -483,55 +474,78 @@ public final class IngestStage {
     return tasks;
   }
 
-  /** The parts whose files an interrupted run has written already. */
-  private Map<Integer, WrittenShard> done(
-      JavaRDD<String> rows, Layout layout, List<ShardTask> tasks) {
-    return rows
-        .mapToPair(key -> new Tuple2<>(layout.part(key), key))
-        .groupByKey(slices(tasks.size()))
-        .mapToPair(keys -> new Tuple2<>(keys._1, Json.line(tasks.get(keys._1).written(keys._2))))
-        .collectAsMap()
-        .entrySet()
-        .stream()
-        .map(entry -> Map.entry(entry.getKey(), Json.parse(entry.getValue(), WrittenShard.class)))
-        .filter(entry -> entry.getValue().shard().rows() > 0)
-        .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
+  /** For each part a digest of its candidates and of what becomes of them. */
+  private Map<Integer, String> parts(
+      JavaRDD<Fact> facts, Layout layout, Broadcast<Set<String>> gone) {
+    return facts
+        .mapToPair(fact -> new Tuple2<>(layout.part(fact.key()), fact.line(gone.value())))
+        .groupByKey(slices(layout.parts()))
+        .mapValues(
+            lines -> {
+              List<String> sorted = new ArrayList<>();
+              lines.forEach(sorted::add);
+              sorted.sort(null);
+              return Identity.ofBytes(String.join("\n", sorted).getBytes(StandardCharsets.UTF_8));
+            })
+        .collectAsMap();
   }
 
-  /** Writes the shards that are not done; null for those that are. */
+  /** Writes the shards that no interrupted run has written of the same candidates. */
   private List<WrittenShard> write(
       JavaPairRDD<String, byte[]> candidates,
       Layout layout,
       List<ShardTask> tasks,
-      Set<Integer> done,
-      Broadcast<Set<String>> gone) {
-    Set<Integer> doneParts = Set.copyOf(done);
+      Map<Integer, String> parts,
+      Broadcast<Set<String>> gone,
+      WorkFolder work)
+      throws IOException {
+    Map<Integer, WrittenShard> done = new TreeMap<>();
+    for (Map.Entry<Integer, String> part : parts.entrySet()) {
+      Optional<WrittenShard> before = work.written(part.getKey(), part.getValue());
+      if (before.isPresent() && before.get().isWhole(folder)) {
+        done.put(part.getKey(), before.get());
+      }
+    }
+    if (!done.isEmpty()) {
+      LOG.info("{} of {} shards were there", done.size(), tasks.size());
+    }
+    Set<Integer> doneParts = new HashSet<>(done.keySet());
+    List<String> lines;
     try (TaskProgress progress =
         TaskProgress.begin(
             spark, Progress.of("ingest", "shards").total(tasks.size()).items("rows"))) {
       progress.doneBefore(done.size());
       TaskCounts counts = progress.counts();
-      List<String> lines =
+      lines =
           candidates
               .filter(keyed -> !doneParts.contains(layout.part(keyed._1)))
               .repartitionAndSortWithinPartitions(new ShardPartitioner(layout))
               .mapPartitionsWithIndex(
-                  (part, rows) ->
-                      List.of(
-                              doneParts.contains(part)
-                                  ? ""
-                                  : write(tasks.get(part), rows, gone.value(), counts))
-                          .iterator(),
+                  (part, rows) -> {
+                    if (doneParts.contains(part)) {
+                      return List.of("").iterator();
+                    }
+                    WrittenShard written = write(tasks.get(part), rows, gone.value(), counts);
+                    if (parts.containsKey(part)) {
+                      work.note(part, parts.get(part), written);
+                    }
+                    return List.of(Json.line(written)).iterator();
+                  },
                   false)
               .collect();
       progress.done();
-      return lines.stream()
-          .map(line -> line.isEmpty() ? null : Json.parse(line, WrittenShard.class))
-          .toList();
     }
+    List<WrittenShard> written = new ArrayList<>();
+    for (int part = 0; part < lines.size(); part++) {
+      written.add(
+          done.containsKey(part)
+              ? done.get(part)
+              : Json.parse(lines.get(part), WrittenShard.class));
+    }
+    return written;
   }
 
-  private static String write(
+  private static WrittenShard write(
       ShardTask task, Iterator<Tuple2<String, byte[]>> rows, Set<String> gone, TaskCounts counts)
       throws IOException {
     Iterator<Tuple2<String, byte[]>> counted =
@@ -548,26 +562,14 @@ public final class IngestStage {
             return row;
           }
         };
-    String written = Json.line(task.write(counted, gone));
+    WrittenShard written = task.write(counted, gone);
     counts.done(1);
     return written;
   }
 
-  private Generation write(
-      JavaPairRDD<String, byte[]> candidates,
-      Layout layout,
-      List<ShardTask> tasks,
-      Map<Integer, WrittenShard> done,
-      Broadcast<Set<String>> gone,
-      IngestResult result) {
-    List<WrittenShard> made = write(candidates, layout, tasks, done.keySet(), gone);
-    List<WrittenShard> written = new ArrayList<>();
-    for (int part = 0; part < made.size(); part++) {
-      written.add(done.getOrDefault(part, made.get(part)));
-    }
-    if (!done.isEmpty()) {
-      LOG.info("{} of {} shards were there", done.size(), written.size());
-    }
+  private Generation generation(
+      IngestResult result, List<WrittenShard> written, List<String> fingerprints)
+      throws IOException {
     return new Generation(
         result.input(),
         result.pairs(),
@@ -576,50 +578,8 @@ public final class IngestStage {
         result.reasons(),
         result.sources(),
         written.stream().map(WrittenShard::shard).filter(shard -> shard.rows() > 0).toList(),
-        written.stream().map(WrittenShard::rejectFile).filter(name -> !name.isEmpty()).toList());
-  }
-
-  /** Only names that this class gives, so that nothing of a person's is removed. */
-  private void removeUnnamed(DatasetManifest manifest, Collection<WrittenShard> done)
-      throws IOException {
-    Set<String> named = named(manifest.generations());
-    done.forEach(
-        written -> named.addAll(List.of(written.shard().fileName(), written.rejectFile())));
-    for (Path subfolder : List.of(folder.pairs(), folder.rejects())) {
-      Publication.sweep(folder.configuration(), subfolder);
-    }
-    for (Path file : unnamed(named)) {
-      LOG.info("Removing {}, which an interrupted run left", file);
-      Storage.of(folder.configuration(), file).delete(file, false);
-    }
-  }
-
-  private static Set<String> named(List<Generation> generations) {
-    Set<String> named = new HashSet<>();
-    for (Generation generation : generations) {
-      generation.shards().forEach(shard -> named.add(shard.fileName()));
-      named.addAll(generation.rejectFiles());
-    }
-    return named;
-  }
-
-  /** Files of pairs and rejects that have names as this class gives, but none of these. */
-  private List<Path> unnamed(Set<String> named) throws IOException {
-    List<Path> unnamed = new ArrayList<>();
-    for (Path subfolder : List.of(folder.pairs(), folder.rejects())) {
-      FileSystem fileSystem = Storage.of(folder.configuration(), subfolder);
-      if (!fileSystem.exists(subfolder)) {
-        continue;
-      }
-      for (FileStatus status : fileSystem.listStatus(subfolder)) {
-        String name = status.getPath().getName();
-        if (status.isFile() && OWN_FILE.matcher(name).matches() && !named.contains(name)) {
-          unnamed.add(status.getPath());
-        }
-      }
-    }
-    unnamed.sort(null);
-    return unnamed;
+        written.stream().map(WrittenShard::rejectFile).filter(name -> !name.isEmpty()).toList(),
+        SeenFiles.write(folder, fingerprints));
   }
 
   private static void report(IngestResult result) {

@@ -28,6 +28,8 @@ import org.apache.hadoop.fs.Path;
  * one, and is not decoded any more.
  */
 final class Journal {
+  private static final String SUSPECTS = "suspects";
+
   /** The result of one image. */
   record Outcome(int width, int height, long hash, Problem problem) {}
 
@@ -43,24 +45,26 @@ final class Journal {
   private boolean changed;
 
   /**
-   * @param folder for the work of this run
+   * @param work of this run and of others that are not done
    * @param cautious whether a try of the same task has failed before
    */
-  Journal(Configuration configuration, Path folder, Unit unit, boolean cautious)
+  Journal(Configuration configuration, WorkFolder work, Unit unit, boolean cautious)
       throws IOException {
     this.configuration = configuration;
     this.cautious = cautious;
     String name = Identity.ofImage(unit.encode().getBytes(java.nio.charset.StandardCharsets.UTF_8));
-    this.file = new Path(folder, name + ".json");
-    this.suspects = new Path(folder, "suspects");
-    Json.readIfPresent(configuration, file, Outcomes.class)
-        .ifPresent(known -> outcomes.putAll(known.images));
-    try {
-      for (FileStatus status : fileSystem().listStatus(suspects)) {
-        suspected.add(status.getPath().getName());
+    this.file = new Path(work.folder(), name + ".json");
+    this.suspects = new Path(work.folder(), SUSPECTS);
+    for (Path folder : work.all()) {
+      Json.readIfPresent(configuration, new Path(folder, name + ".json"), Outcomes.class)
+          .ifPresent(known -> outcomes.putAll(known.images));
+      try {
+        for (FileStatus status : fileSystem().listStatus(new Path(folder, SUSPECTS))) {
+          suspected.add(status.getPath().getName());
+        }
+      } catch (FileNotFoundException e) {
+        // None, as it should be.
       }
-    } catch (FileNotFoundException e) {
-      // None, as it should be.
     }
   }
 

@@ -87,7 +87,7 @@ final class Layout implements Serializable {
   /** The shards' indices continue those of the dataset. */
   List<Integer> indices(List<Shard> older) {
     Map<Split, Integer> next = new EnumMap<>(Split.class);
-    older.forEach(shard -> next.merge(shard.split(), 1, Integer::sum));
+    older.forEach(shard -> next.merge(shard.split(), shard.index() + 1, Math::max));
     List<Integer> indices = new ArrayList<>();
     for (int part = 0; part < firstKeys.length; part++) {
       indices.add(next.merge(split(part), 1, Integer::sum) - 1);

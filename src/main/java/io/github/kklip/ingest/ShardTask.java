@@ -2,19 +2,16 @@ package io.github.kklip.ingest;
 
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.HashedPair;
-import io.github.kklip.store.Identity;
-import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.PortableConfiguration;
-import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.HashedPairFormat;
-import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.RejectFormat;
-import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.ShardWriter;
 import java.io.Closeable;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
@@ -32,6 +29,7 @@ import scala.Tuple2;
 record ShardTask(
     PortableConfiguration configuration,
     String root,
+    String pairsFolder,
     int generation,
     Split split,
     int index,
@@ -40,40 +38,30 @@ record ShardTask(
     implements Serializable {
 
   /**
-   * @param rejectFile name inside rejects/; empty when there is none
+   * @param shard without rows when there are only rejects
+   * @param rejectFile inside the dataset's folder; empty when there is none
    */
-  record WrittenShard(Shard shard, String rejectFile) {}
-
-  /**
-   * What an interrupted run wrote of this shard: it publishes the rejects before the pairs.
-   *
-   * @param keys of the rows that the shard must have
-   * @return without rows when it has to be written
-   */
-  WrittenShard written(Iterable<String> keys) throws IOException {
-    List<String> sorted = new ArrayList<>();
-    keys.forEach(sorted::add);
-    sorted.sort(null);
-    Identity.Rows identity = new Identity.Rows();
-    sorted.forEach(key -> identity.add(Layout.id(key)));
-    Shard shard = new Shard(split, index, sorted.size(), identity.hexAndReset());
-    DatasetFolder folder = new DatasetFolder(root, configuration.get());
-    try (ShardReader<Pair> pairs =
-        ShardReader.open(configuration.get(), folder.pairs(shard), PairFormat.IDS)) {
-      if (pairs.rows() == shard.rows() && shard.identity().equals(pairs.identity())) {
-        Path rejects = new Path(folder.rejects(), rejectFile());
-        boolean rejected = Storage.of(configuration.get(), rejects).exists(rejects);
-        return new WrittenShard(shard, rejected ? rejectFile() : "");
+  record WrittenShard(Shard shard, String rejectFile) {
+    /** Whether all files are there, and are what their names say. */
+    boolean isWhole(DatasetFolder folder) throws IOException {
+      List<String> files = new ArrayList<>();
+      if (shard.rows() > 0) {
+        files.add(shard.file());
       }
-    } catch (IOException e) {
-      // Not there, or not whole.
+      if (!rejectFile.isEmpty()) {
+        files.add(rejectFile);
+      }
+      try {
+        for (String file : files) {
+          if (!Digests.isInName(folder.configuration(), folder.file(file))) {
+            return false;
+          }
+        }
+        return true;
+      } catch (FileNotFoundException e) {
+        return false;
+      }
     }
-    return new WrittenShard(new Shard(split, index, 0, ""), "");
-  }
-
-  private String rejectFile() {
-    return String.format(
-        Locale.ROOT, "%05d-%s", generation, new Shard(split, index, 0, "").fileName());
   }
 
   /**
@@ -113,7 +101,7 @@ record ShardTask(
 
     ShardWriter<HashedPair> pairs() throws IOException {
       if (pairs == null) {
-        Path path = folder.pairs(new Shard(split, index, 0, ""));
+        Path path = folder.file(pairsFolder + "/" + Shard.stem(split, index) + ".parquet");
         pairs =
             new ShardWriter<>(
                 configuration.get(),
@@ -129,7 +117,12 @@ record ShardTask(
         rejects =
             new ShardWriter<>(
                 configuration.get(),
-                new Path(folder.rejects(), rejectFile()),
+                folder.file(
+                    String.format(
+                        Locale.ROOT,
+                        "rejects/%05d-%s.parquet",
+                        generation,
+                        Shard.stem(split, index))),
                 new RejectFormat(),
                 RejectFormat.ROWS_PER_GROUP);
       }
@@ -137,13 +130,15 @@ record ShardTask(
     }
 
     WrittenShard commit() throws IOException {
-      if (rejects != null) {
-        rejects.commit();
+      String rejectFile = rejects == null ? "" : folder.inside(rejects.commit().file());
+      if (pairs == null) {
+        return new WrittenShard(new Shard(split, index, 0, "", "", ""), rejectFile);
       }
-      long rows = pairs == null ? 0 : pairs.rows();
-      String identity = pairs == null ? "" : pairs.commit();
+      long rows = pairs.rows();
+      ShardWriter.Written written = pairs.commit();
       return new WrittenShard(
-          new Shard(split, index, rows, identity), rejects == null ? "" : rejectFile());
+          new Shard(split, index, rows, written.identity(), folder.inside(written.file()), ""),
+          rejectFile);
     }
 
     @Override

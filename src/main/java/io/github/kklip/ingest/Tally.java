@@ -33,37 +33,50 @@ final class Tally {
    * What has to be known of one candidate without its image.
    *
    * @param source its index
-   * @param row the sort key of a row; empty for what is none
-   * @param order place in the sources
+   * @param key sort key and place in the sources ({@link CandidateIterator})
+   * @param accepted whether it is a row, or equal to one
    * @param reason of a reject; empty for what is none
    * @param ignored archive members that are no candidates
    */
   record Fact(
-      int source, String row, String order, String imageId, long hash, String reason, long ignored)
+      int source,
+      String key,
+      boolean accepted,
+      String imageId,
+      long hash,
+      String reason,
+      long ignored)
       implements java.io.Serializable {
     /**
-     * @param key sort key and order of the candidate ({@link CandidateIterator})
      * @param sources the source of each unit
      */
     static Fact of(String key, Candidate candidate, int[] sources) {
       int source = sources[CandidateIterator.unit(key)];
       if (candidate instanceof Candidate.Accepted accepted) {
-        return new Fact(
-            source,
-            key.substring(0, Layout.ROW_KEY_LENGTH),
-            key.substring(key.indexOf('#') + 1),
-            accepted.pair().imageId(),
-            accepted.hash(),
-            "",
-            0);
+        return new Fact(source, key, true, accepted.pair().imageId(), accepted.hash(), "", 0);
       }
       return candidate instanceof Candidate.Rejected rejected
-          ? new Fact(source, "", "", "", 0, rejected.reject().reason(), 0)
-          : new Fact(source, "", "", "", 0, "", ((Candidate.Ignored) candidate).count());
+          ? new Fact(source, key, false, "", 0, rejected.reject().reason(), 0)
+          : new Fact(source, key, false, "", 0, "", ((Candidate.Ignored) candidate).count());
     }
 
     boolean isRow() {
-      return !row.isEmpty();
+      return accepted;
+    }
+
+    /** The sort key of a row. */
+    String row() {
+      return key.substring(0, Layout.ROW_KEY_LENGTH);
+    }
+
+    /** Place in the sources. */
+    String order() {
+      return key.substring(key.indexOf('#') + 1);
+    }
+
+    /** What decides how it is written. */
+    String line(Set<String> gone) {
+      return key + " " + reason + (gone.contains(imageId) ? " " + Problem.NEAR_DUPLICATE : "");
     }
   }
 
@@ -88,7 +101,7 @@ final class Tally {
 
   private static String kind(Fact fact, Set<String> gone) {
     if (fact.isRow()) {
-      return gone.contains(fact.imageId) ? Problem.NEAR_DUPLICATE : ROW + fact.row.substring(0, 1);
+      return gone.contains(fact.imageId) ? Problem.NEAR_DUPLICATE : ROW + fact.key.substring(0, 1);
     }
     return fact.reason.isEmpty() ? IGNORED : fact.reason;
   }

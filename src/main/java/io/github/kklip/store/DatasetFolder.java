@@ -3,90 +3,130 @@ package io.github.kklip.store;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
+import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.util.Collection;
+import java.util.HashSet;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 
 /**
- * The paths of one dataset.
+ * The paths of one dataset. {@code DIGEST} is the beginning of the SHA-256 of the file's bytes: a
+ * name never stands for other bytes. Only {@code _manifests} says which files belong to the
+ * dataset.
  *
  * <pre>
- * manifest.json
- * pairs/train-00000.parquet, validation-00000.parquet ...
- * rejects/00000-train-00000.parquet ...
- * tokenizer/
- * teachers/NAME/manifest.json, train-00000.parquet ...
- * concepts/NAME/manifest.json, centroids.safetensors, train-00000.parquet ...
+ * _manifests/000000001.json, 000000002.json ...
+ * pairs/LAYOUT/train-00000-DIGEST.parquet, validation-00000-DIGEST.parquet ...
+ * rejects/00000-train-00000-DIGEST.parquet ...
+ * sources/DIGEST.txt ...
+ * tokenizer/DIGEST/
+ * teachers/NAME/SETTINGS/train-00000-DIGEST.parquet ...
+ * concepts/NAME/centroids-DIGEST.safetensors ...
+ * concepts/NAME/CLUSTERING/train-00000-DIGEST.parquet ...
  * </pre>
  *
  * @param root the dataset's folder on any Hadoop file system
  */
 public record DatasetFolder(Path root, Configuration configuration) {
-  private static final String MANIFEST = "manifest.json";
+  /** Plain names with folders between: none that leads out of the dataset or hides. */
+  private static final Pattern INSIDE =
+      Pattern.compile("\\w[^/\\x00-\\x1f\\\\:]*(/[^/\\x00-\\x1f\\\\]+)*");
 
   public DatasetFolder(String root, Configuration configuration) {
     this(Storage.path(root, configuration), configuration);
   }
 
-  public Path manifest() {
-    return new Path(root, MANIFEST);
+  /**
+   * A file that a manifest names.
+   *
+   * @param inside its path inside the dataset's folder
+   * @throws IllegalArgumentException when it would be outside
+   */
+  public Path file(String inside) {
+    if (!INSIDE.matcher(inside).matches()
+        || ("/" + inside + "/").contains("/../")
+        || ("/" + inside + "/").contains("/./")) {
+      throw new IllegalArgumentException(
+          message(
+              "Cannot use the file %s of the dataset %s because it is no path inside it. The manifest is damaged or not this program's.",
+              inside, root));
+    }
+    return new Path(root, new Path(null, null, inside));
+  }
+
+  /** A file of a dataset as a manifest names it. */
+  public String inside(Path file) {
+    return root.toUri().relativize(file.toUri()).getPath();
+  }
+
+  /** Those of some files, as a manifest names them, that are there: one listing for each folder. */
+  public Set<String> present(Collection<String> files) throws IOException {
+    Set<Path> folders = new HashSet<>();
+    files.forEach(name -> folders.add(file(name).getParent()));
+    Set<String> there = new HashSet<>();
+    for (Path folder : folders) {
+      try {
+        for (FileStatus status : Storage.of(configuration, folder).listStatus(folder)) {
+          there.add(inside(folder) + "/" + status.getPath().getName());
+        }
+      } catch (FileNotFoundException e) {
+        // None of them.
+      }
+    }
+    there.retainAll(new HashSet<>(files));
+    return there;
+  }
+
+  public Path pairs(Shard shard) {
+    return file(shard.file());
   }
 
   public Path pairs() {
     return new Path(root, "pairs");
   }
 
-  public Path pairs(Shard shard) {
-    return new Path(pairs(), shard.fileName());
-  }
-
   public Path rejects() {
     return new Path(root, "rejects");
   }
 
-  /** The folder of the student's tokenizer. */
-  public Path tokenizer() {
+  /** The folder of the student's tokenizers. */
+  public Path tokenizers() {
     return new Path(root, "tokenizer");
   }
 
+  /** The folder of all embeddings called {@code name}. */
   public Path teacher(String name) {
     return new Path(new Path(root, "teachers"), name);
   }
 
-  public Path teacherManifest(String name) {
-    return new Path(teacher(name), MANIFEST);
+  /** The folder of the embeddings called {@code name} that these settings give. */
+  public Path teacher(String name, ProcessingSettings settings) {
+    return new Path(teacher(name), settings.digest());
   }
 
-  public Path teacher(String name, Shard shard) {
-    return new Path(teacher(name), shard.fileName());
-  }
-
+  /** The folder of all labels called {@code name}. */
   public Path concepts(String name) {
     return new Path(new Path(root, "concepts"), name);
   }
 
-  public Path conceptManifest(String name) {
-    return new Path(concepts(name), MANIFEST);
+  /** The folder of the labels called {@code name} of one clustering. */
+  public Path concepts(String name, ConceptManifest clustering) {
+    return new Path(concepts(name), clustering.made());
   }
 
-  public Path centroids(String name) {
-    return new Path(concepts(name), "centroids.safetensors");
-  }
-
-  public Path concepts(String name, Shard shard) {
-    return new Path(concepts(name), shard.fileName());
-  }
-
-  /** The dataset's manifest; empty when there is none yet. */
+  /** The dataset's newest manifest; empty when there is none yet. */
   public Optional<DatasetManifest> readManifest() throws IOException {
-    return Json.readIfPresent(configuration, manifest(), DatasetManifest.class);
+    return Manifests.newest(this);
   }
 
   /**
-   * The dataset's manifest.
+   * The dataset's newest manifest.
    *
    * @throws SettingsException when there is none
    * @throws IOException when it is damaged
@@ -97,17 +137,22 @@ public record DatasetFolder(Path root, Configuration configuration) {
             () ->
                 new SettingsException(
                     message(
-                        "Cannot use the dataset %s: it has no %s. Make it first, with the job ingest.",
-                        root, MANIFEST)));
+                        "Cannot use the dataset %s: it has no manifest. Make it first, with the job ingest.",
+                        root)));
   }
 
-  /** The manifest of the embeddings called {@code name}; empty when there is none yet. */
-  public Optional<TeacherManifest> readTeacherManifest(String name) throws IOException {
-    return Json.readIfPresent(configuration, teacherManifest(name), TeacherManifest.class);
-  }
-
-  /** The manifest of the labels called {@code name}; empty when there is none yet. */
-  public Optional<ConceptManifest> readConceptManifest(String name) throws IOException {
-    return Json.readIfPresent(configuration, conceptManifest(name), ConceptManifest.class);
+  /**
+   * The folder of the student's tokenizer.
+   *
+   * @throws SettingsException when there is none
+   */
+  public Path requireTokenizer(DatasetManifest manifest) {
+    if (manifest.tokenizer() == null) {
+      throw new SettingsException(
+          message(
+              "Cannot read captions by the tokenizer of the dataset %s because it has none. Train it, with the job tokenizer, or set student.tokenizer.",
+              root));
+    }
+    return file(manifest.tokenizer().folder());
   }
 }

@@ -4,26 +4,61 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.Serializable;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * What a dataset is made of. It is written last, whole: a file that it does not name is not part of
- * the dataset. It holds no times and no hosts, so that equal work gives equal bytes.
+ * All that a dataset is made of: the one place that names its files. A file that it does not name
+ * is not part of the dataset. Each commit makes a new one ({@link Manifests}). It holds no times
+ * and no hosts, so that equal work gives equal bytes.
  *
  * @param format version of this layout
+ * @param number of the commit, from 1; 0 for what an earlier version of this program wrote
+ * @param layout number of the folder that new pairs go to: {@code pairs/LAYOUT}
  * @param settings the processing settings that all generations share
- * @param generations one for each run of ingest that found new pairs
+ * @param generations one for each run of ingest that looked at something
+ * @param teachers embeddings by name
+ * @param concepts concept labels by name
+ * @param tokenizer the student's; null when there is none yet
+ * @param removed files that list the ids of rows and images that were taken down and must not come
+ *     back
  */
-public record DatasetManifest(int format, ProcessingSettings settings, List<Generation> generations)
+public record DatasetManifest(
+    int format,
+    long number,
+    int layout,
+    ProcessingSettings settings,
+    List<Generation> generations,
+    SortedMap<String, TeacherManifest> teachers,
+    SortedMap<String, ConceptManifest> concepts,
+    TokenizerManifest tokenizer,
+    List<String> removed)
     implements Serializable {
   /** The layout that this program writes. */
-  public static final int FORMAT = 1;
+  public static final int FORMAT = 2;
 
   public DatasetManifest {
     generations = List.copyOf(generations);
+    teachers = Collections.unmodifiableSortedMap(new TreeMap<>(teachers));
+    concepts = Collections.unmodifiableSortedMap(new TreeMap<>(concepts));
+    removed = List.copyOf(removed);
+  }
+
+  /** A dataset that holds nothing yet. */
+  public static DatasetManifest empty(ProcessingSettings settings) {
+    return new DatasetManifest(
+        FORMAT,
+        0,
+        1,
+        settings,
+        List.of(),
+        Collections.emptySortedMap(),
+        Collections.emptySortedMap(),
+        null,
+        List.of());
   }
 
   /**
@@ -33,7 +68,9 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
    * @param ignored archive members that are no candidates
    * @param reasons rejects by reason
    * @param sources what came from each source, in the order of the settings
-   * @param rejectFiles names inside rejects/
+   * @param rejectFiles inside the dataset's folder
+   * @param seenFiles files inside the dataset's folder that list the fingerprints of what was read
+   *     to its end
    */
   public record Generation(
       long input,
@@ -43,13 +80,15 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
       SortedMap<String, Long> reasons,
       List<SourceCounts> sources,
       List<Shard> shards,
-      List<String> rejectFiles)
+      List<String> rejectFiles,
+      List<String> seenFiles)
       implements Serializable {
     public Generation {
       sources = List.copyOf(sources);
       reasons = Collections.unmodifiableSortedMap(new TreeMap<>(reasons));
       shards = List.copyOf(shards);
       rejectFiles = List.copyOf(rejectFiles);
+      seenFiles = List.copyOf(seenFiles);
       if (input != pairs + rejects
           || rejects != reasons.values().stream().mapToLong(Long::longValue).sum()
           || pairs != shards.stream().mapToLong(Shard::rows).sum()) {
@@ -108,5 +147,65 @@ public record DatasetManifest(int format, ProcessingSettings settings, List<Gene
   /** Rows of one split. */
   public long rows(Split split) {
     return shards(split).stream().mapToLong(Shard::rows).sum();
+  }
+
+  /** The folder that new pairs go to, inside the dataset's. */
+  public String pairsFolder() {
+    return "pairs/" + layout;
+  }
+
+  /** All files that this manifest names, inside the dataset's folder. */
+  public List<String> files() {
+    List<String> files = new ArrayList<>(removed);
+    for (Generation generation : generations) {
+      generation.shards.forEach(shard -> files.add(shard.file()));
+      files.addAll(generation.rejectFiles);
+      files.addAll(generation.seenFiles);
+    }
+    teachers.values().forEach(teacher -> files.addAll(teacher.files().values()));
+    for (ConceptManifest labels : concepts.values()) {
+      files.addAll(labels.files().values());
+      files.add(labels.centroidsFile());
+    }
+    if (tokenizer != null) {
+      files.addAll(tokenizer.files());
+    }
+    return files;
+  }
+
+  /** The same with one more generation. */
+  public DatasetManifest with(Generation generation) {
+    List<Generation> more = new ArrayList<>(generations);
+    more.add(generation);
+    return new DatasetManifest(
+        FORMAT, number, layout, settings, more, teachers, concepts, tokenizer, removed);
+  }
+
+  /** The same with these embeddings. */
+  public DatasetManifest with(String name, TeacherManifest teacher) {
+    SortedMap<String, TeacherManifest> more = new TreeMap<>(teachers);
+    more.put(name, teacher);
+    return new DatasetManifest(
+        FORMAT, number, layout, settings, generations, more, concepts, tokenizer, removed);
+  }
+
+  /** The same with these labels. */
+  public DatasetManifest with(String name, ConceptManifest labels) {
+    SortedMap<String, ConceptManifest> more = new TreeMap<>(concepts);
+    more.put(name, labels);
+    return new DatasetManifest(
+        FORMAT, number, layout, settings, generations, teachers, more, tokenizer, removed);
+  }
+
+  /** The same with this tokenizer. */
+  public DatasetManifest with(TokenizerManifest made) {
+    return new DatasetManifest(
+        FORMAT, number, layout, settings, generations, teachers, concepts, made, removed);
+  }
+
+  /** The same as the commit of this number. */
+  DatasetManifest numbered(long commit) {
+    return new DatasetManifest(
+        FORMAT, commit, layout, settings, generations, teachers, concepts, tokenizer, removed);
   }
 }

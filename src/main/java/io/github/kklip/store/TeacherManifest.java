@@ -4,35 +4,40 @@ import static io.github.kklip.config.Message.message;
 
 import java.io.Serializable;
 import java.nio.ByteBuffer;
+import java.util.Collections;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
- * What a folder of embeddings is made of.
+ * What a set of embeddings is made of.
  *
- * @param format version of this layout
  * @param settings what decides the embeddings: weights, pooling, layer and so on
  * @param dimension numbers of one embedding
  * @param storage {@code float32} or {@code float16}
- * @param shards the pair shards whose embeddings are there
+ * @param files for the identity of each pair shard the file of its embeddings, inside the dataset's
+ *     folder
  * @param meanRows training rows that the mean is over; 0 while there is no mean
  * @param mean mean of the raw training embeddings in shard order, float64; frozen when first
  *     complete, empty before
  */
 public record TeacherManifest(
-    int format,
     ProcessingSettings settings,
     int dimension,
     VectorStorage storage,
-    List<Shard> shards,
+    SortedMap<String, String> files,
     long meanRows,
     List<Double> mean)
     implements Serializable {
-  /** The layout that this program writes. */
-  public static final int FORMAT = 1;
 
   public TeacherManifest {
-    shards = List.copyOf(shards);
+    files = Collections.unmodifiableSortedMap(new TreeMap<>(files));
     mean = List.copyOf(mean);
+  }
+
+  /** Whether the pairs of a shard have embeddings. */
+  public boolean contains(Shard pairs) {
+    return files.containsKey(pairs.identity());
   }
 
   /** SHA-256 of the mean's numbers, big-endian: 64 hexadecimal digits. */

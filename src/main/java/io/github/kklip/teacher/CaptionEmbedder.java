@@ -269,9 +269,10 @@ public final class CaptionEmbedder implements AutoCloseable {
    *
    * @param name of the embeddings within the dataset
    * @param embedded takes the number of captions after each batch
+   * @return the file of the embeddings
    * @throws IOException when the pairs cannot be read or the vectors cannot be written
    */
-  public void embed(
+  public org.apache.hadoop.fs.Path embed(
       DatasetFolder dataset,
       String name,
       Shard shard,
@@ -287,11 +288,12 @@ public final class CaptionEmbedder implements AutoCloseable {
       try (ShardWriter<Vector> vectors =
           new ShardWriter<>(
               dataset.configuration(),
-              dataset.teacher(name, shard),
+              new org.apache.hadoop.fs.Path(
+                  dataset.teacher(name, processing), shard.stem() + ".parquet"),
               new VectorFormat(storage(settings), dimension()),
               rowsPerGroup,
               shard,
-              processing)) {
+              processing.digest())) {
         List<Pair> window = new ArrayList<>();
         for (int group = 0; group < pairs.rowGroups(); group++) {
           window.addAll(pairs.readGroup(group));
@@ -301,7 +303,7 @@ public final class CaptionEmbedder implements AutoCloseable {
             window.clear();
           }
         }
-        vectors.commit();
+        return vectors.commit().file();
       }
     }
   }

@@ -9,11 +9,16 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Manifests;
+import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
-import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.TokenizerManifest;
+import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
@@ -29,6 +34,8 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -76,18 +83,19 @@ public final class TokenizerStage {
     Configuration configuration = spark.hadoopConfiguration();
     DatasetFolder dataset =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
-    Path folder = dataset.tokenizer();
-    try (Lease lease = Lease.acquire(configuration, folder, "tokenizer", settings.leaseExpiry())) {
-      List<Shard> shards = dataset.requireManifest().shards(Split.TRAIN);
-      Path manifestFile = new Path(folder, TokenizerManifest.FILE);
-      Optional<TokenizerManifest> made = made(settings, dataset);
+    try (Lease lease =
+        Lease.acquire(configuration, dataset.tokenizers(), "tokenizer", settings.leaseExpiry())) {
+      DatasetManifest before = dataset.requireManifest();
+      List<Shard> shards = before.shards(Split.TRAIN);
+      Optional<TokenizerManifest> made = made(settings, dataset, before);
       if (made.isPresent()) {
+        Path folder = dataset.file(made.get().folder());
         LOG.info(
             "The tokenizer {} stays: it was trained on {} of the {} training shards",
             folder,
             made.get().shards().size(),
             shards.size());
-        return result(folder, made.get(), true);
+        return result(dataset, made.get(), true);
       }
       requireTrainingPairs(dataset, shards);
       Map<String, Long> words = countWords(spark, dataset, shards);
@@ -102,21 +110,50 @@ public final class TokenizerStage {
             settings.tokenizer().minFrequency());
       }
       lease.check();
-      for (Map.Entry<String, byte[]> file :
-          TokenizerFolder.files(TokenizerJson.of(vocabulary).toString(), 0).entrySet()) {
-        Publication.write(configuration, new Path(folder, file.getKey()), file.getValue());
-      }
       TokenizerManifest manifest =
-          new TokenizerManifest(
-              TokenizerManifest.FORMAT,
-              processing(settings),
-              shards.stream().mapToLong(Shard::rows).sum(),
-              words.size(),
-              vocabulary.size(),
-              shards);
-      Json.write(configuration, manifestFile, manifest);
-      return result(folder, manifest, false);
+          write(
+              dataset,
+              TokenizerFolder.files(TokenizerJson.of(vocabulary).toString(), 0),
+              new TokenizerManifest(
+                  processing(settings),
+                  shards.stream().mapToLong(Shard::rows).sum(),
+                  words.size(),
+                  vocabulary.size(),
+                  shards.stream().map(Shard::identity).toList(),
+                  "",
+                  List.of()));
+      Manifests.commit(
+          dataset,
+          before,
+          newest -> {
+            if (newest.tokenizer() != null) {
+              throw new ConflictException(
+                  dataset.root(), "a tokenizer", "another job has trained one");
+            }
+            return newest.with(manifest);
+          });
+      return result(dataset, manifest, false);
     }
+  }
+
+  /** Writes the files into a folder whose name says their content. */
+  private static TokenizerManifest write(
+      DatasetFolder dataset, Map<String, byte[]> files, TokenizerManifest manifest)
+      throws IOException {
+    SortedMap<String, String> digests = new TreeMap<>();
+    files.forEach((name, bytes) -> digests.put(name, Digests.of(bytes)));
+    Path folder = new Path(dataset.tokenizers(), Identity.ofSettings(digests));
+    for (Map.Entry<String, byte[]> file : files.entrySet()) {
+      Publication.write(dataset.configuration(), new Path(folder, file.getKey()), file.getValue());
+    }
+    return new TokenizerManifest(
+        manifest.settings(),
+        manifest.captions(),
+        manifest.words(),
+        manifest.vocabSize(),
+        manifest.shards(),
+        dataset.inside(folder),
+        digests.keySet().stream().map(name -> dataset.inside(new Path(folder, name))).toList());
   }
 
   /**
@@ -124,16 +161,14 @@ public final class TokenizerStage {
    *
    * @throws io.github.kklip.config.SettingsException when it was made with other settings
    */
-  static Optional<TokenizerManifest> made(Settings settings, DatasetFolder dataset)
-      throws IOException {
-    Path file = new Path(dataset.tokenizer(), TokenizerManifest.FILE);
-    Optional<TokenizerManifest> made =
-        Json.readIfPresent(dataset.configuration(), file, TokenizerManifest.class);
+  private static Optional<TokenizerManifest> made(
+      Settings settings, DatasetFolder dataset, DatasetManifest manifest) {
+    Optional<TokenizerManifest> made = Optional.ofNullable(manifest.tokenizer());
     if (made.isPresent()) {
       processing(settings)
           .requireSame(
               made.get().settings(),
-              "the tokenizer " + dataset.tokenizer(),
+              "the tokenizer " + dataset.file(made.get().folder()),
               "another dataset folder");
     }
     return made;
@@ -144,8 +179,8 @@ public final class TokenizerStage {
    *
    * @throws io.github.kklip.config.SettingsException when it was made with other settings
    */
-  public static boolean isMade(Settings settings, DatasetFolder dataset) throws IOException {
-    return made(settings, dataset).isPresent();
+  public static boolean isMade(Settings settings, DatasetFolder dataset, DatasetManifest manifest) {
+    return made(settings, dataset, manifest).isPresent();
   }
 
   /** Refuses a dataset that has nothing to train a tokenizer on. */
@@ -158,9 +193,14 @@ public final class TokenizerStage {
     }
   }
 
-  private static TokenizerResult result(Path folder, TokenizerManifest manifest, boolean reused) {
+  private static TokenizerResult result(
+      DatasetFolder dataset, TokenizerManifest manifest, boolean reused) {
     return new TokenizerResult(
-        folder.toString(), manifest.vocabSize(), manifest.captions(), manifest.words(), reused);
+        dataset.file(manifest.folder()).toString(),
+        manifest.vocabSize(),
+        manifest.captions(),
+        manifest.words(),
+        reused);
   }
 
   private static Map<String, Long> countWords(

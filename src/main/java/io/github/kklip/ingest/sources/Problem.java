@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import java.util.Set;
+
 /**
  * Why something cannot become a pair: reason and detail of a reject.
  *
@@ -15,6 +17,8 @@ public record Problem(String reason, String detail) {
 
   /** A source file that ends too early; what came before is kept. */
   static final String CUT_SHORT = "cut-short";
+
+  private static final Set<String> OF_THE_MOMENT = Set.of(MISSING_FILE, UNREADABLE, CUT_SHORT);
 
   /** A source file without the columns that are needed. */
   static final String SCHEMA = "schema";
@@ -38,4 +42,9 @@ public record Problem(String reason, String detail) {
 
   /** The decoder ended the process: the image is not decoded again. */
   public static final String DECODER_CRASH = "decoder-crash";
+
+  /** Whether the source's file may be better the next time, so that it is looked at again. */
+  public static boolean isOfTheMoment(String reason) {
+    return OF_THE_MOMENT.contains(reason);
+  }
 }

@@ -8,10 +8,11 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileContext;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
@@ -30,12 +31,14 @@ import org.apache.hadoop.fs.Path;
  * }</pre>
  */
 public final class Publication implements Closeable {
-  private static final String SUFFIX = ".unfinished";
+  /** How names of files end that are not in their place yet. */
+  public static final String SUFFIX = ".unfinished";
 
   private final Configuration configuration;
   private final Path target;
   private final Path path;
   private final boolean spooled;
+  private Output output;
 
   private Publication(Configuration configuration, Path target, Path path, boolean spooled) {
     this.configuration = configuration;
@@ -68,18 +71,109 @@ public final class Publication implements Closeable {
     }
   }
 
+  /**
+   * Writes a file whole or not at all under a name that says its content, as {@link
+   * #commitByContent}.
+   *
+   * @return where it is
+   */
+  public static Path writeByContent(Configuration configuration, Path target, byte[] bytes)
+      throws IOException {
+    try (Publication publication = of(configuration, target)) {
+      try (OutputStream out = publication.create()) {
+        out.write(bytes);
+      }
+      return publication.commitByContent();
+    }
+  }
+
   /** Where to write before {@link #commit}. */
   public Path path() {
     return path;
   }
 
-  /** A stream to {@link #path}. */
-  public OutputStream create() throws IOException {
-    return Storage.of(configuration, path).create(path, true);
+  /** A stream to {@link #path}; closing it brings the file to the disk. */
+  public Output create() throws IOException {
+    output = new Output(Storage.of(configuration, path).create(path, true), !spooled);
+    return output;
   }
 
-  /** Puts the written file in its place. */
+  /** The first 128 bits of the SHA-256 of what was written, as 32 hexadecimal digits. */
+  public String digest() {
+    if (output == null || output.digest == null) {
+      throw new IllegalStateException("Nothing was written to its end.");
+    }
+    return output.digest;
+  }
+
+  /** Bytes on their way to {@link #path}. */
+  public static final class Output extends OutputStream {
+    private final FSDataOutputStream out;
+    private final MessageDigest sha256 = Digests.sha256();
+    private String digest;
+
+    private final boolean synced;
+
+    private Output(FSDataOutputStream out, boolean synced) {
+      this.out = out;
+      this.synced = synced;
+    }
+
+    /** Bytes written so far. */
+    public long position() {
+      return out.getPos();
+    }
+
+    @Override
+    public void write(int value) throws IOException {
+      write(new byte[] {(byte) value}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] bytes, int from, int length) throws IOException {
+      out.write(bytes, from, length);
+      sha256.update(bytes, from, length);
+    }
+
+    @Override
+    public void flush() throws IOException {
+      out.flush();
+    }
+
+    @Override
+    public void close() throws IOException {
+      if (digest == null) {
+        try (out) {
+          if (synced) {
+            Durability.sync(out);
+          }
+        }
+        digest = Digests.hex(sha256.digest());
+      }
+    }
+  }
+
+  /**
+   * Puts the written file in its place under a name that says its content: {@code NAME-DIGEST.END}
+   * for the target {@code NAME.END}. Whoever writes that name writes the same bytes.
+   *
+   * @return where it is
+   */
+  public Path commitByContent() throws IOException {
+    String name = target.getName();
+    int end = name.lastIndexOf('.');
+    Path place =
+        new Path(target.getParent(), name.substring(0, end) + "-" + digest() + name.substring(end));
+    commit(place);
+    return place;
+  }
+
+  /** Puts the written file in its place, replacing what was there. */
   public void commit() throws IOException {
+    commit(target);
+  }
+
+  private void commit(Path target) throws IOException {
     if (spooled) {
       FileSystem store = Storage.of(configuration, target);
       long length = new File(path.toUri()).length();
@@ -97,6 +191,7 @@ public final class Publication implements Closeable {
           java.nio.file.Path.of(target.toUri()),
           StandardCopyOption.ATOMIC_MOVE,
           StandardCopyOption.REPLACE_EXISTING);
+      Durability.syncFolder(configuration, target.getParent());
     } else {
       // FileSystem.rename does not replace a file; this does, in one step on HDFS.
       FileContext.getFileContext(target.toUri(), configuration)
@@ -111,26 +206,5 @@ public final class Publication implements Closeable {
     if (fileSystem.exists(path)) {
       fileSystem.delete(path, false);
     }
-  }
-
-  /**
-   * Removes what killed processes left in a folder. Only for the holder of its lease.
-   *
-   * @return the number of files removed
-   */
-  public static int sweep(Configuration configuration, Path folder) throws IOException {
-    FileSystem fileSystem = Storage.of(configuration, folder);
-    if (!fileSystem.exists(folder)) {
-      return 0;
-    }
-    int removed = 0;
-    for (FileStatus status : fileSystem.listStatus(folder)) {
-      String name = status.getPath().getName();
-      if (status.isFile() && name.startsWith(".") && name.endsWith(SUFFIX)) {
-        fileSystem.delete(status.getPath(), false);
-        removed++;
-      }
-    }
-    return removed;
   }
 }

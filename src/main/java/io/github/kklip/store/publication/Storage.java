@@ -112,7 +112,7 @@ public final class Storage {
     return OBJECT_STORES.contains(scheme(configuration, path));
   }
 
-  private static String scheme(Configuration configuration, Path path) throws IOException {
+  static String scheme(Configuration configuration, Path path) throws IOException {
     return path.getFileSystem(configuration).getUri().getScheme().toLowerCase(Locale.ROOT);
   }
 }

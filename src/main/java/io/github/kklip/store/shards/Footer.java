@@ -17,6 +17,15 @@ record Footer(String settingsDigest, String identity) {
   static final String IDENTITY = "kklip.identity";
   static final String SETTINGS = "kklip.settings";
 
+  /** The file was made from other rows or with other settings. */
+  static final class OtherOriginException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    OtherOriginException(String message) {
+      super(message);
+    }
+  }
+
   /** Refuses a file that was made with other settings or from other pairs. */
   void require(RowGroupReader reader, Path path, Shard shard) throws IOException {
     Map<String, String> metadata = reader.metadata();
@@ -35,8 +44,10 @@ record Footer(String settingsDigest, String identity) {
       why = "it has " + reader.rows() + " rows, and the shard has " + shard.rows();
     }
     if (why != null) {
-      throw new IOException(
-          message("Cannot use %s because %s. Remove it and run the stage again.", path, why));
+      throw new OtherOriginException(
+          message(
+              "Cannot use %s because %s. It is not the file that the dataset's manifest names: bring that back.",
+              path, why));
     }
   }
 }

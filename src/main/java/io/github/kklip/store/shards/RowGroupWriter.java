@@ -1,7 +1,6 @@
 package io.github.kklip.store.shards;
 
 import io.github.kklip.store.publication.Publication;
-import io.github.kklip.store.publication.Storage;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.IOException;
@@ -23,7 +22,6 @@ import org.apache.parquet.column.page.PageWriter;
 import org.apache.parquet.column.statistics.Statistics;
 import org.apache.parquet.hadoop.ParquetFileWriter;
 import org.apache.parquet.hadoop.metadata.CompressionCodecName;
-import org.apache.parquet.hadoop.util.HadoopStreams;
 import org.apache.parquet.io.OutputFile;
 import org.apache.parquet.io.PositionOutputStream;
 import org.apache.parquet.io.api.Binary;
@@ -81,10 +79,7 @@ final class RowGroupWriter implements Closeable {
     this.publication = Publication.of(configuration, path);
     try {
       // Parquet's own Hadoop output would write checksum files on a local disk.
-      Path unpublished = publication.path();
-      this.out =
-          new OrderedFooter(
-              HadoopStreams.wrap(Storage.of(configuration, unpublished).create(unpublished, true)));
+      this.out = new OrderedFooter(new PublicationStream(publication.create()));
       this.file =
           new ParquetFileWriter(
               new ParquetOutput(out),
@@ -166,13 +161,13 @@ final class RowGroupWriter implements Closeable {
     rows++;
   }
 
-  /** Ends the file, with these entries in its footer, and puts it in its place. */
-  void commit(Map<String, String> metadata) throws IOException {
+  /** Ends the file, with these entries in its footer, and puts it in its place; returns that. */
+  Path commit(Map<String, String> metadata) throws IOException {
     endGroup();
     out.begin();
     file.end(new TreeMap<>(metadata));
     file.close();
-    publication.commit();
+    return publication.commitByContent();
   }
 
   /** Without {@link #commit} nothing remains of the file. */
@@ -264,6 +259,39 @@ final class RowGroupWriter implements Closeable {
     ByteArrayOutputStream copy = new ByteArrayOutputStream(Math.toIntExact(bytes.size()));
     bytes.writeAllTo(copy);
     return BytesInput.from(copy.toByteArray());
+  }
+
+  private static final class PublicationStream extends PositionOutputStream {
+    private final Publication.Output out;
+
+    PublicationStream(Publication.Output out) {
+      this.out = out;
+    }
+
+    @Override
+    public long getPos() {
+      return out.position();
+    }
+
+    @Override
+    public void write(int value) throws IOException {
+      out.write(value);
+    }
+
+    @Override
+    public void write(byte[] bytes, int from, int length) throws IOException {
+      out.write(bytes, from, length);
+    }
+
+    @Override
+    public void flush() throws IOException {
+      out.flush();
+    }
+
+    @Override
+    public void close() throws IOException {
+      out.close();
+    }
   }
 
   private record ParquetOutput(PositionOutputStream out) implements OutputFile {

@@ -1,6 +1,5 @@
 package io.github.kklip.store.shards;
 
-import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import java.io.Closeable;
 import java.io.IOException;
@@ -38,17 +37,14 @@ public final class ShardReader<T> implements Closeable {
   /**
    * Opens a shard whose rows follow those of a pair shard.
    *
+   * @param made digest of what it must have been made with
    * @throws IOException as above, and when it was made with other settings or belongs to other
    *     pairs
    */
   public static <T> ShardReader<T> open(
-      Configuration configuration,
-      Path path,
-      RowFormat<T> format,
-      Shard pairs,
-      ProcessingSettings settings)
+      Configuration configuration, Path path, RowFormat<T> format, Shard pairs, String made)
       throws IOException {
-    Footer expected = new Footer(settings.digest(), pairs.identity());
+    Footer expected = new Footer(made, pairs.identity());
     return open(configuration, path, format, file -> expected.require(file, path, pairs));
   }
 

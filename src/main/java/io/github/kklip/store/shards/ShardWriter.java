@@ -3,7 +3,6 @@ package io.github.kklip.store.shards;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.store.Identity;
-import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import java.io.Closeable;
 import java.io.IOException;
@@ -13,8 +12,8 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
- * Writes the rows of one shard. {@link #commit} puts the file in its place; {@link #close} without
- * it leaves nothing.
+ * Writes the rows of one shard. {@link #commit} puts the file in its place, under a name with the
+ * digest of its content; {@link #close} without it leaves nothing.
  *
  * @param <T> one row
  */
@@ -26,7 +25,7 @@ public final class ShardWriter<T> implements Closeable {
   /** The pair shard whose rows these follow, and the settings; null where they follow none. */
   private final Shard pairs;
 
-  private final ProcessingSettings settings;
+  private final String made;
   private final Identity.Rows identity = new Identity.Rows();
   private boolean identified;
 
@@ -44,7 +43,7 @@ public final class ShardWriter<T> implements Closeable {
    * A shard with one row for each of a pair shard, in its order: {@link #commit} refuses any other.
    *
    * @param rowsPerGroup as in the pair shard, so that row groups cover about the same rows
-   * @param settings that it is made with
+   * @param made digest of what it is made with
    */
   public ShardWriter(
       Configuration configuration,
@@ -52,12 +51,12 @@ public final class ShardWriter<T> implements Closeable {
       RowFormat<T> format,
       int rowsPerGroup,
       Shard pairs,
-      ProcessingSettings settings)
+      String made)
       throws IOException {
     this.format = format;
     this.path = path;
     this.pairs = pairs;
-    this.settings = settings;
+    this.made = made;
     file = new RowGroupWriter(configuration, path, format.schema(), rowsPerGroup);
   }
 
@@ -77,8 +76,18 @@ public final class ShardWriter<T> implements Closeable {
     return file.rows();
   }
 
-  /** Publishes the file; returns the identity of its rows. */
-  public String commit() throws IOException {
+  /**
+   * A file in its place.
+   *
+   * @param identity of its rows
+   */
+  public record Written(Path file, String identity) {}
+
+  /**
+   * Publishes the file under a name that says its content: {@code NAME-DIGEST.parquet} for the path
+   * {@code NAME.parquet} that it was made for.
+   */
+  public Written commit() throws IOException {
     String hex = identity.hexAndReset();
     Map<String, String> metadata = new TreeMap<>(format.metadata());
     if (identified || pairs != null) {
@@ -91,10 +100,9 @@ public final class ShardWriter<T> implements Closeable {
                 "Cannot publish %s because its rows are not those of %s: %s rows of identity %s.",
                 path, pairs, file.rows(), hex));
       }
-      metadata.put(Footer.SETTINGS, settings.digest());
+      metadata.put(Footer.SETTINGS, made);
     }
-    file.commit(metadata);
-    return hex;
+    return new Written(file.commit(metadata), hex);
   }
 
   @Override

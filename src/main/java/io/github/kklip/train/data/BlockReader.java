@@ -5,7 +5,6 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
-import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.shards.LabelFormat;
@@ -19,7 +18,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 
 /**
  * Reads blocks of a shard, zipped with the teacher's embeddings and the labels of the same rows, as
@@ -64,18 +62,18 @@ final class BlockReader {
           plan.teacher() == null
               ? null
               : derived(
-                  folder.teacher(plan.teacher().name(), shard),
+                  plan.teacher().files().get(shard.identity()),
                   VectorFormat.AS_STORED,
-                  plan.teacher().settings(),
+                  plan.teacher().settings().digest(),
                   shard,
                   block);
       List<Label> labels =
           plan.concepts() == null
               ? null
               : derived(
-                  folder.concepts(plan.concepts().name(), shard),
+                  plan.concepts().files().get(shard.identity()),
                   new LabelFormat(),
-                  plan.concepts().settings(),
+                  plan.concepts().made(),
                   shard,
                   block);
       PairRow[] rows = new PairRow[block.rows()];
@@ -127,14 +125,10 @@ final class BlockReader {
   }
 
   private <T> List<T> derived(
-      Path path,
-      RowFormat<T> format,
-      ProcessingSettings settings,
-      Shard shard,
-      SampleOrder.Block block)
+      String file, RowFormat<T> format, String made, Shard shard, SampleOrder.Block block)
       throws IOException {
     try (ShardReader<T> reader =
-        ShardReader.open(folder.configuration(), path, format, shard, settings)) {
+        ShardReader.open(folder.configuration(), folder.file(file), format, shard, made)) {
       return rows(reader, reader::readGroup, block);
     }
   }
@@ -144,7 +138,7 @@ final class BlockReader {
       throw new IllegalStateException(
           message(
               "Cannot zip the pairs of %s with their %s because the rows differ: the pair is %s and the other %s. Make the %s again.",
-              shard.fileName(), what, pair.id(), id, what));
+              shard.file(), what, pair.id(), id, what));
     }
   }
 

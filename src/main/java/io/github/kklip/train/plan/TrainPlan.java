@@ -19,21 +19,18 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
-import io.github.kklip.store.publication.Storage;
 import io.github.kklip.text.StudentTokenizer;
-import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -66,21 +63,31 @@ public record TrainPlan(
    * Embeddings to read.
    *
    * @param meanDigest {@link TeacherManifest#meanDigest}
+   * @param files for the identity of each pair shard its file, inside the dataset's folder
    */
   public record TeacherData(
       String name,
       ProcessingSettings settings,
       int dimension,
       Postprocessing postprocessing,
-      String meanDigest)
+      String meanDigest,
+      SortedMap<String, String> files)
       implements Serializable {}
 
   /**
    * Labels to read.
    *
    * @param centroids SHA-256 of the centroids, which says which concepts the numbers mean
+   * @param made digest of what the labels were made with
+   * @param files for the identity of each pair shard its file, inside the dataset's folder
    */
-  public record ConceptData(String name, ProcessingSettings settings, int k, String centroids)
+  public record ConceptData(
+      String name,
+      ProcessingSettings settings,
+      int k,
+      String centroids,
+      String made,
+      SortedMap<String, String> files)
       implements Serializable {}
 
   /**
@@ -120,9 +127,9 @@ public record TrainPlan(
     requirePairs(folder, shards);
     SampleOrder.requireRows(settings.train().schedule().batch(), manifest.rows(Split.TRAIN));
     TrainSettings.LossSettings loss = settings.train().loss();
-    TeacherData teacher = loss.emb() > 0 ? teacher(settings, folder, shards) : null;
-    ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, shards) : null;
-    String tokenizer = tokenizer(settings, folder);
+    TeacherData teacher = loss.emb() > 0 ? teacher(settings, folder, manifest) : null;
+    ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, manifest) : null;
+    String tokenizer = tokenizer(settings, folder, manifest);
     String student;
     try (StudentTokenizer loaded = StudentTokenizer.load(tokenizer, configuration)) {
       ClipConfig shape = fitted(settings.student(), shape(settings.student()), loaded);
@@ -149,13 +156,18 @@ public record TrainPlan(
 
   /** Refuses training pairs whose files are not there. */
   public static void requirePairs(DatasetFolder folder, List<Shard> shards) throws IOException {
-    checkFiles("pairs", folder.pairs(), shards, folder.configuration());
+    checkFiles("pairs", folder, shards.stream().map(Shard::file).toList());
   }
 
-  /** The folder of the student's tokenizer. */
-  public static String tokenizer(Settings settings, DatasetFolder folder) {
+  /**
+   * The folder of the student's tokenizer.
+   *
+   * @throws SettingsException when it is to be the dataset's, which has none
+   */
+  public static String tokenizer(
+      Settings settings, DatasetFolder folder, DatasetManifest manifest) {
     return settings.student().tokenizer().isEmpty()
-        ? folder.tokenizer().toString()
+        ? folder.requireTokenizer(manifest).toString()
         : settings.student().tokenizer();
   }
 
@@ -180,42 +192,47 @@ public record TrainPlan(
   /**
    * The embeddings to read.
    *
-   * @param shards to train on
-   * @throws SettingsException when there are none, or not for all shards
+   * @param dataset to train on
+   * @throws SettingsException when there are none, or not for all training shards
    */
-  public static TeacherData teacher(Settings settings, DatasetFolder folder, List<Shard> shards)
-      throws IOException {
+  public static TeacherData teacher(
+      Settings settings, DatasetFolder folder, DatasetManifest dataset) throws IOException {
     String name = settings.teacher().name();
-    TeacherManifest manifest =
-        folder
-            .readTeacherManifest(name)
-            .orElseThrow(() -> missing("emb", "embeddings", name, folder, "embed"));
-    checkWhole("embeddings", folder.teacher(name), manifest.shards(), shards, "embed");
-    checkFiles("embeddings", folder.teacher(name), shards, folder.configuration());
+    TeacherManifest manifest = dataset.teachers().get(name);
+    if (manifest == null) {
+      throw missing("emb", "embeddings", name, folder, "embed");
+    }
+    check("embeddings", folder, dataset, folder.teacher(name), manifest.files(), "embed");
     return new TeacherData(
         name,
         manifest.settings(),
         manifest.dimension(),
         Postprocessing.of(settings.teacher().postprocess(), manifest),
-        manifest.meanDigest());
+        manifest.meanDigest(),
+        manifest.files());
   }
 
   /**
    * The labels to read.
    *
-   * @param shards to train on
-   * @throws SettingsException when there are none, or not for all shards
+   * @param dataset to train on
+   * @throws SettingsException when there are none, or not for all training shards
    */
-  public static ConceptData concepts(Settings settings, DatasetFolder folder, List<Shard> shards)
-      throws IOException {
+  public static ConceptData concepts(
+      Settings settings, DatasetFolder folder, DatasetManifest dataset) throws IOException {
     String name = settings.concepts().name();
-    ConceptManifest manifest =
-        folder
-            .readConceptManifest(name)
-            .orElseThrow(() -> missing("concept", "labels", name, folder, "cluster"));
-    checkWhole("labels", folder.concepts(name), manifest.shards(), shards, "cluster");
-    checkFiles("labels", folder.concepts(name), shards, folder.configuration());
-    return new ConceptData(name, manifest.settings(), manifest.k(), manifest.centroids());
+    ConceptManifest manifest = dataset.concepts().get(name);
+    if (manifest == null) {
+      throw missing("concept", "labels", name, folder, "cluster");
+    }
+    check("labels", folder, dataset, folder.concepts(name), manifest.files(), "cluster");
+    return new ConceptData(
+        name,
+        manifest.settings(),
+        manifest.k(),
+        manifest.centroids(),
+        manifest.made(),
+        manifest.files());
   }
 
   private static SettingsException missing(
@@ -226,38 +243,38 @@ public record TrainPlan(
             loss, folder.root(), what, name, job, loss));
   }
 
-  private static void checkWhole(
-      String what, Path where, List<Shard> there, List<Shard> wanted, String job) {
-    Set<Shard> missing = new HashSet<>(wanted);
-    there.forEach(missing::remove);
-    if (!missing.isEmpty()) {
+  private static void check(
+      String what,
+      DatasetFolder folder,
+      DatasetManifest dataset,
+      Path where,
+      SortedMap<String, String> files,
+      String job)
+      throws IOException {
+    List<String> wanted =
+        dataset.shards(Split.TRAIN).stream().map(shard -> files.get(shard.identity())).toList();
+    long missing = wanted.stream().filter(Objects::isNull).count();
+    if (missing > 0) {
       throw new SettingsException(
           message(
               "Cannot train because the %s in %s lack %s of %s training shards. Run `%s` again, which does what is missing.",
-              what, where, missing.size(), wanted.size(), job));
+              what, where, missing, wanted.size(), job));
     }
+    checkFiles(what, folder, wanted);
   }
 
-  private static void checkFiles(
-      String what, Path where, List<Shard> shards, Configuration configuration) throws IOException {
-    Set<String> names = new HashSet<>();
-    try {
-      for (FileStatus file : Storage.of(configuration, where).listStatus(where)) {
-        names.add(file.getPath().getName());
-      }
-    } catch (FileNotFoundException e) {
-      // All are missing.
-    }
-    List<String> missing =
-        shards.stream().map(Shard::fileName).filter(name -> !names.contains(name)).toList();
+  private static void checkFiles(String what, DatasetFolder folder, List<String> files)
+      throws IOException {
+    Set<String> there = folder.present(files);
+    List<String> missing = files.stream().filter(name -> !there.contains(name)).toList();
     if (!missing.isEmpty()) {
       throw new SettingsException(
           message(
-              "Cannot train because %s of %s files that the manifest names are not in the folder of %s %s: %s%s. Bring them back, or make the %s anew in an empty folder.",
+              "Cannot train because %s of %s files of %s that the manifest names are not in the dataset %s: %s%s. Bring them back, or make the %s anew in an empty folder.",
               missing.size(),
-              shards.size(),
+              files.size(),
               what,
-              where,
+              folder.root(),
               missing.stream().limit(3).collect(Collectors.joining(", ")),
               missing.size() > 3 ? ", ..." : "",
               what));
