@@ -179,7 +179,7 @@ class ChecksTest {
     assertThat(fresh("tokenizer"))
         .singleElement()
         .asString()
-        .contains("new/dataset: it has no manifest.json. Make it first, with the job ingest.");
+        .contains("new/dataset: it has no manifest. Make it first, with the job ingest.");
     assertThat(changed("embed", "dataset=" + file("file", "x")))
         .anyMatch(m -> m.contains("file is a file. Set dataset to a folder."));
     file("torn/manifest.json", "{\"format\": 1, \"sett");

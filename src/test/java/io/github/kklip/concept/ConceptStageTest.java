@@ -85,7 +85,7 @@ class ConceptStageTest {
   }
 
   private ConceptManifest manifest() throws IOException {
-    return dataset.folder().readConceptManifest("concepts").orElseThrow();
+    return dataset.folder().requireManifest().concepts().get("concepts");
   }
 
   private List<Label> labels(Shard shard) throws IOException {
@@ -94,10 +94,10 @@ class ConceptStageTest {
     try (ShardReader<Label> reader =
         ShardReader.open(
             folder.configuration(),
-            folder.concepts("concepts", shard),
+            folder.file(manifest().files().get(shard.identity())),
             new LabelFormat(),
             shard,
-            manifest().settings())) {
+            manifest().made())) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         labels.addAll(reader.readGroup(group));
       }
@@ -107,16 +107,16 @@ class ConceptStageTest {
 
   private List<Vector> embeddings(Shard shard, Settings settings) throws IOException {
     DatasetFolder folder = dataset.folder();
-    TeacherManifest teacher = folder.readTeacherManifest("llama").orElseThrow();
+    TeacherManifest teacher = folder.requireManifest().teachers().get("llama");
     Postprocessing postprocessing = Postprocessing.of(settings.teacher().postprocess(), teacher);
     List<Vector> vectors = new ArrayList<>();
     try (ShardReader<Vector> reader =
         ShardReader.open(
             folder.configuration(),
-            folder.teacher("llama", shard),
+            folder.file(teacher.files().get(shard.identity())),
             VectorFormat.AS_STORED,
             shard,
-            teacher.settings())) {
+            teacher.settings().digest())) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         vectors.addAll(reader.readGroup(group));
       }
@@ -147,10 +147,11 @@ class ConceptStageTest {
   private void everyLabelIsTheDefinition(Settings settings) throws IOException {
     ConceptManifest manifest = manifest();
     Centres centres =
-        Centroids.read(
-            dataset.folder(), "concepts", manifest, new float[EmbeddedDataset.DIMENSION]);
-    assertThat(manifest.shards()).isEqualTo(dataset.manifest().shards());
-    for (Shard shard : manifest.shards()) {
+        Centroids.read(dataset.folder(), manifest, new float[EmbeddedDataset.DIMENSION]);
+    List<Shard> shards = dataset.manifest().shards();
+    assertThat(manifest.files().keySet())
+        .containsExactlyInAnyOrderElementsOf(shards.stream().map(Shard::identity).toList());
+    for (Shard shard : shards) {
       List<Label> labels = labels(shard);
       List<Vector> vectors = embeddings(shard, settings);
       assertThat(labels).hasSize(vectors.size());
@@ -293,7 +294,7 @@ class ConceptStageTest {
     Quality quality =
         Json.readIfPresent(
                 dataset.folder().configuration(),
-                new org.apache.hadoop.fs.Path(dataset.folder().concepts("concepts"), Quality.FILE),
+                Quality.file(dataset.folder(), "concepts", manifest()),
                 Quality.class)
             .orElseThrow();
     long rows = dataset.manifest().rows(Split.TRAIN);
@@ -301,7 +302,7 @@ class ConceptStageTest {
     assertThat(quality.silhouette()).isBetween(0.1, 1.0);
     assertThat(quality.perplexityRows().stream().mapToLong(n -> n).sum()).isEqualTo(rows);
     assertThat(quality.sameConceptByChance()).isBetween(1.0 / 6 - 1e-9, 1.0);
-    assertThat(root.resolve("concepts/concepts/concepts.html"))
+    assertThat(Path.of(ConceptPage.file(dataset.folder(), "concepts", manifest()).toUri()))
         .content()
         .contains("Mean silhouette of " + rows + " captions")
         .contains("Captions by the perplexity of their soft label");
@@ -344,7 +345,7 @@ class ConceptStageTest {
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining(
             "because 1 of its shards have no embeddings called llama, the first being"
-                + " train-00003.parquet. Run the job embed again.");
+                + " pairs/1/train-00003-");
     Files.delete(root.resolve("teachers/llama/manifest.json"));
     assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
         .isInstanceOf(SettingsException.class)
@@ -363,8 +364,7 @@ class ConceptStageTest {
     VectorSource source =
         VectorSource.of(
             dataset.folder(),
-            "llama",
-            dataset.folder().readTeacherManifest("llama").orElseThrow(),
+            dataset.folder().requireManifest().teachers().get("llama"),
             TeacherSettings.Postprocess.CENTRE_L2,
             ConceptSettings.KMeansMetric.EUCLIDEAN);
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
@@ -440,8 +440,7 @@ class ConceptStageTest {
     VectorSource source =
         VectorSource.of(
             dataset.folder(),
-            "llama",
-            dataset.folder().readTeacherManifest("llama").orElseThrow(),
+            dataset.folder().requireManifest().teachers().get("llama"),
             TeacherSettings.Postprocess.CENTRE_L2,
             ConceptSettings.KMeansMetric.EUCLIDEAN);
     List<Shard> train = dataset.manifest().shards(Split.TRAIN);
@@ -466,8 +465,8 @@ class ConceptStageTest {
     ConceptStage.ConceptResult ours = ConceptStage.run(spark, settings());
     ConceptStage.ConceptResult theirs = ConceptStage.run(spark, mllib);
     assertThat(theirs.inertia()).isCloseTo(ours.inertia(), withPercentage(1e-3));
-    ConceptManifest manifest = dataset.folder().readConceptManifest("by-mllib").orElseThrow();
-    assertThat(manifest.shards()).isEqualTo(manifest().shards());
+    ConceptManifest manifest = dataset.folder().requireManifest().concepts().get("by-mllib");
+    assertThat(manifest.files()).hasSameSizeAs(manifest().files());
     assertThat(Json.line(manifest.settings())).contains("\"concepts.engine\":\"MLLIB\"");
   }
 }

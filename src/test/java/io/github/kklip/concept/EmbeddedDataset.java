@@ -10,10 +10,9 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.VectorStorage;
-import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardWriter;
 import io.github.kklip.store.shards.VectorFormat;
 import java.io.IOException;
@@ -21,6 +20,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 
@@ -38,6 +38,7 @@ final class EmbeddedDataset {
   private final ProcessingSettings teacher = settings("pooling", "mean");
   private final List<DatasetManifest.Generation> generations = new ArrayList<>();
   private final double[] sum = new double[DIMENSION];
+  private final SortedMap<String, String> files = new TreeMap<>();
   private long trainRows;
 
   EmbeddedDataset(Path root) {
@@ -61,10 +62,7 @@ final class EmbeddedDataset {
     for (int i = 0; i < validation; i++) {
       shards.add(shard(Split.VALIDATION, count(Split.VALIDATION) + i, world));
     }
-    long pairs = shards.stream().mapToLong(Shard::rows).sum();
-    generations.add(
-        new DatasetManifest.Generation(
-            pairs, pairs, 0, 0, new TreeMap<>(), List.of(), shards, List.of()));
+    generations.add(TestDataset.generation(shards));
     manifest();
   }
 
@@ -77,24 +75,15 @@ final class EmbeddedDataset {
   }
 
   DatasetManifest manifest() throws IOException {
-    DatasetManifest manifest =
-        new DatasetManifest(DatasetManifest.FORMAT, settings("shard-rows", "150"), generations);
-    Json.write(folder.configuration(), folder.manifest(), manifest);
-    return manifest;
+    return TestDataset.commit(folder, settings("shard-rows", "150"), generations);
   }
 
   /** Writes the embeddings' manifest; the mean is that of the first call. */
   void embedded(List<Double> mean) throws IOException {
-    TeacherManifest manifest =
-        new TeacherManifest(
-            TeacherManifest.FORMAT,
-            teacher,
-            DIMENSION,
-            VectorStorage.FLOAT32,
-            manifest().shards(),
-            trainRows,
-            mean);
-    Json.write(folder.configuration(), folder.teacherManifest("llama"), manifest);
+    TestDataset.commit(
+        folder,
+        "llama",
+        new TeacherManifest(teacher, DIMENSION, VectorStorage.FLOAT32, files, trainRows, mean));
   }
 
   List<Double> mean() {
@@ -125,28 +114,20 @@ final class EmbeddedDataset {
 
   private Shard write(Split split, int index, List<Pair> pairs, List<float[]> embeddings)
       throws IOException {
-    Shard unnamed = new Shard(split, index, pairs.size(), "");
-    Shard shard;
-    try (ShardWriter<Pair> writer =
-        new ShardWriter<>(
-            folder.configuration(), folder.pairs(unnamed), PairFormat.ALL, GROUP_ROWS)) {
-      for (Pair pair : pairs) {
-        writer.write(pair);
-      }
-      shard = new Shard(split, index, pairs.size(), writer.commit());
-    }
+    Shard shard = TestDataset.pairs(folder, split, index, pairs, GROUP_ROWS);
     try (ShardWriter<Vector> writer =
         new ShardWriter<>(
             folder.configuration(),
-            folder.teacher("llama", shard),
+            new org.apache.hadoop.fs.Path(
+                folder.teacher("llama", teacher), shard.stem() + ".parquet"),
             new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
             GROUP_ROWS,
             shard,
-            teacher)) {
+            teacher.digest())) {
       for (int row = 0; row < pairs.size(); row++) {
         writer.write(new Vector(pairs.get(row).id(), embeddings.get(row)));
       }
-      writer.commit();
+      files.put(shard.identity(), folder.inside(writer.commit().file()));
     }
     return shard;
   }

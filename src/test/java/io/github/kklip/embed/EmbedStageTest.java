@@ -9,16 +9,15 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.Vector;
-import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
-import io.github.kklip.store.shards.ShardWriter;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.teacher.RandomLlama;
 import java.io.IOException;
@@ -100,8 +99,8 @@ class EmbedStageTest {
     assertThat(result.captionsPerSecondOfAnExecutor() * result.executors())
         .isCloseTo(result.captionsPerSecond(), offset(1e-6));
     assertThat(result.dimension()).isEqualTo(HIDDEN);
-    TeacherManifest manifest = dataset.readTeacherManifest("llama").orElseThrow();
-    assertThat(manifest.shards()).isEqualTo(shards(1));
+    TeacherManifest manifest = dataset.requireManifest().teachers().get("llama");
+    assertThat(manifest.files()).containsOnlyKeys(identities(1));
     assertThat(manifest.meanRows()).isEqualTo(40);
     double[] sum = new double[HIDDEN];
     for (Shard shard : shards(1)) {
@@ -125,7 +124,12 @@ class EmbedStageTest {
     EmbedStage.run(spark, settings());
     byte[] before = manifestBytes();
     Shard lost = shards(1).get(1);
-    Path file = Path.of(dataset.teacher("llama", lost).toUri());
+    Path file =
+        Path.of(
+            dataset
+                .file(
+                    dataset.requireManifest().teachers().get("llama").files().get(lost.identity()))
+                .toUri());
     byte[] whole = Files.readAllBytes(file);
     Files.delete(file);
     assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(lost.rows());
@@ -134,7 +138,7 @@ class EmbedStageTest {
     assertThat(EmbedStage.run(spark, settings()).embedded()).isZero();
 
     // Interrupted before the manifest, with a file cut short.
-    Files.delete(Path.of(dataset.teacherManifest("llama").toUri()));
+    Files.delete(Path.of(Manifests.file(dataset, dataset.requireManifest().number()).toUri()));
     Files.write(file, java.util.Arrays.copyOf(whole, whole.length / 2));
     assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(lost.rows());
     assertThat(Files.readAllBytes(file)).isEqualTo(whole);
@@ -144,11 +148,11 @@ class EmbedStageTest {
   @Test
   void newShardsLeaveTheMean() throws IOException {
     EmbedStage.run(spark, settings());
-    TeacherManifest before = dataset.readTeacherManifest("llama").orElseThrow();
+    TeacherManifest before = dataset.requireManifest().teachers().get("llama");
     generations(2);
     assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(45);
-    TeacherManifest after = dataset.readTeacherManifest("llama").orElseThrow();
-    assertThat(after.shards()).isEqualTo(shards(2));
+    TeacherManifest after = dataset.requireManifest().teachers().get("llama");
+    assertThat(after.files()).containsOnlyKeys(identities(2));
     assertThat(after.mean()).isEqualTo(before.mean());
     assertThat(after.meanRows()).isEqualTo(40);
   }
@@ -190,7 +194,7 @@ class EmbedStageTest {
   }
 
   private byte[] manifestBytes() throws IOException {
-    return Files.readAllBytes(Path.of(dataset.teacherManifest("llama").toUri()));
+    return TestDataset.newest(dataset);
   }
 
   private List<Vector> read(Shard shard, TeacherManifest manifest) throws IOException {
@@ -198,10 +202,10 @@ class EmbedStageTest {
     try (ShardReader<Vector> reader =
         ShardReader.open(
             CONFIGURATION,
-            dataset.teacher("llama", shard),
+            dataset.file(manifest.files().get(shard.identity())),
             VectorFormat.AS_STORED,
             shard,
-            manifest.settings())) {
+            manifest.settings().digest())) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         vectors.addAll(reader.readGroup(group));
       }
@@ -218,17 +222,10 @@ class EmbedStageTest {
               shard(Split.TRAIN, 2 * g, 20),
               shard(Split.TRAIN, 2 * g + 1, 20),
               shard(Split.VALIDATION, g, 5));
-      generations.add(
-          new DatasetManifest.Generation(
-              45, 45, 0, 0, new TreeMap<>(), List.of(), shards, List.of()));
+      generations.add(TestDataset.generation(shards));
     }
-    Json.write(
-        CONFIGURATION,
-        dataset.manifest(),
-        new DatasetManifest(
-            DatasetManifest.FORMAT,
-            new ProcessingSettings(new TreeMap<>(Map.of("seed", "0"))),
-            generations));
+    TestDataset.commit(
+        dataset, new ProcessingSettings(new TreeMap<>(Map.of("seed", "0"))), generations);
   }
 
   private List<Shard> shards(int generations) throws IOException {
@@ -238,14 +235,15 @@ class EmbedStageTest {
   }
 
   private Shard shard(Split split, int index, int rows) throws IOException {
-    Shard unnamed = new Shard(split, index, rows, "");
-    try (ShardWriter<Pair> writer =
-        new ShardWriter<>(CONFIGURATION, dataset.pairs(unnamed), PairFormat.ALL, 8)) {
-      for (int row = 0; row < rows; row++) {
-        writer.write(pair(split, index, row));
-      }
-      return new Shard(split, index, rows, writer.commit());
+    List<Pair> pairs = new ArrayList<>();
+    for (int row = 0; row < rows; row++) {
+      pairs.add(pair(split, index, row));
     }
+    return TestDataset.pairs(dataset, split, index, pairs, 8);
+  }
+
+  private String[] identities(int generations) throws IOException {
+    return shards(generations).stream().map(Shard::identity).toArray(String[]::new);
   }
 
   private static List<String> ids(Shard shard) {

@@ -7,15 +7,13 @@ import static org.assertj.core.data.Offset.offset;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairFormat;
-import io.github.kklip.store.shards.ShardWriter;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -49,29 +47,11 @@ class EvaluationTest {
         pairs.add(new Pair(Identity.ofPair(id, caption), id, caption, png, 40, 30, "test"));
       }
     }
-    Shard shard = new Shard(Split.VALIDATION, 0, pairs.size(), "");
-    try (ShardWriter<Pair> writer =
-        new ShardWriter<>(configuration, folder.pairs(shard), PairFormat.ALL, 16)) {
-      for (Pair pair : pairs) {
-        writer.write(pair);
-      }
-      shard = new Shard(Split.VALIDATION, 0, pairs.size(), writer.commit());
-    }
-    DatasetManifest.Generation generation =
-        new DatasetManifest.Generation(
-            pairs.size(),
-            pairs.size(),
-            0,
-            0,
-            new TreeMap<>(),
-            List.of(),
-            List.of(shard),
-            List.of());
-    Json.write(
-        configuration,
-        folder.manifest(),
-        new DatasetManifest(
-            DatasetManifest.FORMAT, new ProcessingSettings(new TreeMap<>()), List.of(generation)));
+    Shard shard = TestDataset.pairs(folder, Split.VALIDATION, 0, pairs, 16);
+    TestDataset.commit(
+        folder,
+        new ProcessingSettings(new TreeMap<>()),
+        List.of(TestDataset.generation(List.of(shard))));
   }
 
   private static byte[] square(int rgb) throws IOException {

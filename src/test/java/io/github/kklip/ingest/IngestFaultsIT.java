@@ -91,7 +91,7 @@ class IngestFaultsIT {
       assertThat(result.reasons()).isEqualTo(Map.of("decoder-crash", 1L));
       assertThat(result.pairs()).isEqualTo(12 + 4);
     }
-    assertThat(folder.resolve("data/.ingest")).doesNotExist();
+    assertThat(folder.resolve("data/_work")).doesNotExist();
   }
 
   private Process start(String dataset, String leaseExpiry) throws IOException {
@@ -179,7 +179,7 @@ class IngestFaultsIT {
       first.destroyForcibly();
     }
     assertThat(first.waitFor()).isNotZero();
-    assertThat(folder.resolve("data/manifest.json")).doesNotExist();
+    assertThat(folder.resolve("data/_manifests")).doesNotExist();
     // The lease of the killed run is older than a second by the time that Spark is up.
     assertThat(end(start("data", "1 second"))).isZero();
     assertThat(Files.readString(folder.resolve("data.log")))

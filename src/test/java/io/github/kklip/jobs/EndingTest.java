@@ -30,10 +30,10 @@ class EndingTest {
 
   @Test
   void fieldsHaveTheNamesThatTheyAlwaysHad() {
-    assertThat(line(new ConceptStage.ConceptResult(8, 3, 1.5, 0.25, 0.5, 4, 2, 7, "o")))
+    assertThat(line(new ConceptStage.ConceptResult(8, 3, 1.5, 0.25, 0.5, 4, 2, 7, "p", "o")))
         .isEqualTo(
             "{\"k\":8,\"iterations\":3,\"inertia\":1.5,\"seconds_per_iteration\":0.25,\"temperature\":0.5,"
-                + "\"perplexity\":4.0,\"top_k\":2,\"labelled_shards\":7,\"output\":\"o\"}");
+                + "\"perplexity\":4.0,\"top_k\":2,\"labelled_shards\":7,\"page\":\"p\",\"output\":\"o\"}");
     assertThat(line(new EmbedStage.EmbedResult(8, 4, 2, 2, 64, "o")))
         .isEqualTo(
             "{\"captions\":8,\"embedded\":4,\"captions_per_s\":2.0,\"executors\":2,"

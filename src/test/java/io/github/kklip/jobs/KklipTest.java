@@ -83,7 +83,7 @@ class KklipTest {
   void whatIsMissingIsSaidInTheJobsWords() throws IOException {
     assertThatThrownBy(() -> Kklip.on(spark).set("dataset", folder).tokenizer())
         .isInstanceOf(SettingsException.class)
-        .hasMessageEndingWith("it has no manifest.json. Make it first, with the job ingest.");
+        .hasMessageEndingWith("it has no manifest. Make it first, with the job ingest.");
     assertThat(folder).isEmptyDirectory();
   }
 }

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -76,16 +77,19 @@ class LauncherIT {
             "ingest.sources=[{format=synthetic, pairs=20}]");
     assertThat(ingest.status).as(ingest.log).isZero();
     assertThat(ingest.log).contains("RESULT {\"job\":\"ingest\",");
-    assertThat(dataset.resolve("manifest.json")).isRegularFile();
+    assertThat(dataset.resolve("_manifests/000000001.json")).isRegularFile();
 
-    Path shard = dataset.resolve("pairs/train-00000.parquet");
+    Path shard;
+    try (Stream<Path> shards = Files.list(dataset.resolve("pairs/1"))) {
+      shard = shards.filter(p -> p.toString().contains("train-00000-")).findFirst().orElseThrow();
+    }
     byte[] bytes = Files.readAllBytes(shard);
     Files.write(shard, Arrays.copyOf(bytes, bytes.length / 2));
     Ended tokenizer = run(launcher, "tokenizer", "--set", "dataset=" + dataset);
     assertThat(tokenizer.status).as(tokenizer.log).isEqualTo(1);
     List<String> said = tokenizer.log.lines().filter(line -> !line.startsWith("RESULT ")).toList();
     assertThat(said).as(tokenizer.log).hasSizeLessThan(10);
-    assertThat(said).filteredOn(line -> line.contains("train-00000.parquet")).hasSize(1);
+    assertThat(said).filteredOn(line -> line.contains("train-00000-")).hasSize(1);
     assertThat(said).noneMatch(line -> line.startsWith("\tat "));
   }
 }

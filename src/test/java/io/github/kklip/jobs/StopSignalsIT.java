@@ -78,7 +78,7 @@ class StopSignalsIT {
   private void awaitWork(Path dataset, Process process) throws Exception {
     long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
     try (var watch = folder.getFileSystem().newWatchService()) {
-      while (!Files.exists(dataset.resolve(".ingest/work.json"))) {
+      while (!Files.exists(dataset.resolve("_work"))) {
         assertThat(process.isAlive()).as(this::said).isTrue();
         assertThat(System.nanoTime()).as(this::said).isLessThan(end);
         var unused = watch.poll(100, TimeUnit.MILLISECONDS);

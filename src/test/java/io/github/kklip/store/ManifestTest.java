@@ -26,13 +26,15 @@ class ManifestTest {
   void aManifestIsTheseBytes() throws IOException {
     DatasetFolder dataset = new DatasetFolder(folder.toString(), new Configuration());
     DatasetManifest manifest = manifest();
-    Json.write(dataset.configuration(), dataset.manifest(), manifest);
+    Manifests.commit(dataset, manifest, newest -> newest);
 
-    assertThat(folder.resolve("manifest.json"))
+    assertThat(folder.resolve("_manifests/000000001.json"))
         .hasContent(
             """
             {
-              "format": 1,
+              "format": 2,
+              "number": 1,
+              "layout": 1,
               "settings": {
                 "a": "1",
                 "b": "2"
@@ -58,15 +60,24 @@ class ManifestTest {
                   "split": "train",
                   "index": 0,
                   "rows": 2,
-                  "identity": "ab"
+                  "identity": "ab",
+                  "file": "pairs/train-00000.parquet",
+                  "blocks": ""
                 }, {
                   "split": "validation",
                   "index": 0,
                   "rows": 1,
-                  "identity": "cd"
+                  "identity": "cd",
+                  "file": "pairs/validation-00000.parquet",
+                  "blocks": ""
                 } ],
-                "rejectFiles": [ "00000-train-00000.parquet" ]
+                "rejectFiles": [ "rejects/00000-train-00000.parquet" ],
+                "seenFiles": [ "sources/seen.txt" ]
               } ],
+              "teachers": { },
+              "concepts": { },
+              "tokenizer": null,
+              "removed": [ ],
               "totals": {
                 "input": 5,
                 "pairs": 3,
@@ -80,7 +91,7 @@ class ManifestTest {
               }
             }
             """);
-    assertThat(dataset.requireManifest()).isEqualTo(manifest);
+    assertThat(dataset.requireManifest()).isEqualTo(manifest.numbered(1));
   }
 
   @Test
@@ -89,20 +100,22 @@ class ManifestTest {
 
     assertThatThrownBy(dataset::requireManifest)
         .isInstanceOf(SettingsException.class)
-        .hasMessageEndingWith("it has no manifest.json. Make it first, with the job ingest.");
+        .hasMessageEndingWith("it has no manifest. Make it first, with the job ingest.");
   }
 
   @Test
   void aDamagedManifestIsNamed() throws IOException {
-    byte[] bytes = Json.pretty(manifest());
-    Files.write(folder.resolve("manifest.json"), java.util.Arrays.copyOf(bytes, 100));
+    byte[] bytes = Json.pretty(manifest().numbered(7));
+    Path file = folder.resolve("_manifests/000000007.json");
+    Files.createDirectories(file.getParent());
+    Files.write(file, java.util.Arrays.copyOf(bytes, 100));
     DatasetFolder dataset = new DatasetFolder(folder.toString(), new Configuration());
 
     assertThatThrownBy(dataset::readManifest)
-        .hasMessageContaining("manifest.json because of ")
+        .hasMessageContaining("000000007.json because of ")
         .hasMessageContaining("It is damaged or was written by another version.");
     String unknown = new String(bytes, StandardCharsets.UTF_8).replace("\"format\"", "\"form\"");
-    Files.writeString(folder.resolve("manifest.json"), unknown);
+    Files.writeString(file, unknown);
     assertThatThrownBy(dataset::readManifest).hasMessageContaining("property 'format'");
   }
 
@@ -111,16 +124,23 @@ class ManifestTest {
     assertThatThrownBy(
             () ->
                 new DatasetManifest.Generation(
-                    5, 3, 1, 0, new TreeMap<>(Map.of("x", 1L)), List.of(), List.of(), List.of()))
+                    5,
+                    3,
+                    1,
+                    0,
+                    new TreeMap<>(Map.of("x", 1L)),
+                    List.of(),
+                    List.of(),
+                    List.of(),
+                    List.of()))
         .hasMessageContaining("its numbers disagree: input 5, pairs 3");
   }
 
   @Test
   void teacherAndConceptManifestsComeBack() {
-    List<Shard> shards = manifest().shards();
+    TreeMap<String, String> files = new TreeMap<>(Map.of("ab", "x/train.parquet"));
     TeacherManifest teacher =
-        new TeacherManifest(
-            1, SETTINGS, 2, VectorStorage.FLOAT16, shards, 2, List.of(0.1, -1 / 3.0));
+        new TeacherManifest(SETTINGS, 2, VectorStorage.FLOAT16, files, 2, List.of(0.1, -1 / 3.0));
     ConceptManifest concept =
         new ConceptManifest(
             1,
@@ -135,7 +155,9 @@ class ManifestTest {
             List.of(3.5, 2.25),
             List.of(1L, 1L),
             "x",
-            shards);
+            "x/centroids.safetensors",
+            "y",
+            files);
 
     assertThat(Json.parse(Json.line(teacher), TeacherManifest.class)).isEqualTo(teacher);
     assertThat(Json.line(teacher)).contains("\"storage\":\"float16\"");
@@ -167,6 +189,8 @@ class ManifestTest {
   private static DatasetManifest manifest() {
     return new DatasetManifest(
         DatasetManifest.FORMAT,
+        0,
+        1,
         SETTINGS,
         List.of(
             new DatasetManifest.Generation(
@@ -178,6 +202,11 @@ class ManifestTest {
                 List.of(new DatasetManifest.SourceCounts("csv", "/raw", 1, 5, 3, 2, 7)),
                 List.of(
                     new Shard(Split.TRAIN, 0, 2, "ab"), new Shard(Split.VALIDATION, 0, 1, "cd")),
-                List.of("00000-train-00000.parquet"))));
+                List.of("rejects/00000-train-00000.parquet"),
+                List.of("sources/seen.txt"))),
+        new TreeMap<>(),
+        new TreeMap<>(),
+        null,
+        List.of());
   }
 }

@@ -11,11 +11,10 @@ import org.junit.jupiter.api.Test;
 class PostprocessingTest {
   private static TeacherManifest manifest(List<Double> mean) {
     return new TeacherManifest(
-        TeacherManifest.FORMAT,
         new ProcessingSettings(new TreeMap<>()),
         2,
         VectorStorage.FLOAT32,
-        List.of(),
+        new TreeMap<>(),
         mean.isEmpty() ? 0 : 4,
         mean);
   }

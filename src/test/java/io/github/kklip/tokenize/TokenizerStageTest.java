@@ -6,15 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
-import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.shards.PairFormat;
-import io.github.kklip.store.shards.ShardWriter;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerFolder;
 import java.io.IOException;
@@ -22,6 +20,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -81,44 +80,38 @@ class TokenizerStageTest {
       shards.add(shard(dataset, Split.TRAIN, i, captions.subList(i * size, end)));
     }
     shards.add(shard(dataset, Split.VALIDATION, 0, List.of("zzz zzz zzz qqq qqq qqq")));
-    DatasetManifest.Generation generation =
-        new DatasetManifest.Generation(
-            captions.size() + 1,
-            captions.size() + 1,
-            0,
-            0,
-            new TreeMap<>(),
-            List.of(),
-            shards,
-            List.of());
-    Json.write(
-        CONFIGURATION,
-        dataset.manifest(),
-        new DatasetManifest(
-            DatasetManifest.FORMAT,
-            new ProcessingSettings(new TreeMap<>(Map.of("seed", "0"))),
-            List.of(generation)));
+    TestDataset.commit(
+        dataset,
+        new ProcessingSettings(new TreeMap<>(Map.of("seed", "0"))),
+        List.of(TestDataset.generation(shards)));
     return dataset;
   }
 
   private static Shard shard(DatasetFolder dataset, Split split, int index, List<String> captions)
       throws IOException {
-    Shard unnamed = new Shard(split, index, captions.size(), "");
-    try (ShardWriter<Pair> writer =
-        new ShardWriter<>(CONFIGURATION, dataset.pairs(unnamed), PairFormat.ALL, 16)) {
-      for (String caption : captions) {
-        byte[] image = caption.getBytes(StandardCharsets.UTF_8);
-        String imageId = Identity.ofImage(image);
-        writer.write(
-            new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 1, 1, "test"));
-      }
-      return new Shard(split, index, captions.size(), writer.commit());
+    List<Pair> pairs = new ArrayList<>();
+    for (String caption : captions) {
+      byte[] image = caption.getBytes(StandardCharsets.UTF_8);
+      String imageId = Identity.ofImage(image);
+      pairs.add(new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 1, 1, "test"));
     }
+    return TestDataset.pairs(dataset, split, index, pairs, 16);
+  }
+
+  /** The only folder in the folder of tokenizers. */
+  private Path tokenizer() throws IOException {
+    try (Stream<Path> folders = Files.list(folder.resolve("tokenizer"))) {
+      return folders.reduce((one, other) -> two(one, other)).orElseThrow();
+    }
+  }
+
+  private static Path two(Path one, Path other) {
+    throw new AssertionError(one + " and " + other);
   }
 
   private Map<String, String> files() throws IOException {
     Map<String, String> files = new TreeMap<>();
-    try (Stream<Path> paths = Files.list(folder.resolve("tokenizer"))) {
+    try (Stream<Path> paths = Files.list(tokenizer())) {
       for (Path path : paths.toList()) {
         files.put(path.getFileName().toString(), Files.readString(path));
       }
@@ -141,11 +134,10 @@ class TokenizerStageTest {
     assertThat(result.captions()).isEqualTo(captions.size());
     assertThat(result.vocabSize()).isEqualTo(expected.size());
     assertThat(result.reused()).isFalse();
-    assertThat(result.output()).endsWith(folder + "/tokenizer");
+    assertThat(result.output()).endsWith(tokenizer().toString());
     Map<String, String> files = files();
     assertThat(files)
         .containsOnlyKeys(
-            "manifest.json",
             "merges.txt",
             "special_tokens_map.json",
             "tokenizer.json",
@@ -172,12 +164,12 @@ class TokenizerStageTest {
     assertThat(files()).isEqualTo(before);
     assertThatThrownBy(() -> TokenizerStage.run(spark, settings("tokenizer.min-frequency=3")))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("the tokenizer " + dataset.tokenizer())
+        .hasMessageContaining("the tokenizer " + new org.apache.hadoop.fs.Path(tokenizer().toUri()))
         .hasMessageContaining("tokenizer.min-frequency was 2 and is now 3");
 
     // Killed before the manifest was written: the next run makes the same files.
-    Files.delete(folder.resolve("tokenizer/manifest.json"));
-    Files.writeString(folder.resolve("tokenizer/merges.txt"), "cut");
+    Files.delete(Path.of(Manifests.file(dataset, dataset.requireManifest().number()).toUri()));
+    Files.writeString(tokenizer().resolve("merges.txt"), "cut");
     assertThat(TokenizerStage.run(spark, settings()).reused()).isFalse();
     assertThat(files()).isEqualTo(before);
   }
@@ -197,8 +189,13 @@ class TokenizerStageTest {
   @Test
   void refusesAShardThatIsNotTheOneOfTheManifest() throws IOException {
     DatasetFolder dataset = write(captions());
-    shard(dataset, Split.TRAIN, 1, List.of("another caption"));
+    Shard other = shard(dataset, Split.TRAIN, 1, List.of("another caption"));
+    Shard named = dataset.requireManifest().shards(Split.TRAIN).get(1);
+    Files.move(
+        Path.of(dataset.pairs(other).toUri()),
+        Path.of(dataset.pairs(named).toUri()),
+        StandardCopyOption.REPLACE_EXISTING);
     assertThatThrownBy(() -> TokenizerStage.run(spark, settings()))
-        .hasMessageContaining("train-00001.parquet because it has 1 rows and the manifest says 75");
+        .hasMessageContaining(".parquet because it has 1 rows and the manifest says 75");
   }
 }

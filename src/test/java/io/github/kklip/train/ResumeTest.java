@@ -140,21 +140,21 @@ class ResumeTest {
             },
             "student.tokenizer \\(tokenizer.json\\)",
             settings));
-    Path concepts = file("concepts/concepts/manifest.json");
+    Path concepts = data.manifest();
     changed.add(
         changing(
             concepts,
             () -> replace(concepts, "\"centroids\": \"\"", "\"centroids\": \"cd\""),
             "concepts.name \\(its labels and centroids\\)",
             settings));
-    Path teacher = file("teachers/llama/manifest.json");
+    Path teacher = data.manifest();
     changed.add(
         changing(
             teacher,
             () -> replace(teacher, "0.1", "0.2"),
             "teacher.name \\(its embeddings and their mean\\)",
             settings));
-    Path pairs = file("manifest.json");
+    Path pairs = data.manifest();
     changed.add(
         changing(
             pairs,
@@ -288,10 +288,9 @@ class ResumeTest {
 
   @Test
   void theHeadsSayWhatTheyReferTo() throws IOException {
-    replace(
-        file("concepts/concepts/manifest.json"), "\"centroids\": \"\"", "\"centroids\": \"cd\"");
+    replace(data.manifest(), "\"centroids\": \"\"", "\"centroids\": \"cd\"");
     step(plan());
-    String mean = data.dataset().readTeacherManifest("llama").orElseThrow().meanDigest();
+    String mean = data.dataset().requireManifest().teachers().get("llama").meanDigest();
     assertThat(mean).hasSize(64);
     try (Checkpoint checkpoint =
         CheckpointStore.newest(temporary.resolve("run").toString(), TinyDataset.CONFIGURATION)) {

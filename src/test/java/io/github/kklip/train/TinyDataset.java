@@ -6,17 +6,18 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Label;
+import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.TestDataset;
+import io.github.kklip.store.TokenizerManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.VectorStorage;
-import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
@@ -31,9 +32,9 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import javax.imageio.ImageIO;
@@ -77,19 +78,16 @@ public final class TinyDataset {
     for (int rows : shardRows) {
       made.writePairs(rows);
     }
-    long all = Arrays.stream(shardRows).sum();
-    DatasetManifest.Generation generation =
-        new DatasetManifest.Generation(
-            all, all, 0, 0, new TreeMap<>(), List.of(), made.shards, List.of());
-    Json.write(
-        CONFIGURATION,
-        made.dataset.manifest(),
-        new DatasetManifest(DatasetManifest.FORMAT, MADE, List.of(generation)));
     Files.createDirectories(folder.resolve("tokenizer"));
     try (InputStream in =
         TinyDataset.class.getResourceAsStream("/golden/text/clip/tokenizer.json")) {
       Files.copy(in, folder.resolve("tokenizer").resolve("tokenizer.json"));
     }
+    TestDataset.commit(made.dataset, MADE, List.of(TestDataset.generation(made.shards)));
+    TestDataset.commit(
+        made.dataset,
+        new TokenizerManifest(
+            MADE, 0, 0, 0, List.of(), "tokenizer", List.of("tokenizer/tokenizer.json")));
     Files.writeString(folder.resolve("student.json"), STUDENT);
     return made;
   }
@@ -103,24 +101,25 @@ public final class TinyDataset {
   /** With embeddings and labels; the embedding of row {@code row} of shard 0 has an odd value. */
   static TinyDataset odd(Path folder, int row, float value, int... shardRows) throws IOException {
     TinyDataset made = pairs(folder, shardRows);
+    SortedMap<String, String> vectors = new TreeMap<>();
+    SortedMap<String, String> labels = new TreeMap<>();
     for (Shard shard : made.shards) {
-      made.writeTeacher(shard, row, value);
-      made.writeLabels(shard);
+      vectors.put(shard.identity(), made.writeTeacher(shard, row, value));
+      labels.put(shard.identity(), made.writeLabels(shard));
     }
-    Json.write(
-        CONFIGURATION,
-        made.dataset.teacherManifest("llama"),
+    TestDataset.commit(
+        made.dataset,
+        "llama",
         new TeacherManifest(
-            TeacherManifest.FORMAT,
             MADE,
             DIMENSION,
             VectorStorage.FLOAT32,
-            made.shards,
+            vectors,
             10,
             List.of(0.1, 0.1, 0.1, 0.1, 0.1, 0.1)));
-    Json.write(
-        CONFIGURATION,
-        made.dataset.conceptManifest("concepts"),
+    TestDataset.commit(
+        made.dataset,
+        "concepts",
         new ConceptManifest(
             ConceptManifest.FORMAT,
             MADE,
@@ -134,29 +133,28 @@ public final class TinyDataset {
             List.of(1.0),
             List.of(1L),
             "",
-            made.shards));
+            "concepts/concepts/centroids.safetensors",
+            MADE.digest(),
+            labels));
     return made;
   }
 
   private void writePairs(int rows) throws IOException {
-    Shard shard = new Shard(Split.TRAIN, shards.size(), rows, "");
-    SplitMix64 random = new SplitMix64(shard.index());
-    try (ShardWriter<Pair> writer =
-        new ShardWriter<>(CONFIGURATION, dataset.pairs(shard), PairFormat.ALL, 16)) {
-      byte[] image = {};
-      int colour = 0;
-      for (int row = 0; row < rows; row++) {
-        if (row % 2 == 0) {
-          colour = random.nextInt(COLOURS.length);
-          image = png(colour, random);
-        }
-        String caption = "a " + COLOURS[colour] + " square, " + "row ".repeat(row % 4) + row;
-        String imageId = Identity.ofImage(image);
-        writer.write(
-            new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test"));
+    SplitMix64 random = new SplitMix64(shards.size());
+    List<Pair> pairs = new ArrayList<>();
+    byte[] image = {};
+    int colour = 0;
+    for (int row = 0; row < rows; row++) {
+      if (row % 2 == 0) {
+        colour = random.nextInt(COLOURS.length);
+        image = png(colour, random);
       }
-      shards.add(new Shard(Split.TRAIN, shard.index(), rows, writer.commit()));
+      String caption = "a " + COLOURS[colour] + " square, " + "row ".repeat(row % 4) + row;
+      String imageId = Identity.ofImage(image);
+      pairs.add(
+          new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test"));
     }
+    shards.add(TestDataset.pairs(dataset, Split.TRAIN, shards.size(), pairs, 16));
   }
 
   private static byte[] png(int colour, SplitMix64 random) throws IOException {
@@ -175,16 +173,17 @@ public final class TinyDataset {
     return bytes.toByteArray();
   }
 
-  private void writeTeacher(Shard shard, int odd, float value) throws IOException {
+  private String writeTeacher(Shard shard, int odd, float value) throws IOException {
     SplitMix64 random = new SplitMix64(100 + shard.index());
     try (ShardWriter<Vector> writer =
         new ShardWriter<>(
             CONFIGURATION,
-            dataset.teacher("llama", shard),
+            new org.apache.hadoop.fs.Path(
+                dataset.teacher("llama", MADE), shard.stem() + ".parquet"),
             new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
             16,
             shard,
-            MADE)) {
+            MADE.digest())) {
       int row = 0;
       for (String id : ids(shard)) {
         float[] values = new float[DIMENSION];
@@ -196,20 +195,21 @@ public final class TinyDataset {
         }
         writer.write(new Vector(id, values));
       }
-      writer.commit();
+      return dataset.inside(writer.commit().file());
     }
   }
 
-  void writeLabels(Shard shard) throws IOException {
+  String writeLabels(Shard shard) throws IOException {
     SplitMix64 random = new SplitMix64(200 + shard.index());
     try (ShardWriter<Label> writer =
         new ShardWriter<>(
             CONFIGURATION,
-            dataset.concepts("concepts", shard),
+            new org.apache.hadoop.fs.Path(
+                dataset.concepts("concepts"), "made/" + shard.stem() + ".parquet"),
             new LabelFormat(),
             16,
             shard,
-            MADE)) {
+            MADE.digest())) {
       for (String id : ids(shard)) {
         int first = random.nextInt(CONCEPTS);
         if (random.nextInt(2) == 0) {
@@ -219,7 +219,7 @@ public final class TinyDataset {
               new Label(id, new int[] {first, (first + 1) % CONCEPTS}, new float[] {0.75f, 0.25f}));
         }
       }
-      writer.commit();
+      return dataset.inside(writer.commit().file());
     }
   }
 
@@ -235,6 +235,31 @@ public final class TinyDataset {
 
   public DatasetFolder dataset() {
     return dataset;
+  }
+
+  /** The file of the pairs of a shard. */
+  public Path pairsOf(int shard) {
+    return local(shards.get(shard).file());
+  }
+
+  /** The file of the labels of a shard. */
+  public Path labelsOf(int shard) throws IOException {
+    return local(
+        dataset
+            .requireManifest()
+            .concepts()
+            .get("concepts")
+            .files()
+            .get(shards.get(shard).identity()));
+  }
+
+  /** The newest manifest. */
+  public Path manifest() throws IOException {
+    return Path.of(Manifests.file(dataset, dataset.requireManifest().number()).toUri());
+  }
+
+  private Path local(String file) {
+    return Path.of(dataset.file(file).toUri());
   }
 
   public List<Shard> shards() {

@@ -12,6 +12,7 @@ import io.github.kklip.comms.TransportOptions;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.tensor.ResidentMemory;
 import io.github.kklip.tensor.TestDevice;
@@ -28,6 +29,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -483,28 +485,29 @@ class TrainerTest {
         .hasMessageContaining("no longer has the shard that it was trained on: ")
         .hasMessageContaining("rows=30");
 
-    Path labels =
-        Path.of(data.dataset().concepts("concepts", data.shards().get(1)).toUri().getPath());
+    Path labels = data.labelsOf(1);
     Files.move(labels, output("away"));
     assertThatThrownBy(() -> data.plan(output("run")))
         .isInstanceOf(SettingsException.class)
         .hasMessage(
-            "Cannot train because 1 of 2 files that the manifest names are not in the folder of"
-                + " labels "
-                + data.dataset().concepts("concepts")
-                + ": train-00001.parquet. Bring them back, or make the labels anew in an empty"
+            "Cannot train because 1 of 2 files of labels that the manifest names are not in the dataset "
+                + data.dataset().root()
+                + ": concepts/concepts/made/"
+                + labels.getFileName()
+                + ". Bring them back, or make the labels anew in an empty"
                 + " folder.");
     Files.move(output("away"), labels);
-    TeacherManifest whole = data.dataset().readTeacherManifest("llama").orElseThrow();
-    Json.write(
-        TinyDataset.CONFIGURATION,
-        data.dataset().teacherManifest("llama"),
+    TeacherManifest whole = data.dataset().requireManifest().teachers().get("llama");
+    SortedMap<String, String> one = new TreeMap<>(whole.files());
+    one.remove(data.shards().get(1).identity());
+    TestDataset.commit(
+        data.dataset(),
+        "llama",
         new TeacherManifest(
-            whole.format(),
             whole.settings(),
             whole.dimension(),
             whole.storage(),
-            whole.shards().subList(0, 1),
+            one,
             whole.meanRows(),
             whole.mean()));
     assertThatThrownBy(() -> data.plan(output("run")))

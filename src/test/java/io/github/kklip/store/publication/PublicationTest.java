@@ -79,17 +79,17 @@ class PublicationTest {
   }
 
   @Test
-  void sweepingRemovesWhatKilledProcessesLeft() throws IOException {
-    Publication killed = Publication.of(configuration, target("file://"));
-    killed.create().close();
-    Files.writeString(folder.resolve("sub/kept"), "x");
-
-    int removed =
-        Publication.sweep(
-            configuration, new org.apache.hadoop.fs.Path(folder.resolve("sub").toUri()));
-
-    assertThat(removed).isEqualTo(1);
-    assertThat(names()).containsExactly("kept");
+  void aNameByContentSaysTheContent() throws IOException {
+    org.apache.hadoop.fs.Path first =
+        Publication.writeByContent(configuration, target("file://").suffix(".txt"), new byte[] {1});
+    assertThat(first.getName()).isEqualTo("file-4bf5122f344554c53bde2ebb8cd2b7e3.txt");
+    assertThat(Digests.isInName(configuration, first)).isTrue();
+    assertThat(
+            Publication.writeByContent(
+                configuration, target("file://").suffix(".txt"), new byte[] {1}))
+        .isEqualTo(first);
+    Files.write(Path.of(first.toUri()), new byte[] {2});
+    assertThat(Digests.isInName(configuration, first)).isFalse();
   }
 
   private org.apache.hadoop.fs.Path target(String scheme) {

@@ -151,7 +151,7 @@ class ShardFilesTest {
   void vectorsComeBackInBothStorages() throws IOException {
     List<Pair> pairs = pairs(70, 1);
     Shard shard = new Shard(Split.TRAIN, 0, 70, write(pairs, "pairs.parquet", 64));
-    ProcessingSettings settings = settings("mean");
+    String settings = settings("mean");
     for (VectorStorage storage : VectorStorage.values()) {
       String name = storage.keyword() + ".parquet";
       try (ShardWriter<Vector> writer =
@@ -160,7 +160,7 @@ class ShardFilesTest {
         for (int i = 0; i < 70; i++) {
           writer.write(new Vector(pairs.get(i).id(), new float[] {i, -0.5f, i / 8f}));
         }
-        writer.commit();
+        named(writer.commit(), name);
       }
 
       try (ShardReader<Vector> reader =
@@ -190,7 +190,7 @@ class ShardFilesTest {
       for (Pair pair : pairs) {
         writer.write(new Vector(pair.id(), new float[1]));
       }
-      writer.commit();
+      named(writer.commit(), "v.parquet");
     }
 
     assertThatThrownBy(
@@ -244,7 +244,7 @@ class ShardFilesTest {
       writer.write(new Label(pairs.get(0).id(), new int[] {3, 1}, new float[] {0.75f, 0.25f}));
       writer.write(new Label(pairs.get(1).id(), new int[] {9}, new float[] {1}));
       writer.write(new Label(pairs.get(2).id(), new int[] {}, new float[] {}));
-      writer.commit();
+      named(writer.commit(), "l.parquet");
     }
 
     try (ShardReader<Label> reader =
@@ -267,7 +267,7 @@ class ShardFilesTest {
         new ShardWriter<>(
             configuration, path("r.parquet"), new RejectFormat(), RejectFormat.ROWS_PER_GROUP)) {
       writer.write(reject);
-      writer.commit();
+      named(writer.commit(), "r.parquet");
     }
 
     try (ShardReader<Reject> reader =
@@ -276,8 +276,8 @@ class ShardFilesTest {
     }
   }
 
-  private static ProcessingSettings settings(String value) {
-    return new ProcessingSettings(new TreeMap<>(java.util.Map.of("pooling", value)));
+  private static String settings(String value) {
+    return new ProcessingSettings(new TreeMap<>(java.util.Map.of("pooling", value))).digest();
   }
 
   private String write(List<Pair> pairs, String name, int rowsPerGroup) throws IOException {
@@ -286,8 +286,17 @@ class ShardFilesTest {
       for (Pair pair : pairs) {
         writer.write(pair);
       }
-      return writer.commit();
+      return named(writer.commit(), name);
     }
+  }
+
+  /** Moves a file to a name that the test knows; returns the identity of its rows. */
+  private String named(ShardWriter.Written written, String name) throws IOException {
+    Files.move(
+        Path.of(written.file().toUri()),
+        folder.resolve(name),
+        java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+    return written.identity();
   }
 
   private static List<Pair> pairs(int count, int imageBytes) {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.github.kklip.store.Label;
-import io.github.kklip.store.Shard;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.train.TinyDataset;
 import io.github.kklip.train.plan.TrainPlan;
@@ -159,7 +158,7 @@ class PairLoaderTest {
   }
 
   private static Path file(TinyDataset data, int shard) {
-    return Path.of(data.dataset().pairs(data.shards().get(shard)).toUri());
+    return data.pairsOf(shard);
   }
 
   @Test
@@ -184,13 +183,7 @@ class PairLoaderTest {
   void derivedFilesOfOtherPairsAreRefused() throws Exception {
     TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 40, 40);
     TrainPlan plan = data.plan(temporary.resolve("run"));
-    Shard first = data.shards().get(0);
-    Shard second = data.shards().get(1);
-    Path labels = Path.of(data.dataset().concepts("concepts", second).toUri());
-    Files.copy(
-        Path.of(data.dataset().concepts("concepts", first).toUri()),
-        labels,
-        StandardCopyOption.REPLACE_EXISTING);
+    Files.copy(data.labelsOf(0), data.labelsOf(1), StandardCopyOption.REPLACE_EXISTING);
     assertThatThrownBy(() -> load(plan, 0, 10, 0, 8, 1, LARGE))
         .hasMessageContaining("it belongs to other pairs");
   }
