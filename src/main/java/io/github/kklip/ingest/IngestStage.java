@@ -24,6 +24,7 @@ import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
 import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.Pair;
@@ -294,7 +295,7 @@ public final class IngestStage {
                   files.size(),
                   subfolder,
                   files.get(0).getPath().getName(),
-                  Manifests.FOLDER));
+                  ManifestFiles.FOLDER));
         }
       }
     }

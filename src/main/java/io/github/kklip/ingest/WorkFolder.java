@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -115,6 +116,14 @@ final class WorkFolder implements Serializable {
   /** The work is done, or was refused. */
   void remove() throws IOException {
     Path path = folder();
-    Storage.of(configuration.get(), path).delete(path, true);
+    FileSystem fileSystem = Storage.of(configuration.get(), path);
+    fileSystem.delete(path, true);
+    try {
+      if (fileSystem.listStatus(path.getParent()).length == 0) {
+        fileSystem.delete(path.getParent(), false);
+      }
+    } catch (FileNotFoundException e) {
+      // It went with its last file, as in object stores.
+    }
   }
 }

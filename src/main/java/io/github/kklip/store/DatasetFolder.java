@@ -122,7 +122,7 @@ public record DatasetFolder(Path root, Configuration configuration) {
 
   /** The dataset's newest manifest; empty when there is none yet. */
   public Optional<DatasetManifest> readManifest() throws IOException {
-    return Manifests.newest(this);
+    return ManifestFiles.newest(configuration, root);
   }
 
   /**

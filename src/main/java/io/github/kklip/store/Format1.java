@@ -74,9 +74,8 @@ final class Format1 {
       List<Shard> shards) {}
 
   /** The dataset as a manifest with number 0; empty when there is none. */
-  static Optional<DatasetManifest> read(DatasetFolder dataset) throws IOException {
-    Configuration configuration = dataset.configuration();
-    Path file = new Path(dataset.root(), MANIFEST);
+  static Optional<DatasetManifest> read(Configuration configuration, Path root) throws IOException {
+    Path file = new Path(root, MANIFEST);
     Optional<Pairs> found = Json.readIfPresent(configuration, file, Pairs.class);
     if (found.isEmpty()) {
       return Optional.empty();
@@ -100,11 +99,13 @@ final class Format1 {
               run.sources,
               run.shards,
               run.rejectFiles.stream().map(name -> "rejects/" + name).toList(),
-              generations.isEmpty() ? names(dataset, "sources", "\\d{5,}\\.txt") : List.of()));
+              generations.isEmpty()
+                  ? names(configuration, root, "sources", "\\d{5,}\\.txt")
+                  : List.of()));
     }
     SortedMap<String, TeacherManifest> teachers = new TreeMap<>();
-    for (String name : names(dataset, "teachers", ".*")) {
-      Json.readIfPresent(configuration, new Path(dataset.file(name), MANIFEST), Teacher.class)
+    for (String name : names(configuration, root, "teachers", ".*")) {
+      Json.readIfPresent(configuration, new Path(root, name + "/" + MANIFEST), Teacher.class)
           .ifPresent(
               made ->
                   teachers.put(
@@ -118,8 +119,8 @@ final class Format1 {
                           made.mean)));
     }
     SortedMap<String, ConceptManifest> concepts = new TreeMap<>();
-    for (String name : names(dataset, "concepts", ".*")) {
-      Json.readIfPresent(configuration, new Path(dataset.file(name), MANIFEST), Concepts.class)
+    for (String name : names(configuration, root, "concepts", ".*")) {
+      Json.readIfPresent(configuration, new Path(root, name + "/" + MANIFEST), Concepts.class)
           .ifPresent(
               made ->
                   concepts.put(
@@ -142,9 +143,9 @@ final class Format1 {
                           files(name, made.shards))));
     }
     Optional<Tokenizer> trained =
-        Json.readIfPresent(
-            configuration, new Path(dataset.tokenizers(), MANIFEST), Tokenizer.class);
-    TokenizerManifest tokenizer = trained.isEmpty() ? null : tokenizer(dataset, trained.get());
+        Json.readIfPresent(configuration, new Path(root, "tokenizer/" + MANIFEST), Tokenizer.class);
+    TokenizerManifest tokenizer =
+        trained.isEmpty() ? null : tokenizer(configuration, root, trained.get());
     return Optional.of(
         new DatasetManifest(
             DatasetManifest.FORMAT,
@@ -158,7 +159,7 @@ final class Format1 {
             List.of()));
   }
 
-  private static TokenizerManifest tokenizer(DatasetFolder dataset, Tokenizer made)
+  private static TokenizerManifest tokenizer(Configuration configuration, Path root, Tokenizer made)
       throws IOException {
     return new TokenizerManifest(
         made.settings,
@@ -167,7 +168,7 @@ final class Format1 {
         made.vocabSize,
         made.shards.stream().map(Shard::identity).toList(),
         "tokenizer",
-        names(dataset, "tokenizer", "(?!manifest\\.json)\\w.*"));
+        names(configuration, root, "tokenizer", "(?!manifest\\.json)\\w.*"));
   }
 
   private static SortedMap<String, String> files(String folder, List<Shard> shards) {
@@ -181,10 +182,10 @@ final class Format1 {
   }
 
   /** What a folder holds under such names, as paths inside the dataset, in order. */
-  private static List<String> names(DatasetFolder dataset, String folder, String pattern)
-      throws IOException {
-    Path path = new Path(dataset.root(), folder);
-    FileSystem fileSystem = Storage.of(dataset.configuration(), path);
+  private static List<String> names(
+      Configuration configuration, Path root, String folder, String pattern) throws IOException {
+    Path path = new Path(root, folder);
+    FileSystem fileSystem = Storage.of(configuration, path);
     List<String> names = new ArrayList<>();
     try {
       for (FileStatus status : fileSystem.listStatus(path)) {

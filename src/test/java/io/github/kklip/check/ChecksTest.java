@@ -3,6 +3,8 @@ package io.github.kklip.check;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,6 +33,13 @@ class ChecksTest {
   @BeforeAll
   static void make() throws Exception {
     finished = FinishedRun.make(world);
+  }
+
+  /** The folder of the dataset's tokenizer. */
+  private static String tokenizer() throws IOException {
+    DatasetFolder made =
+        new DatasetFolder(world.resolve("dataset").toString(), new Configuration());
+    return Path.of(made.requireTokenizer(made.requireManifest()).toUri()).toString();
   }
 
   private static List<String> problems(String job, Settings settings) {
@@ -136,7 +145,7 @@ class ChecksTest {
   }
 
   @Test
-  void everyJobNamesTheKeysThatItNeeds() {
+  void everyJobNamesTheKeysThatItNeeds() throws Exception {
     Settings nothing = Settings.load(List.of(), List.of());
     assertThat(problems("ingest", nothing))
         .anyMatch(m -> m.startsWith("Cannot ingest anything because kklip.ingest.sources is empty"))
@@ -162,9 +171,7 @@ class ChecksTest {
         Settings.load(
             List.of(),
             List.of(
-                "train.loss.emb=0",
-                "train.loss.concept=0",
-                "student.tokenizer=" + world.resolve("dataset/tokenizer")));
+                "train.loss.emb=0", "train.loss.concept=0", "student.tokenizer=" + tokenizer()));
     assertThat(problems("run", plain))
         .anyMatch(m -> m.startsWith("Cannot go on without kklip.dataset"))
         .anyMatch(m -> m.startsWith("Cannot go on without kklip.train.output"))
@@ -294,7 +301,11 @@ class ChecksTest {
         .asString()
         .contains("teacher.pooling was mean and is now last");
     Path dataset = finished.copy("dataset", folder.resolve("dataset"));
-    Files.delete(dataset.resolve("teachers/llama/train-00000.parquet"));
+    DatasetFolder copied = new DatasetFolder(dataset.toString(), new Configuration());
+    DatasetManifest manifest = copied.requireManifest();
+    Files.delete(
+        dataset.resolve(
+            manifest.teachers().get("llama").files().get(manifest.shards().get(0).identity())));
     assertThat(changed("embed", "dataset=" + dataset, "teacher.path="))
         .singleElement()
         .asString()
@@ -384,11 +395,7 @@ class ChecksTest {
         file(
             "shape/config.json",
             "{\"model_type\": \"clip\", \"text_config\": {\"vocab_size\": 9}}");
-    assertThat(
-            fresh(
-                "run",
-                "student.config=" + shape,
-                "student.tokenizer=" + world.resolve("dataset/tokenizer")))
+    assertThat(fresh("run", "student.config=" + shape, "student.tokenizer=" + tokenizer()))
         .singleElement()
         .asString()
         .contains("because the tokenizer has")

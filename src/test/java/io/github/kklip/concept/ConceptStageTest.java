@@ -18,6 +18,7 @@ import io.github.kklip.kmeans.VectorBlock;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Label;
+import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Postprocessing;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
@@ -86,6 +87,12 @@ class ConceptStageTest {
 
   private ConceptManifest manifest() throws IOException {
     return dataset.folder().requireManifest().concepts().get("concepts");
+  }
+
+  /** The file of the labels of a training shard. */
+  private Path labelsFile(int shard) throws IOException {
+    Shard pairs = dataset.manifest().shards(Split.TRAIN).get(shard);
+    return Path.of(dataset.folder().file(manifest().files().get(pairs.identity())).toUri());
   }
 
   private List<Label> labels(Shard shard) throws IOException {
@@ -188,7 +195,7 @@ class ConceptStageTest {
     assertThat(manifest.inertia()).hasSize(result.iterations() + 1);
     assertThat(manifest.topMass()).isGreaterThanOrEqualTo(0.95);
     everyLabelIsTheDefinition(settings());
-    assertThat(Files.readString(root.resolve("concepts/concepts/concepts.html")))
+    assertThat(Files.readString(Path.of(result.page().substring("file:".length()))))
         .contains("6 concepts", "a boat in scene", "a &lt;moon&gt; in scene")
         .doesNotContain("<moon>");
   }
@@ -208,16 +215,15 @@ class ConceptStageTest {
     other.generation(0, 2, "another");
     other.embedded(dataset.mean());
     ConceptStage.run(spark, settings("dataset=" + root.resolve("other")));
-    assertThat(root.resolve("other/concepts/concepts/centroids.safetensors"))
-        .hasSameBinaryContentAs(root.resolve("concepts/concepts/centroids.safetensors"));
+    assertThat(other.folder().requireManifest().concepts().get("concepts").centroidsFile())
+        .isEqualTo(manifest().centroidsFile());
   }
 
   @Test
   void doesOnlyWhatIsMissing() throws IOException {
     ConceptStage.run(spark, settings());
-    Path concepts = root.resolve("concepts/concepts");
-    Path kept = concepts.resolve("train-00000.parquet");
-    Path lost = concepts.resolve("train-00001.parquet");
+    Path kept = labelsFile(0);
+    Path lost = labelsFile(1);
     byte[] before = Files.readAllBytes(lost);
     FileTime old = FileTime.fromMillis(1_000_000_000_000L);
     Files.setLastModifiedTime(kept, old);
@@ -233,11 +239,11 @@ class ConceptStageTest {
   void newShardsGetLabelsFromTheExistingCentroids() throws IOException {
     List<Double> mean = dataset.mean();
     ConceptStage.run(spark, settings());
-    byte[] centroids = Files.readAllBytes(root.resolve("concepts/concepts/centroids.safetensors"));
+    String centroids = manifest().centroidsFile();
     dataset.generation(2, 1, "second");
     dataset.embedded(mean);
     assertThat(ConceptStage.run(spark, settings()).labelled()).isEqualTo(3);
-    assertThat(root.resolve("concepts/concepts/centroids.safetensors")).hasBinaryContent(centroids);
+    assertThat(manifest().centroidsFile()).isEqualTo(centroids);
     everyLabelIsTheDefinition(settings());
   }
 
@@ -309,10 +315,33 @@ class ConceptStageTest {
   }
 
   @Test
-  void labelsWithoutAManifestAreNotReused() throws IOException {
+  void aClusteringThatWasInterruptedBeforeItsManifestIsGoneOnWith() throws IOException {
     ConceptStage.run(spark, settings());
-    Files.delete(root.resolve("concepts/concepts/manifest.json"));
-    assertThat(ConceptStage.run(spark, settings()).labelled()).isEqualTo(4);
+    ConceptManifest whole = manifest();
+    Files.delete(
+        Path.of(ManifestFiles.file(dataset.folder().root(), dataset.manifest().number()).toUri()));
+    Path lost = root.resolve(whole.files().values().iterator().next());
+    Files.write(lost, new byte[] {1});
+
+    ConceptStage.ConceptResult again = ConceptStage.run(spark, settings());
+    assertThat(again.secondsPerIteration()).isZero();
+    assertThat(manifest()).isEqualTo(whole);
+    everyLabelIsTheDefinition(settings());
+  }
+
+  @Test
+  void labelsOfAnotherClusteringAreNotTakenForThese() throws IOException {
+    ConceptStage.run(spark, settings());
+    ConceptManifest first = manifest();
+    ConceptStage.run(spark, settings("concepts.recluster=true", "seed=9"));
+    Shard shard = dataset.manifest().shards().get(0);
+    Files.copy(
+        root.resolve(first.files().get(shard.identity())),
+        root.resolve(manifest().files().get(shard.identity())),
+        java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+    assertThatThrownBy(() -> labels(shard))
+        .hasMessageContaining("because it was made with other settings");
+    assertThat(root.resolve(first.files().get(shard.identity()))).exists();
   }
 
   @Test
@@ -328,11 +357,11 @@ class ConceptStageTest {
   @Test
   void refusesCentroidsThatAreNotOfTheManifest() throws IOException {
     ConceptStage.run(spark, settings());
-    Path centroids = root.resolve("concepts/concepts/centroids.safetensors");
+    Path centroids = root.resolve(manifest().centroidsFile());
     byte[] bytes = Files.readAllBytes(centroids);
     bytes[bytes.length - 1] ^= 1;
     Files.write(centroids, bytes);
-    Files.delete(root.resolve("concepts/concepts/train-00001.parquet"));
+    Files.delete(labelsFile(1));
     assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("because it is not the file of its manifest");
@@ -346,10 +375,9 @@ class ConceptStageTest {
         .hasMessageContaining(
             "because 1 of its shards have no embeddings called llama, the first being"
                 + " pairs/1/train-00003-");
-    Files.delete(root.resolve("teachers/llama/manifest.json"));
-    assertThatThrownBy(() -> ConceptStage.run(spark, settings()))
+    assertThatThrownBy(() -> ConceptStage.run(spark, settings("teacher.name=another")))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("because it has no embeddings called llama");
+        .hasMessageContaining("because it has no embeddings called another");
   }
 
   @Test

@@ -9,7 +9,7 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
-import io.github.kklip.store.Manifests;
+import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
@@ -138,7 +138,8 @@ class EmbedStageTest {
     assertThat(EmbedStage.run(spark, settings()).embedded()).isZero();
 
     // Interrupted before the manifest, with a file cut short.
-    Files.delete(Path.of(Manifests.file(dataset, dataset.requireManifest().number()).toUri()));
+    Files.delete(
+        Path.of(ManifestFiles.file(dataset.root(), dataset.requireManifest().number()).toUri()));
     Files.write(file, java.util.Arrays.copyOf(whole, whole.length / 2));
     assertThat(EmbedStage.run(spark, settings()).embedded()).isEqualTo(lost.rows());
     assertThat(Files.readAllBytes(file)).isEqualTo(whole);

@@ -113,10 +113,8 @@ class IngestScaleTest {
     List<Reject> rejects = new ArrayList<>();
     for (DatasetManifest.Generation run : dataset(name).requireManifest().generations()) {
       for (String file : run.rejectFiles()) {
-        org.apache.hadoop.fs.Path path =
-            new org.apache.hadoop.fs.Path(dataset(name).rejects(), file);
         try (ShardReader<Reject> reader =
-            ShardReader.open(new Configuration(), path, new RejectFormat())) {
+            ShardReader.open(new Configuration(), dataset(name).file(file), new RejectFormat())) {
           for (int group = 0; group < reader.rowGroups(); group++) {
             rejects.addAll(reader.readGroup(group));
           }
@@ -124,6 +122,11 @@ class IngestScaleTest {
       }
     }
     return rejects;
+  }
+
+  /** The names of pair shards, which say their content. */
+  private static List<String> shards(Map<String, byte[]> files) {
+    return files.keySet().stream().filter(name -> name.startsWith("pairs/")).toList();
   }
 
   private Map<String, byte[]> files(String name) throws IOException {
@@ -226,8 +229,7 @@ class IngestScaleTest {
     assertThat(more.pairs()).isEqualTo(3);
     assertThat(more.reasons()).isEqualTo(Map.of("duplicate", 2L));
     assertThat(DECODED.get()).isEqualTo(3);
-    assertThat(files("data").get("pairs/train-00000.parquet"))
-        .isEqualTo(before.get("pairs/train-00000.parquet"));
+    assertThat(shards(files("data"))).containsAll(shards(before));
     assertThat(dataset("data").requireManifest().generations()).hasSize(2);
   }
 
@@ -264,15 +266,16 @@ class IngestScaleTest {
     String[] settings = {"ingest.shard-rows=20", "ingest.validation-fraction=0"};
     ingest("whole", tar("in"), settings);
     // The last shard cannot be put in its place.
-    Path blocked = folder.resolve("broken/pairs/train-00002.parquet");
+    String last = dataset("whole").requireManifest().shards().get(2).file();
+    Path blocked = folder.resolve("broken").resolve(last);
     Files.createDirectories(blocked.resolve("in-the-way"));
     assertThatThrownBy(() -> ingest("broken", tar("in"), settings))
-        .hasMessageContaining("train-00002.parquet");
+        .hasMessageContaining(blocked.getFileName().toString());
     Files.delete(blocked.resolve("in-the-way"));
     Files.delete(blocked);
     FileTime old = FileTime.fromMillis(1_000_000_000_000L);
     List<Path> kept;
-    try (Stream<Path> files = Files.list(folder.resolve("broken/pairs"))) {
+    try (Stream<Path> files = Files.list(folder.resolve("broken/pairs/1"))) {
       kept = files.filter(file -> file.toString().endsWith(".parquet")).toList();
     }
     assertThat(kept).isNotEmpty();
@@ -434,8 +437,7 @@ class IngestScaleTest {
     assertThat(more.reasons().keySet()).containsExactly("near-duplicate");
     assertThat(more.reasons().get("near-duplicate")).isGreaterThanOrEqualTo(5);
     assertThat(pairs("data")).extracting(Pair::caption).contains("three");
-    assertThat(files("data").get("pairs/train-00000.parquet"))
-        .isEqualTo(before.get("pairs/train-00000.parquet"));
+    assertThat(shards(files("data"))).containsAll(shards(before));
   }
 
   @Test

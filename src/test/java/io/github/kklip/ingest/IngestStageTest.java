@@ -289,7 +289,7 @@ class IngestStageTest {
     ingest(source("folder", "in"));
 
     SparkSession session = SparkSession.builder().sparkContext(LocalSpark.get().sc()).getOrCreate();
-    var pairs = session.read().parquet(folder.resolve("data/pairs").toString());
+    var pairs = session.read().parquet(folder.resolve("data/pairs/1").toString());
     assertThat(pairs.schema().simpleString())
         .isEqualTo(
             "struct<id:string,image_id:string,caption:string,image:binary,width:int,height:int,source:string>");
@@ -333,7 +333,7 @@ class IngestStageTest {
 
     Map<String, byte[]> one = files("one");
     Map<String, byte[]> two = files("two");
-    assertThat(one.keySet()).isEqualTo(two.keySet()).contains("manifest.json");
+    assertThat(one.keySet()).isEqualTo(two.keySet()).contains("_manifests/000000001.json");
     one.forEach((name, bytes) -> assertThat(two.get(name)).as(name).isEqualTo(bytes));
   }
 
@@ -373,13 +373,13 @@ class IngestStageTest {
     file("in/a.png", png(1));
     file("in/a.txt", text("one"));
     ingest(source("folder", "in"));
-    byte[] before = Files.readAllBytes(folder.resolve("data/manifest.json"));
-
     IngestResult again = ingest(source("folder", "in"));
 
     assertThat(again.pairs()).isZero();
     assertThat(again.reasons()).isEqualTo(new TreeMap<>(Map.of("duplicate", 1L)));
-    assertThat(Files.readAllBytes(folder.resolve("data/manifest.json"))).isEqualTo(before);
+    // What was looked at is counted, also when nothing of it is new.
+    assertThat(dataset().requireManifest().totals().input()).isEqualTo(2);
+    assertThat(rejects()).hasSize(1);
 
     file("in/b.png", png(2));
     file("in/b.txt", text("two"));
@@ -387,9 +387,9 @@ class IngestStageTest {
 
     assertThat(more.pairs()).isEqualTo(1);
     DatasetManifest manifest = dataset().requireManifest();
-    assertThat(manifest.generations()).hasSize(2);
+    assertThat(manifest.generations()).hasSize(3);
     assertThat(manifest.shards()).extracting(Shard::index).containsExactly(0, 1);
-    assertThat(manifest.totals().input()).isEqualTo(3);
+    assertThat(manifest.totals().input()).isEqualTo(4);
     assertThat(pairs()).extracting(Pair::caption).containsExactly("one", "two");
   }
 
@@ -418,7 +418,7 @@ class IngestStageTest {
     assertThat(folder.resolve("data")).as("nothing is left behind").doesNotExist();
     file("in/t.csv", bytes("filepath\ttitle\n"));
     assertThatThrownBy(() -> ingest(source("csv", "in/t.csv"))).hasMessageContaining("it is empty");
-    assertThat(folder.resolve("data/manifest.json")).doesNotExist();
+    assertThat(folder.resolve("data/_manifests")).doesNotExist();
   }
 
   @Test
@@ -438,24 +438,29 @@ class IngestStageTest {
   void aRunThatWasKilledIsDoneAgainAndEndsTheSame() throws IOException {
     String synthetic = "ingest.sources=[{format = synthetic, pairs = 20}]";
     ingestTo("whole", synthetic);
-    // What a run leaves that is killed before its manifest: whole files, stray ones, half ones.
-    file("data/.ingest/work.json", text("{\"generation\": 0, \"digest\": \"of other work\"}"));
-    file("data/pairs/train-00000.parquet", text("of other sources"));
-    file("data/pairs/train-00007.parquet", text("of more sources"));
-    file("data/pairs/.train-00000.parquet.1.unfinished", text("half"));
-    file("data/rejects/00000-train-00003.parquet", text("stray"));
-    file("data/pairs/notes.txt", text("of a person"));
+    // What a run of other work leaves that is killed before its manifest, and a person's file.
+    Map<String, String> strangers =
+        Map.of(
+            "_work/of-other-work/work.json", "{\"generation\": 0}",
+            "pairs/1/train-00000-0123456789abcdef0123456789abcdef.parquet", "of other sources",
+            "pairs/1/train-00007.parquet", "of more sources",
+            "pairs/1/.train-00000.parquet.1.unfinished", "half",
+            "rejects/00000-train-00003.parquet", "stray",
+            "pairs/notes.txt", "of a person");
+    for (Map.Entry<String, String> stranger : strangers.entrySet()) {
+      file("data/" + stranger.getKey(), text(stranger.getValue()));
+    }
 
     ingest(synthetic);
 
     Map<String, byte[]> redone = files("data");
-    assertThat(redone.remove("pairs/notes.txt")).isNotNull();
+    strangers.forEach((name, text) -> assertThat(redone.remove(name)).isEqualTo(text(text)));
     Map<String, byte[]> whole = files("whole");
     assertThat(redone.keySet()).isEqualTo(whole.keySet());
     whole.forEach((name, bytes) -> assertThat(redone.get(name)).as(name).isEqualTo(bytes));
   }
 
-  /** A dataset whose manifest was lost, or replaced by an older one, is not an unfinished run. */
+  /** A dataset whose manifests were lost is not an unfinished run. */
   @Test
   void shardsThatNoUnfinishedRunLeftAreRefusedAndStay() throws IOException {
     String synthetic = "ingest.sources=[{format = synthetic, pairs = 20}]";
@@ -463,53 +468,34 @@ class IngestStageTest {
     file("in/a.txt", text("one"));
     file("in/b.png", png(2));
     ingest(synthetic);
-    byte[] first = Files.readAllBytes(folder.resolve("data/manifest.json"));
     ingest(source("folder", "in"));
-    String shard = "file:" + folder.resolve("data/pairs/train-00001.parquet");
-    Files.write(folder.resolve("data/manifest.json"), first);
     Map<String, byte[]> before = files("data");
 
-    assertThatThrownBy(() -> ingest(source("folder", "in")))
-        .isInstanceOf(SettingsException.class)
-        .hasMessage(
-            "Cannot ingest into file:"
-                + folder.resolve("data")
-                + " because its manifest.json does not name files (2, the first is "
-                + shard
-                + ") that no unfinished run left and this run would remove. Nothing was changed."
-                + " Put back the manifest.json that names them, or set dataset to another folder, or"
-                + " move them away.");
+    // An older manifest counts again: the run is made again, and nothing else is touched.
+    Files.delete(folder.resolve("data/_manifests/000000002.json"));
+    ingest(source("folder", "in"));
     assertUnchanged(before);
 
-    Files.delete(folder.resolve("data/manifest.json"));
-    before.remove("manifest.json");
-    for (String work : List.of("", "{\"generation\": 1, \"digest\": \"of a second run\"}")) {
+    Files.delete(folder.resolve("data/_manifests/000000001.json"));
+    Files.delete(folder.resolve("data/_manifests/000000002.json"));
+    before.keySet().removeIf(name -> name.startsWith("_manifests"));
+    for (String work : List.of("", "{\"generation\": 1}")) {
       if (!work.isEmpty()) {
-        file("data/.ingest/work.json", text(work));
-        before.put(".ingest/work.json", text(work));
+        file("data/_work/of-a-second-run/work.json", text(work));
+        before.put("_work/of-a-second-run/work.json", text(work));
       }
       assertThatThrownBy(() -> ingest(synthetic))
           .isInstanceOf(SettingsException.class)
           .hasMessageStartingWith(
               "Cannot ingest into file:"
                   + folder.resolve("data")
-                  + " because it has no manifest.json but files (3, the first is ");
+                  + " because it has no manifest but 2 files in file:")
+          .hasMessageContaining("that no unfinished run left, the first is train-0000")
+          .hasMessageEndingWith(
+              "Nothing was changed. Put back the folder _manifests that names them, or set dataset"
+                  + " to another folder, or move them away.");
       assertUnchanged(before);
     }
-  }
-
-  /** A run that had published was not the first one's beginning, whatever it left of its work. */
-  @Test
-  void workThatWasPublishedOnceIsNoUnfinishedRun() throws IOException {
-    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
-    ingest(source("webdataset", "in"));
-    Files.delete(folder.resolve("data/manifest.json"));
-    file("data/.ingest/work.json", text("{\"generation\": 0, \"digest\": \"any\"}"));
-    Map<String, byte[]> before = files("data");
-
-    assertThatThrownBy(() -> ingest(source("webdataset", "in")))
-        .hasMessageContaining("it has no manifest.json but files (1, the first is ");
-    assertUnchanged(before);
   }
 
   private void assertUnchanged(Map<String, byte[]> before) throws IOException {
@@ -544,7 +530,7 @@ class IngestStageTest {
 
     assertThatThrownBy(() -> ingest(source))
         .hasStackTraceContaining("a.tar because the file system failed: the store is away");
-    assertThat(folder.resolve("data/manifest.json")).doesNotExist();
+    assertThat(folder.resolve("data/_manifests")).doesNotExist();
 
     FailingStore.failing = false;
     assertThat(ingest(source).pairs()).isEqualTo(1);
@@ -593,7 +579,7 @@ class IngestStageTest {
             .hasStackTraceContaining("Cannot read flaky://b" + folder.resolve("in"))
             .hasStackTraceContaining(
                 "because the file system failed: " + failure.get().getMessage());
-        assertThat(folder.resolve(data).resolve("manifest.json")).doesNotExist();
+        assertThat(folder.resolve(data).resolve("_manifests")).doesNotExist();
         assertThat(folder.resolve(data).resolve("sources")).doesNotExist();
         failed++;
         continue;
@@ -807,9 +793,8 @@ class IngestStageTest {
     List<Reject> rejects = new ArrayList<>();
     for (DatasetManifest.Generation generation : dataset().requireManifest().generations()) {
       for (String name : generation.rejectFiles()) {
-        org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(dataset().rejects(), name);
         try (ShardReader<Reject> reader =
-            ShardReader.open(new Configuration(), path, new RejectFormat())) {
+            ShardReader.open(new Configuration(), dataset().file(name), new RejectFormat())) {
           for (int group = 0; group < reader.rowGroups(); group++) {
             rejects.addAll(reader.readGroup(group));
           }

@@ -7,7 +7,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Identity;
-import io.github.kklip.store.Manifests;
+import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
@@ -164,11 +164,12 @@ class TokenizerStageTest {
     assertThat(files()).isEqualTo(before);
     assertThatThrownBy(() -> TokenizerStage.run(spark, settings("tokenizer.min-frequency=3")))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("the tokenizer " + new org.apache.hadoop.fs.Path(tokenizer().toUri()))
+        .hasMessageContaining("the tokenizer file:" + tokenizer())
         .hasMessageContaining("tokenizer.min-frequency was 2 and is now 3");
 
     // Killed before the manifest was written: the next run makes the same files.
-    Files.delete(Path.of(Manifests.file(dataset, dataset.requireManifest().number()).toUri()));
+    Files.delete(
+        Path.of(ManifestFiles.file(dataset.root(), dataset.requireManifest().number()).toUri()));
     Files.writeString(tokenizer().resolve("merges.txt"), "cut");
     assertThat(TokenizerStage.run(spark, settings()).reused()).isFalse();
     assertThat(files()).isEqualTo(before);

@@ -8,7 +8,7 @@ import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Label;
-import io.github.kklip.store.Manifests;
+import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
@@ -255,7 +255,7 @@ public final class TinyDataset {
 
   /** The newest manifest. */
   public Path manifest() throws IOException {
-    return Path.of(Manifests.file(dataset, dataset.requireManifest().number()).toUri());
+    return Path.of(ManifestFiles.file(dataset.root(), dataset.requireManifest().number()).toUri());
   }
 
   private Path local(String file) {

@@ -1,0 +1,87 @@
+package io.github.kklip.store;
+
+import static io.github.kklip.config.Message.message;
+
+import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.Storage;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.Locale;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The manifests of a dataset: {@code _manifests/NUMBER.json}, of which the one with the largest
+ * number counts.
+ */
+public final class ManifestFiles {
+  /** Its name begins with an underscore, so that readers of Parquet folders pass it over. */
+  public static final String FOLDER = "_manifests";
+
+  private static final Pattern NAME = Pattern.compile("(\\d{9,18})\\.json");
+
+  private ManifestFiles() {}
+
+  /** The folder of the manifests. */
+  public static Path folder(Path root) {
+    return new Path(root, FOLDER);
+  }
+
+  /** The file of one manifest. */
+  public static Path file(Path root, long number) {
+    return new Path(folder(root), String.format(Locale.ROOT, "%09d.json", number));
+  }
+
+  /** All manifests that are there, by number. */
+  public static NavigableMap<Long, FileStatus> list(Configuration configuration, Path root)
+      throws IOException {
+    NavigableMap<Long, FileStatus> numbers = new TreeMap<>();
+    try {
+      Path folder = folder(root);
+      for (FileStatus status : Storage.of(configuration, folder).listStatus(folder)) {
+        var name = NAME.matcher(status.getPath().getName());
+        if (status.isFile() && name.matches()) {
+          numbers.put(Long.parseLong(name.group(1)), status);
+        }
+      }
+    } catch (FileNotFoundException e) {
+      // There is no dataset, or one of format 1.
+    }
+    return numbers;
+  }
+
+  /** The newest manifest; of a dataset of format 1 what its files say; empty when there is none. */
+  static Optional<DatasetManifest> newest(Configuration configuration, Path root)
+      throws IOException {
+    Map.Entry<Long, FileStatus> last = list(configuration, root).lastEntry();
+    return last == null
+        ? Format1.read(configuration, root)
+        : Optional.of(read(configuration, root, last.getKey()));
+  }
+
+  /**
+   * The manifest of a commit.
+   *
+   * @throws IOException when there is none, or it is damaged
+   */
+  public static DatasetManifest read(Configuration configuration, Path root, long number)
+      throws IOException {
+    Path file = file(root, number);
+    DatasetManifest manifest =
+        Json.readIfPresent(configuration, file, DatasetManifest.class)
+            .orElseThrow(() -> new FileNotFoundException(message("There is no %s.", file)));
+    if (manifest.format() != DatasetManifest.FORMAT || manifest.number() != number) {
+      throw new IOException(
+          message(
+              "Cannot read %s because it says that it is number %s of format %s; this version reads format %s. Use the version that wrote it.",
+              file, manifest.number(), manifest.format(), DatasetManifest.FORMAT));
+    }
+    return manifest;
+  }
+}
