@@ -1,7 +1,10 @@
 package io.github.kklip.jobs;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.Resample;
 import io.github.kklip.image.RgbImage;
@@ -12,11 +15,15 @@ import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.jar.JarFile;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import javax.imageio.spi.ImageReaderSpi;
@@ -95,5 +102,37 @@ class PackagedJarIT {
     } finally {
       Thread.currentThread().setContextClassLoader(before);
     }
+  }
+
+  /** Each artifact that the jar holds a description of is in the list of components. */
+  @Test
+  void theBillOfMaterialsNamesWhatTheJarHolds() throws Exception {
+    assumeThat(System.getProperty("no-sbom")).as("an offline build has none").isNull();
+    JsonNode bom = new ObjectMapper().readTree(TARGET.resolve("kklip-sbom.json").toFile());
+    assertThat(bom.path("bomFormat").asText()).isEqualTo("CycloneDX");
+    Set<String> components = new TreeSet<>();
+    for (JsonNode component : bom.path("components")) {
+      components.add(component.path("group").asText() + ":" + component.path("name").asText());
+      assertThat(component.path("version").asText()).as("%s", component).isNotEmpty();
+      assertThat(component.path("hashes")).as("%s", component).isNotEmpty();
+    }
+    List<String> held = new ArrayList<>();
+    try (JarFile jar = new JarFile(jar().toFile())) {
+      held.addAll(
+          jar.stream()
+              .map(entry -> entry.getName().split("/", -1))
+              .filter(parts -> parts.length == 5 && parts[4].equals("pom.properties"))
+              .map(parts -> parts[2] + ":" + parts[3])
+              .filter(name -> !name.equals("io.github.kklip:kklip"))
+              .collect(Collectors.toList()));
+    }
+    assertThat(held).hasSizeGreaterThan(8);
+    assertThat(components)
+        .containsAll(held)
+        .contains(
+            "ai.djl.pytorch:pytorch-native-cpu",
+            "org.apache.hadoop:hadoop-aws",
+            "org.apache.spark:spark-core_2.13")
+        .noneMatch(name -> name.startsWith("org.junit"));
   }
 }
