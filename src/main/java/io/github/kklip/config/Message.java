@@ -9,6 +9,8 @@ import java.util.Locale;
  * stands in the code as one string, so that a search for a part of it finds the line.
  */
 public final class Message {
+  private static final int SHOWN = 100;
+
   private Message() {}
 
   /**
@@ -19,5 +21,25 @@ public final class Message {
   @FormatMethod
   public static String message(@FormatString String format, Object... values) {
     return String.format(Locale.ROOT, format, values);
+  }
+
+  /**
+   * A value out of a file of other people, as an error shows it: in one line, and not longer than
+   * {@value #SHOWN} characters.
+   */
+  public static String shown(String value) {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < Math.min(SHOWN, value.length()); i++) {
+      char c = value.charAt(i);
+      if (Character.isISOControl(c) || Character.getType(c) == Character.FORMAT) {
+        text.append(message("\\u%04x", (int) c));
+      } else {
+        text.append(c);
+      }
+    }
+    if (value.length() > SHOWN) {
+      text.append(message("... (%s characters)", value.length()));
+    }
+    return text.toString();
   }
 }

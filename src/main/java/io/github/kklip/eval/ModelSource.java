@@ -12,7 +12,6 @@ import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
@@ -60,15 +59,10 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     for (FileStatus file : files.listStatus(path)) {
       names.add(file.getPath().getName());
     }
-    Safetensors.TensorReader reader =
-        name -> {
-          try (InputStream in = files.open(new Path(path, name))) {
-            return in.readAllBytes();
-          }
-        };
-    ClipConfig.parse(
-        new String(reader.read("config.json"), StandardCharsets.UTF_8), path + "/config.json");
-    Safetensors.requireFiles(path.toString(), names, reader);
+    try (InputStream in = files.open(new Path(path, "config.json"))) {
+      var unused = ClipConfig.read(in, path + "/config.json");
+    }
+    Safetensors.requireFiles(path.toString(), names, name -> files.open(new Path(path, name)));
     return names.contains("tokenizer.json");
   }
 

@@ -48,6 +48,13 @@ public final class BarrierLauncher {
           "spark.ssl.enabled",
           "spark.ssl.rpc.enabled");
 
+  /** Any of these says that Spark's own calls are encrypted, which bring the ranks their secret. */
+  private static final List<String> ENCRYPTED_CALLS =
+      List.of(
+          "spark.network.crypto.enabled",
+          "spark.authenticate.enableSaslEncryption",
+          "spark.ssl.rpc.enabled");
+
   private final JavaSparkContext spark;
   private final TrainSettings train;
   private final int ranks;
@@ -154,10 +161,20 @@ public final class BarrierLauncher {
       LOG.warn(
           "Spark encrypts its connections, but gradients travel in the clear: train.encryption = off");
     }
+    boolean callsEncrypted = ENCRYPTED_CALLS.stream().anyMatch(key -> conf.getBoolean(key, false));
+    if (encrypted && !callsEncrypted && !onOneMachine(conf)) {
+      LOG.warn(
+          "Connections between ranks are encrypted, but whoever listens to the network can read them: Spark sends the ranks the secret in the clear, because its own calls are not encrypted. Set spark.authenticate = true, spark.network.crypto.enabled = true, spark.network.crypto.authEngineVersion = 2 and spark.network.crypto.cipher = AES/GCM/NoPadding; see SECURITY.md.");
+    }
     if (train.comms().transport() == TrainSettings.TransportChoice.NCCL) {
       requireNccl(conf, encrypted);
     }
     return new TransportOptions(train.comms().transport(), train.comms().sharedFolder(), encrypted);
+  }
+
+  /** Whether driver and executors are on one machine, so that no network is between them. */
+  private static boolean onOneMachine(SparkConf conf) {
+    return conf.get("spark.master", "").startsWith("local");
   }
 
   private static void requireNccl(SparkConf conf, boolean encrypted) {

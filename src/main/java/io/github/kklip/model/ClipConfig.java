@@ -1,12 +1,15 @@
 package io.github.kklip.model;
 
 import static io.github.kklip.config.Message.message;
+import static io.github.kklip.config.Message.shown;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.SmallFile;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -66,8 +69,8 @@ public record ClipConfig(
       int endId,
       int padId) {
     public Text {
-      positive("text_config.vocab_size", vocabulary);
-      positive("text_config.max_position_embeddings", context);
+      within("text_config.vocab_size", vocabulary, ModelLimits.VOCABULARY);
+      within("text_config.max_position_embeddings", context, ModelLimits.CAPTION_POSITIONS);
       checkTower("text_config", width, intermediate, layers, heads);
     }
 
@@ -89,13 +92,21 @@ public record ClipConfig(
       double layerNormEps,
       double initializerRange) {
     public Vision {
-      positive("vision_config.patch_size", patch);
+      within("vision_config.image_size", image, ModelLimits.IMAGE);
+      within("vision_config.patch_size", patch, ModelLimits.IMAGE);
       checkTower("vision_config", width, intermediate, layers, heads);
       if (image < patch) {
         throw new IllegalArgumentException(
             message(
                 "Cannot use a CLIP shape, because its images (%s pixels) are smaller than one patch: %s.",
                 image, patch));
+      }
+      long side = image / patch;
+      if (side * side > ModelLimits.PATCHES) {
+        throw new IllegalArgumentException(
+            message(
+                "Cannot use a CLIP shape, because its images of %s pixels have more than %s patches of %s pixels: %s.",
+                image, ModelLimits.PATCHES, patch, side * side));
       }
     }
 
@@ -108,21 +119,45 @@ public record ClipConfig(
   }
 
   public ClipConfig {
-    positive("projection_dim", projection);
+    within("projection_dim", projection, ModelLimits.WIDTH);
+    long patch = vision.patch();
+    long grid = vision.grid();
+    long parameters =
+        (long) (text.vocabulary() + text.context() + projection) * text.width()
+            + block(text.width(), text.intermediate()) * text.layers()
+            + (3 * patch * patch + grid * grid + projection) * vision.width()
+            + block(vision.width(), vision.intermediate()) * vision.layers();
+    if (parameters > ModelLimits.PARAMETERS) {
+      throw new IllegalArgumentException(
+          message(
+              "Cannot use a CLIP shape, because it has more than %s parameters: %s. Its widths and layers do not belong together.",
+              ModelLimits.PARAMETERS, parameters));
+    }
   }
 
-  private static void positive(String field, int value) {
+  /** Weights of a layer, without biases and norms. */
+  private static long block(long width, long intermediate) {
+    return 4 * width * width + 2 * width * intermediate;
+  }
+
+  private static void within(String field, int value, int most) {
     if (value < 1) {
       throw new IllegalArgumentException(
           message("Cannot use a CLIP shape, because %s is not positive: %s.", field, value));
     }
+    if (value > most) {
+      throw new IllegalArgumentException(
+          message(
+              "Cannot use a CLIP shape, because %s is over %s, more than any CLIP model has: %s. Give the config.json of a CLIPModel.",
+              field, most, value));
+    }
   }
 
   private static void checkTower(String field, int width, int intermediate, int layers, int heads) {
-    positive(field + ".hidden_size", width);
-    positive(field + ".intermediate_size", intermediate);
-    positive(field + ".num_hidden_layers", layers);
-    positive(field + ".num_attention_heads", heads);
+    within(field + ".hidden_size", width, ModelLimits.WIDTH);
+    within(field + ".intermediate_size", intermediate, ModelLimits.INTERMEDIATE);
+    within(field + ".num_hidden_layers", layers, ModelLimits.LAYERS);
+    within(field + ".num_attention_heads", heads, ModelLimits.HEADS);
     if (width % heads != 0) {
       throw new IllegalArgumentException(
           message(
@@ -140,7 +175,7 @@ public record ClipConfig(
     try {
       if (BUILT_IN.contains(source)) {
         try (InputStream in = ClipConfig.class.getResourceAsStream(source + ".json")) {
-          return parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), source);
+          return read(in, source);
         }
       }
       Path path = Path.of(source);
@@ -151,11 +186,24 @@ public record ClipConfig(
                 "Cannot read a CLIP shape, because there is no such file: %s. Give a path or one of %s.",
                 file, BUILT_IN));
       }
-      return parse(Files.readString(file), file.toString());
+      try (InputStream in = Files.newInputStream(file)) {
+        return read(in, file.toString());
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(
           message("Cannot read a CLIP shape from %s: %s", source, e.getMessage()), e);
     }
+  }
+
+  /**
+   * Reads the bytes of a {@code config.json}; {@code source} is for messages.
+   *
+   * @throws IOException when they cannot be read, or are more than such a file has
+   */
+  public static ClipConfig read(InputStream in, String source) throws IOException {
+    return parse(
+        new String(SmallFile.read(in, source, ModelLimits.CONFIG_BYTES), StandardCharsets.UTF_8),
+        source);
   }
 
   /** Reads the text of a {@code config.json}; {@code source} is for messages. */
@@ -175,7 +223,7 @@ public record ClipConfig(
       throw new IllegalArgumentException(
           message(
               "Cannot read a CLIP shape from %s, because its model_type is not clip: \"%s\". Give the config.json of a CLIPModel.",
-              source, type));
+              source, shown(type)));
     }
     Fields text = new Fields(source, "text_config", tower(root, "text_config"));
     Fields vision = new Fields(source, "vision_config", tower(root, "vision_config"));
@@ -216,13 +264,19 @@ public record ClipConfig(
   }
 
   private record Fields(String source, String prefix, JsonNode node) {
+    /** No epsilon, deviation or logarithm of a CLIP model comes near. */
+    private static final int MOST_NUMBER = 1_000_000;
+
     int integer(String field, int absent) {
       JsonNode value = node.path(field);
       if (value.isMissingNode() || value.isNull()) {
         return absent;
       }
-      if (!value.isInt()) {
+      if (!value.isIntegralNumber()) {
         throw refused(field, "a whole number", value);
+      }
+      if (!value.canConvertToInt()) {
+        throw refused(field, message("from %s to %s", Integer.MIN_VALUE, Integer.MAX_VALUE), value);
       }
       return value.intValue();
     }
@@ -234,6 +288,9 @@ public record ClipConfig(
       }
       if (!value.isNumber()) {
         throw refused(field, "a number", value);
+      }
+      if (!(Math.abs(value.doubleValue()) <= MOST_NUMBER)) {
+        throw refused(field, message("from -%s to %s", MOST_NUMBER, MOST_NUMBER), value);
       }
       return value.doubleValue();
     }
@@ -253,7 +310,10 @@ public record ClipConfig(
       return new IllegalArgumentException(
           message(
               "Cannot read a CLIP shape from %s, because %s is not %s: %s.",
-              source, prefix.isEmpty() ? field : prefix + "." + field, allowed, value));
+              source,
+              prefix.isEmpty() ? field : prefix + "." + field,
+              allowed,
+              shown(value.toString())));
     }
   }
 

@@ -1,6 +1,7 @@
 package io.github.kklip.safetensors;
 
 import static io.github.kklip.config.Message.message;
+import static io.github.kklip.config.Message.shown;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -8,9 +9,13 @@ import ai.djl.ndarray.types.Shape;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.kklip.config.ElementType;
+import io.github.kklip.config.ModelLimits;
+import io.github.kklip.store.publication.FileName;
 import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.SmallFile;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -36,6 +41,7 @@ import java.util.TreeSet;
 public final class Safetensors {
   static final String SINGLE = "model.safetensors";
   static final String INDEX = "model.safetensors.index.json";
+  private static final String ENDING = ".safetensors";
 
   private record Located(Path file, SafetensorsEntry entry) {}
 
@@ -74,9 +80,9 @@ public final class Safetensors {
     throw noWeights(path.toString());
   }
 
-  /** Reads a file of a model folder, on whatever file system it is. */
-  public interface TensorReader {
-    byte[] read(String name) throws IOException;
+  /** Opens a file of a model folder, on whatever file system it is. */
+  public interface FileOpener {
+    InputStream open(String name) throws IOException;
   }
 
   /**
@@ -84,16 +90,20 @@ public final class Safetensors {
    *
    * @param folder for messages
    * @param names of the files in the folder
-   * @param reader asked for {@code model.safetensors.index.json}
+   * @param opener asked for {@code model.safetensors.index.json}
    * @throws IOException when neither form of weights is there, or a file that the index names is
    *     not
    */
-  public static void requireFiles(String folder, Set<String> names, TensorReader reader)
+  public static void requireFiles(String folder, Set<String> names, FileOpener opener)
       throws IOException {
     if (names.contains(INDEX)) {
-      for (String file :
-          new TreeSet<>(weightMap(reader.read(INDEX), folder + "/" + INDEX).values())) {
-        if (!names.contains(file)) {
+      String index = folder + "/" + INDEX;
+      byte[] json;
+      try (InputStream in = opener.open(INDEX)) {
+        json = SmallFile.read(in, index, ModelLimits.INDEX_BYTES);
+      }
+      for (FileName file : new TreeSet<>(weightMap(json, index).values())) {
+        if (!names.contains(file.text())) {
           throw notThere(folder, file);
         }
       }
@@ -109,7 +119,7 @@ public final class Safetensors {
             folder, SINGLE, INDEX));
   }
 
-  private static IOException notThere(String folder, String file) {
+  private static IOException notThere(String folder, FileName file) {
     return new IOException(
         message(
             "Cannot read the model folder %s because %s names a file that is not there: %s.",
@@ -117,7 +127,7 @@ public final class Safetensors {
   }
 
   /** The name of the file of each tensor. */
-  private static Map<String, String> weightMap(byte[] json, String index) throws IOException {
+  private static Map<String, FileName> weightMap(byte[] json, String index) throws IOException {
     JsonNode weightMap;
     try {
       weightMap = Json.tree(json).path("weight_map");
@@ -129,18 +139,27 @@ public final class Safetensors {
       throw new IOException(
           message("Cannot read %s because it has no weight_map of tensors to files.", index));
     }
-    Map<String, String> files = new LinkedHashMap<>();
+    Map<String, FileName> files = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> field : weightMap.properties()) {
-      String fileName = field.getValue().asText();
-      if (!fileName.matches("[^/\\\\]+\\.safetensors")) {
-        throw new IOException(
-            message(
-                "Cannot read %s because tensor '%s' is not in a .safetensors file of the same folder: %s.",
-                index, field.getKey(), fileName));
-      }
-      files.put(field.getKey(), fileName);
+      files.put(field.getKey(), fileOf(field.getKey(), field.getValue(), index));
     }
     return files;
+  }
+
+  private static FileName fileOf(String tensor, JsonNode name, String index) throws IOException {
+    IllegalArgumentException invalid = null;
+    if (name.isTextual() && name.textValue().endsWith(ENDING)) {
+      try {
+        return new FileName(name.textValue());
+      } catch (IllegalArgumentException e) {
+        invalid = e;
+      }
+    }
+    throw new IOException(
+        message(
+            "Cannot read %s because tensor '%s' is not in a %s file of the same folder: %s.",
+            index, shown(tensor), ENDING, shown(name.asText())),
+        invalid);
   }
 
   private static Safetensors ofFile(Path file) throws IOException {
@@ -153,10 +172,10 @@ public final class Safetensors {
   private static Safetensors ofIndex(Path index) throws IOException {
     Map<Path, SafetensorsHeader> headers = new TreeMap<>();
     Map<String, Located> tensors = new LinkedHashMap<>();
-    for (Map.Entry<String, String> field :
-        weightMap(Files.readAllBytes(index), index.toString()).entrySet()) {
-      String fileName = field.getValue();
-      Path file = index.resolveSibling(fileName);
+    byte[] json = SmallFile.read(index, ModelLimits.INDEX_BYTES);
+    for (Map.Entry<String, FileName> field : weightMap(json, index.toString()).entrySet()) {
+      FileName fileName = field.getValue();
+      Path file = index.resolveSibling(fileName.text());
       if (!headers.containsKey(file)) {
         if (!Files.isRegularFile(file)) {
           throw notThere(index.getParent().toString(), fileName);

@@ -1,11 +1,14 @@
 package io.github.kklip.teacher;
 
 import static io.github.kklip.config.Message.message;
+import static io.github.kklip.config.Message.shown;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.SmallFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -108,7 +111,8 @@ public record LlamaConfig(
               folder, FILE));
     }
     try {
-      return new ConfigReader(file, Json.tree(Files.readAllBytes(file))).read();
+      return new ConfigReader(file, Json.tree(SmallFile.read(file, ModelLimits.CONFIG_BYTES)))
+          .read();
     } catch (JsonProcessingException e) {
       throw new IOException(
           message("Cannot use %s because it is not JSON: %s.", file, e.getOriginalMessage()), e);
@@ -128,26 +132,33 @@ public record LlamaConfig(
   }
 
   private record ConfigReader(Path file, JsonNode json) {
+    private static final double MOST_THETA = 1e12;
+    private static final double MOST_FACTOR = 1e6;
+
     LlamaConfig read() throws IOException {
       String modelType = json.path("model_type").asText("");
       if (!modelType.equals("llama")) {
         throw refused(
-            message("its model_type is '%s', not 'llama'", modelType),
+            message("its model_type is '%s', not 'llama'", shown(modelType)),
             "Set kklip.teacher.path to a Llama model.");
       }
       String activation = json.path("hidden_act").asText("silu");
       if (!activation.equals("silu")) {
-        throw refused(message("hidden_act %s is not implemented, only silu", activation), "");
+        throw refused(
+            message("hidden_act %s is not implemented, only silu", shown(activation)), "");
       }
       if (json.hasNonNull("quantization_config")) {
         throw refused(
             "its weights are quantised", "Use the float16, bfloat16 or float32 weights instead.");
       }
-      int hidden = whole("hidden_size");
-      int heads = whole("num_attention_heads");
+      int hidden = whole("hidden_size", ModelLimits.WIDTH);
+      int heads = whole("num_attention_heads", ModelLimits.HEADS);
       int keyValueHeads =
-          json.hasNonNull("num_key_value_heads") ? whole("num_key_value_heads") : heads;
-      int headDim = json.hasNonNull("head_dim") ? whole("head_dim") : hidden / heads;
+          json.hasNonNull("num_key_value_heads")
+              ? whole("num_key_value_heads", ModelLimits.HEADS)
+              : heads;
+      int headDim =
+          json.hasNonNull("head_dim") ? whole("head_dim", ModelLimits.WIDTH) : hidden / heads;
       if (heads % keyValueHeads != 0) {
         throw refused(
             message(
@@ -163,20 +174,32 @@ public record LlamaConfig(
       if (headDim % 2 != 0) {
         throw refused(message("the width of a head, %s, is odd", headDim), "");
       }
-      return new LlamaConfig(
-          whole("vocab_size"),
-          hidden,
-          whole("intermediate_size"),
-          whole("num_hidden_layers"),
-          heads,
-          keyValueHeads,
-          headDim,
-          json.hasNonNull("max_position_embeddings") ? whole("max_position_embeddings") : 2048,
-          number(json, "rms_norm_eps", 1e-6),
-          rope(),
-          json.path("attention_bias").asBoolean(false),
-          json.path("mlp_bias").asBoolean(false),
-          json.path("tie_word_embeddings").asBoolean(false));
+      LlamaConfig config =
+          new LlamaConfig(
+              whole("vocab_size", ModelLimits.VOCABULARY),
+              hidden,
+              whole("intermediate_size", ModelLimits.INTERMEDIATE),
+              whole("num_hidden_layers", ModelLimits.LAYERS),
+              heads,
+              keyValueHeads,
+              headDim,
+              json.hasNonNull("max_position_embeddings")
+                  ? whole("max_position_embeddings", ModelLimits.POSITIONS)
+                  : 2048,
+              number(json, "rms_norm_eps", 1e-6, 1),
+              rope(),
+              json.path("attention_bias").asBoolean(false),
+              json.path("mlp_bias").asBoolean(false),
+              json.path("tie_word_embeddings").asBoolean(false));
+      long parameters = config.parameters(config.layers());
+      if (parameters > ModelLimits.PARAMETERS) {
+        throw refused(
+            message(
+                "it has more than %s parameters, %s: its widths and layers do not belong together",
+                ModelLimits.PARAMETERS, parameters),
+            "");
+      }
+      return config;
     }
 
     /** From {@code rope_parameters} (transformers 5), or {@code rope_theta} and rope_scaling. */
@@ -185,8 +208,8 @@ public record LlamaConfig(
       JsonNode scaling = nested.isObject() ? nested : json.path("rope_scaling");
       double theta =
           nested.hasNonNull("rope_theta")
-              ? number(nested, "rope_theta", 0)
-              : number(json, "rope_theta", 10_000);
+              ? number(nested, "rope_theta", 0, MOST_THETA)
+              : number(json, "rope_theta", 10_000, MOST_THETA);
       String keyword = scaling.path("rope_type").asText(scaling.path("type").asText("default"));
       RopeType type;
       try {
@@ -196,7 +219,7 @@ public record LlamaConfig(
             refused(
                     message(
                         "the rotary scaling '%s' is not implemented, only default, linear and llama3",
-                        keyword),
+                        shown(keyword)),
                     "")
                 .getMessage(),
             e);
@@ -206,31 +229,44 @@ public record LlamaConfig(
       }
       return switch (type) {
         case DEFAULT -> new Rope(theta, type, 1, 1, 1, 0);
-        case LINEAR -> new Rope(theta, type, number(scaling, "factor", 0), 1, 1, 0);
+        case LINEAR -> new Rope(theta, type, number(scaling, "factor", 0, MOST_FACTOR), 1, 1, 0);
         case LLAMA3 ->
             new Rope(
                 theta,
                 type,
-                number(scaling, "factor", 0),
-                number(scaling, "low_freq_factor", 0),
-                number(scaling, "high_freq_factor", 0),
-                (int) number(scaling, "original_max_position_embeddings", 0));
+                number(scaling, "factor", 0, MOST_FACTOR),
+                number(scaling, "low_freq_factor", 0, MOST_FACTOR),
+                number(scaling, "high_freq_factor", 0, MOST_FACTOR),
+                (int)
+                    number(scaling, "original_max_position_embeddings", 0, ModelLimits.POSITIONS));
       };
     }
 
-    private int whole(String field) throws IOException {
+    private int whole(String field, int most) throws IOException {
       JsonNode node = json.path(field);
-      if (!node.isIntegralNumber() || !node.canConvertToInt() || node.intValue() < 1) {
+      if (!node.isIntegralNumber() || node.bigIntegerValue().signum() < 1) {
         throw refused(message("it lacks the whole number %s", field), "");
+      }
+      if (!node.canConvertToInt() || node.intValue() > most) {
+        throw refused(
+            message(
+                "its %s is over %s, more than any Llama has: %s",
+                field, most, shown(node.toString())),
+            "");
       }
       return node.intValue();
     }
 
-    private double number(JsonNode parent, String field, double otherwise) throws IOException {
+    private double number(JsonNode parent, String field, double otherwise, double most)
+        throws IOException {
       JsonNode node = parent.path(field);
       double value = node.isMissingNode() || node.isNull() ? otherwise : node.asDouble();
-      if (!(value > 0 && value < Double.MAX_VALUE)) {
+      if (!(value > 0)) {
         throw refused(message("it lacks the positive number %s", field), "");
+      }
+      if (value > most) {
+        throw refused(
+            message("its %s is over %s, more than any Llama has: %s", field, most, value), "");
       }
       return value;
     }

@@ -84,13 +84,6 @@ public final class TeacherFolder {
     for (FileStatus file : fileSystem.listStatus(path)) {
       names.add(file.getPath().getName());
     }
-    Safetensors.requireFiles(
-        folder,
-        names,
-        name -> {
-          try (FSDataInputStream in = fileSystem.open(new Path(path, name))) {
-            return in.readAllBytes();
-          }
-        });
+    Safetensors.requireFiles(folder, names, name -> fileSystem.open(new Path(path, name)));
   }
 }

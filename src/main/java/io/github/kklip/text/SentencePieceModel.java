@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.Json;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -53,17 +54,23 @@ record SentencePieceModel(
     boolean removeExtraSpaces = true;
     boolean hasCharacterMap = false;
     try {
-      for (Field field : fields(ByteBuffer.wrap(file))) {
+      for (Field field : fields(ByteBuffer.wrap(file), source)) {
         switch (field.number) {
-          case 1 -> pieces.add(piece(field.bytes));
+          case 1 -> {
+            Piece piece = piece(field.bytes, source);
+            // A merge is looked for at every character of it.
+            TokenizerFile.requireAtMost(
+                "characters in a token", piece.text.length(), ModelLimits.TOKEN_LENGTH, source);
+            pieces.add(piece);
+          }
           case 2 -> {
-            for (Field trainer : fields(field.bytes)) {
+            for (Field trainer : fields(field.bytes, source)) {
               modelType = trainer.number == 3 ? trainer.value : modelType;
               byteFallback = trainer.number == 35 ? trainer.value != 0 : byteFallback;
             }
           }
           case 3 -> {
-            for (Field normalizer : fields(field.bytes)) {
+            for (Field normalizer : fields(field.bytes, source)) {
               hasCharacterMap |= normalizer.number == 2 && normalizer.bytes.hasRemaining();
               dummyPrefix = normalizer.number == 3 ? normalizer.value != 0 : dummyPrefix;
               removeExtraSpaces =
@@ -99,11 +106,11 @@ record SentencePieceModel(
         cause);
   }
 
-  private static Piece piece(ByteBuffer bytes) {
+  private static Piece piece(ByteBuffer bytes, String source) {
     String text = "";
     float score = 0;
     int type = 1;
-    for (Field field : fields(bytes)) {
+    for (Field field : fields(bytes, source)) {
       switch (field.number) {
         case 1 -> text = StandardCharsets.UTF_8.decode(field.bytes).toString();
         case 2 -> score = Float.intBitsToFloat((int) field.value);
@@ -116,10 +123,13 @@ record SentencePieceModel(
     return new Piece(text, score, type);
   }
 
-  private static List<Field> fields(ByteBuffer message) {
+  private static List<Field> fields(ByteBuffer message, String source) {
     List<Field> fields = new ArrayList<>();
     ByteBuffer in = message.slice().order(ByteOrder.LITTLE_ENDIAN);
     while (in.hasRemaining()) {
+      // The fields of a model are its tokens and few others.
+      TokenizerFile.requireAtMost(
+          "tokens or other fields", fields.size() + 1, ModelLimits.VOCABULARY, source);
       long key = varint(in);
       int number = (int) (key >>> 3);
       int wire = (int) (key & 7);

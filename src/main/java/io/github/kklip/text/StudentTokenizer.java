@@ -2,6 +2,8 @@ package io.github.kklip.text;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.ModelLimits;
+import io.github.kklip.store.publication.SmallFile;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
@@ -65,7 +67,10 @@ public final class StudentTokenizer implements AutoCloseable {
                 folder));
       }
       try (InputStream in = fileSystem.open(path)) {
-        json = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        json =
+            new String(
+                SmallFile.read(in, path.toString(), ModelLimits.TOKENIZER_BYTES),
+                StandardCharsets.UTF_8);
       }
     } catch (IOException e) {
       throw new TokenizerException(

@@ -3,8 +3,11 @@ package io.github.kklip.text;
 import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.SmallFile;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.OptionalInt;
@@ -39,10 +42,11 @@ public final class TeacherTokenizer implements AutoCloseable {
     try {
       TokenizerFile file;
       if (Files.exists(json)) {
-        file = TokenizerFile.parse(Files.readString(json), json.toString());
+        byte[] bytes = SmallFile.read(json, ModelLimits.TOKENIZER_BYTES);
+        file = TokenizerFile.parse(new String(bytes, StandardCharsets.UTF_8), json.toString());
       } else if (Files.exists(model)) {
-        JsonNode converted =
-            SentencePieceModel.parse(Files.readAllBytes(model), model.toString()).toTokenizerJson();
+        byte[] bytes = SmallFile.read(model, ModelLimits.TOKENIZER_BYTES);
+        JsonNode converted = SentencePieceModel.parse(bytes, model.toString()).toTokenizerJson();
         file = TokenizerFile.of(converted, model.toString());
       } else {
         throw new TokenizerException(
@@ -69,7 +73,7 @@ public final class TeacherTokenizer implements AutoCloseable {
     Path path = folder.resolve("tokenizer_config.json");
     OptionalInt named = OptionalInt.empty();
     if (Files.exists(path)) {
-      JsonNode token = Json.tree(Files.readAllBytes(path)).path("bos_token");
+      JsonNode token = Json.tree(SmallFile.read(path, ModelLimits.CONFIG_BYTES)).path("bos_token");
       named = file.id(token.isObject() ? token.path("content").asText() : token.asText());
     }
     return named.orElseThrow(

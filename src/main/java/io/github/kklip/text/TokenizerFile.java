@@ -1,6 +1,7 @@
 package io.github.kklip.text;
 
 import static io.github.kklip.config.Message.message;
+import static io.github.kklip.config.Message.shown;
 
 import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
@@ -8,6 +9,7 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.Json;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -76,8 +78,9 @@ final class TokenizerFile implements AutoCloseable {
       throw new TokenizerException(
           message(
               "Cannot use the tokenizer because its model is %s, not BPE: %s. CLIP's and Llama's tokenizers are BPE.",
-              type, source));
+              shown(type), source));
     }
+    requireSaneSizes(root, source);
     // A file saved after use can hold a truncation or padding of its own, which would change ids.
     ObjectNode plain = ((ObjectNode) root).deepCopy();
     plain.putNull("truncation").putNull("padding");
@@ -97,6 +100,43 @@ final class TokenizerFile implements AutoCloseable {
               "Cannot load the tokenizer because the tokenizers library refuses it: %s%s (%s)",
               source, todo, e.getMessage()),
           e);
+    }
+  }
+
+  /**
+   * Before anything is made of the file: of these sizes are the tables of the library and model.
+   */
+  private static void requireSaneSizes(JsonNode root, String source) {
+    JsonNode vocabulary = root.path("model").path("vocab");
+    requireAtMost("tokens in its vocabulary", vocabulary.size(), ModelLimits.VOCABULARY, source);
+    for (Map.Entry<String, JsonNode> token : vocabulary.properties()) {
+      requireToken(token.getKey(), token.getValue(), source);
+    }
+    JsonNode added = root.path("added_tokens");
+    requireAtMost("added tokens", added.size(), ModelLimits.VOCABULARY, source);
+    for (JsonNode token : added) {
+      requireToken(token.path("content").asText(), token.path("id"), source);
+    }
+    int merges = root.path("model").path("merges").size();
+    requireAtMost("merges", merges, ModelLimits.MERGES, source);
+  }
+
+  private static void requireToken(String token, JsonNode id, String source) {
+    requireAtMost("characters in a token", token.length(), ModelLimits.TOKEN_LENGTH, source);
+    if (!id.isInt() || id.intValue() < 0 || id.intValue() >= ModelLimits.VOCABULARY) {
+      throw new TokenizerException(
+          message(
+              "Cannot use the tokenizer because the id of its token '%s' is not a whole number from 0 to %s but %s: %s. Fetch or write the file again.",
+              shown(token), ModelLimits.VOCABULARY - 1, shown(id.toString()), source));
+    }
+  }
+
+  static void requireAtMost(String what, int count, int most, String source) {
+    if (count > most) {
+      throw new TokenizerException(
+          message(
+              "Cannot use the tokenizer because it has more than %s %s, %s: %s. Fetch or write the file again.",
+              most, what, count, source));
     }
   }
 

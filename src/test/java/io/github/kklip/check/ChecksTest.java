@@ -275,7 +275,9 @@ class ChecksTest {
         .contains("because there is no such folder");
     Files.writeString(
         llama.resolve("config.json"),
-        weights.replaceFirst("\"intermediate_size\" : \\d+", "\"intermediate_size\": 90000000"));
+        weights
+            .replaceFirst("\"intermediate_size\" : \\d+", "\"intermediate_size\": 200000")
+            .replaceFirst("\"num_hidden_layers\" : \\d+", "\"num_hidden_layers\": 1000"));
     Files.copy(world.resolve("llama/tokenizer.json"), llama.resolve("tokenizer.json"));
     Files.createFile(llama.resolve("model-00002-of-2.safetensors"));
     assertThat(fresh("run", set))

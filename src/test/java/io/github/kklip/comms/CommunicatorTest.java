@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.kklip.LogLines;
 import io.github.kklip.comms.memory.Sharing;
 import io.github.kklip.comms.tcp.Handshake;
 import io.github.kklip.comms.tcp.Peer;
@@ -32,19 +33,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.apache.logging.log4j.Level;
-import org.apache.logging.log4j.LogManager;
-import org.apache.logging.log4j.core.LogEvent;
-import org.apache.logging.log4j.core.Logger;
-import org.apache.logging.log4j.core.appender.AbstractAppender;
-import org.apache.logging.log4j.core.config.Configurator;
-import org.apache.logging.log4j.core.config.Property;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -54,6 +48,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CommunicatorTest {
+  private static final String DROPPED_CONNECTIONS = "io.github.kklip.comms.tcp.DroppedConnections";
+  private static final Pattern DROPPED = Pattern.compile("dropped (\\d+) connection");
+
   @TempDir private static Path folder;
 
   /** How ranks are connected. */
@@ -757,7 +754,7 @@ class CommunicatorTest {
   @Test
   void strangersAreDroppedAndTheRingStandsAllTheSame() throws Exception {
     byte[] secret = Ranks.secret();
-    try (Warnings warnings = new Warnings();
+    try (LogLines log = new LogLines(DROPPED_CONNECTIONS);
         RingListener a = Ranks.listener();
         RingListener b = Ranks.listener();
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), a.port());
@@ -803,40 +800,58 @@ class CommunicatorTest {
       }
       leave.get(20, TimeUnit.SECONDS);
       assertThat(silent.getInputStream().readNBytes(32)).hasSize(32);
+      // One line at once for the first, one for the other when the port is closed.
+      awaitDropped(log, 2);
+      assertThat(log.lines())
+          .hasSize(2)
+          .allMatch(line -> line.startsWith("Rank 1 dropped 1 connection(s), the last one from /"));
       for (Socket dropped : List.of(babbling, guessing)) {
-        assertThat(warnings.lines)
-            .anyMatch(
-                line ->
-                    line.startsWith(
-                        "Dropped a connection from /127.0.0.1:" + dropped.getLocalPort()));
+        assertThat(log.lines())
+            .anyMatch(line -> line.contains("from /127.0.0.1:" + dropped.getLocalPort() + ": 1"));
       }
     }
   }
 
-  /** What {@link RingListener} logs. */
-  private static final class Warnings extends AbstractAppender implements AutoCloseable {
-    final List<String> lines = new CopyOnWriteArrayList<>();
-
-    Warnings() {
-      super("warnings", null, null, false, Property.EMPTY_ARRAY);
-      Configurator.setLevel(RingListener.class.getName(), Level.WARN);
-      start();
-      logger().addAppender(this);
+  /** Whoever reaches the port must not be able to fill the log. */
+  @Test
+  void strangersAreCountedAndToldInFewLines() throws Exception {
+    int strangers = 200;
+    byte[] request = "GET / HTTP/1.1\r\n".repeat(8).getBytes(StandardCharsets.US_ASCII);
+    try (LogLines log = new LogLines(DROPPED_CONNECTIONS)) {
+      long begin = System.nanoTime();
+      try (RingListener listener = Ranks.listener()) {
+        var unused = listener.accept(new Handshake(Ranks.secret(), 2), 0, false);
+        for (int i = 0; i < strangers; i++) {
+          try (Socket stranger = new Socket(InetAddress.getLoopbackAddress(), listener.port())) {
+            stranger.setSoTimeout(20_000);
+            stranger.getOutputStream().write(request);
+            assertThat(stranger.getInputStream().readNBytes(32)).hasSize(32);
+            assertThat(endOf(stranger.getInputStream())).isTrue();
+          }
+        }
+      }
+      awaitDropped(log, strangers);
+      long minutes = Duration.ofNanos(System.nanoTime() - begin).toMinutes();
+      assertThat(dropped(log)).isEqualTo(strangers);
+      assertThat(log.lines()).hasSizeLessThanOrEqualTo((int) (2 + minutes));
+      assertThat(log.lines().get(log.lines().size() - 1))
+          .contains(" because it does not speak this protocol. Let only the ranks of this job");
     }
+  }
 
-    private static Logger logger() {
-      return (Logger) LogManager.getLogger(RingListener.class);
-    }
+  /** How many connections the lines tell of. */
+  private static int dropped(LogLines log) {
+    return log.lines().stream()
+        .map(DROPPED::matcher)
+        .mapToInt(line -> line.find() ? Integer.parseInt(line.group(1)) : 0)
+        .sum();
+  }
 
-    @Override
-    public void append(LogEvent event) {
-      lines.add(event.getMessage().getFormattedMessage());
-    }
-
-    @Override
-    public void close() {
-      logger().removeAppender(this);
-      stop();
+  /** Until so many are told of: the last line comes from a thread of its own. */
+  private static void awaitDropped(LogLines log, int count) {
+    long deadline = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+    while (dropped(log) < count && System.nanoTime() < deadline) {
+      Thread.onSpinWait();
     }
   }
 

@@ -3,6 +3,7 @@ package io.github.kklip.launch;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.LogLines;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -120,6 +121,41 @@ class BarrierLauncherTest {
     assertThat(run(settings(2, "train.encryption=on", "train.transport=tcp"), TRANSPORT))
         .containsExactly("tcp", "tcp");
     assertThat(run(settings(2), TRANSPORT)).containsExactly("shared-memory", "shared-memory");
+  }
+
+  /** Ranks get their secret by Spark's own calls: it is no more secret than they are. */
+  @Test
+  void encryptionOverClearCallsIsWarnedOf() {
+    SparkConf clear = new SparkConf(false).setMaster("spark://host:7077");
+    assertThat(warningsOf(clear, "train.encryption=on"))
+        .singleElement()
+        .asString()
+        .contains("Spark sends the ranks the secret in the clear")
+        .contains("Set spark.authenticate = true, spark.network.crypto.enabled = true")
+        .contains("spark.network.crypto.cipher = AES/GCM/NoPadding");
+    // Only Spark's web pages are encrypted.
+    assertThat(warningsOf(clear.clone().set("spark.ssl.enabled", "true"), "train.encryption=auto"))
+        .hasSize(1);
+    for (String key :
+        List.of(
+            "spark.network.crypto.enabled",
+            "spark.authenticate.enableSaslEncryption",
+            "spark.ssl.rpc.enabled")) {
+      assertThat(warningsOf(clear.clone().set(key, "true"), "train.encryption=on")).isEmpty();
+    }
+    assertThat(warningsOf(clear, "train.encryption=auto")).isEmpty();
+    assertThat(warningsOf(clear, "train.encryption=off")).isEmpty();
+    for (String master : List.of("local[2]", "local-cluster[2,1,1024]")) {
+      assertThat(warningsOf(new SparkConf(false).setMaster(master), "train.encryption=on"))
+          .isEmpty();
+    }
+  }
+
+  private static List<String> warningsOf(SparkConf conf, String encryption) {
+    try (LogLines log = new LogLines(BarrierLauncher.class.getName())) {
+      var unused = BarrierLauncher.transportOptions(conf, settings(2, encryption).train());
+      return log.lines();
+    }
   }
 
   private static final RankBody<String> TRANSPORT =

@@ -50,7 +50,9 @@ class TrainStageFaultsIT {
         Map.of(
             "spark.authenticate", "true",
             "spark.authenticate.secret", UUID.randomUUID().toString(),
-            "spark.network.crypto.enabled", "true");
+            "spark.network.crypto.enabled", "true",
+            "spark.network.crypto.authEngineVersion", "2",
+            "spark.network.crypto.cipher", "AES/GCM/NoPadding");
     cluster = new StandaloneCluster(folder, 2, 1, 1024, careful);
     SparkConf conf =
         new SparkConf()

@@ -7,10 +7,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.config.ElementType;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.tensor.Torch;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.RandomAccessFile;
 import java.lang.management.BufferPoolMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
@@ -22,6 +24,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -181,6 +184,11 @@ class SafetensorsTest {
         "{'weight_map':{'a':'gone.safetensors'}} | names a file that is not there: gone.safetensors",
         "{'weight_map':{'z':'one.safetensors'}} | one.safetensors lacks the tensor 'z'",
         "{'weight_map':{'a':'../one.safetensors'}} | is not in a .safetensors file of the same folder: ../one.safetensors",
+        "{'weight_map':{'a':'/etc/one.safetensors'}} | is not in a .safetensors file of the same folder: /etc/one.safetensors",
+        "{'weight_map':{'a':'s3:one.safetensors'}} | is not in a .safetensors file of the same folder: s3:one.safetensors",
+        "{'weight_map':{'a':'one\\u0000.safetensors'}} | is not in a .safetensors file of the same folder: one\\u0000.safetensors",
+        "{'weight_map':{'a':'one\\n.safetensors'}} | is not in a .safetensors file of the same folder: one\\u000a.safetensors",
+        "{'weight_map':{'a':['one.safetensors']}} | is not in a .safetensors file of the same folder",
         "{'weight_map':{}} | it has no weight_map of tensors to files",
         "{'weight_map': | it is not JSON",
       })
@@ -188,6 +196,23 @@ class SafetensorsTest {
     write("one.safetensors", new SafetensorsWriter().add("a", new float[] {1}, 1));
     index(index.replace('\'', '"'));
     assertThatThrownBy(() -> Safetensors.open(folder)).hasMessageContaining(message);
+  }
+
+  @Test
+  void refusesAnIndexThatIsTooLarge() throws IOException {
+    try (RandomAccessFile file =
+        new RandomAccessFile(folder.resolve("model.safetensors.index.json").toFile(), "rw")) {
+      file.setLength(ModelLimits.INDEX_BYTES + 1L);
+    }
+    assertThatThrownBy(() -> Safetensors.open(folder))
+        .hasMessageContaining("because it has more than 67108864 bytes");
+    assertThatThrownBy(
+            () ->
+                Safetensors.requireFiles(
+                    folder.toString(),
+                    Set.of("model.safetensors.index.json"),
+                    name -> Files.newInputStream(folder.resolve(name))))
+        .hasMessageContaining("because it has more than 67108864 bytes");
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.offset;
 
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.teacher.LlamaConfig.Rope;
 import io.github.kklip.teacher.LlamaConfig.RopeType;
 import java.io.IOException;
@@ -93,12 +94,35 @@ class LlamaConfigTest {
         "{%s,'num_attention_heads':24} | hidden_size 4096 is not a multiple of num_attention_heads 24",
         "{%s,'head_dim':7} | the width of a head, 7, is odd",
         "{%s,'rms_norm_eps':0} | it lacks the positive number rms_norm_eps",
+        "{%s,'vocab_size':1000001} | because its vocab_size is over 1000000, more than any Llama has: 1000001.",
+        "{%s,'vocab_size':99999999999999999999} | because its vocab_size is over 1000000, more than any Llama has: 99999999999999999999.",
+        "{%s,'vocab_size':-99999999999999999999} | it lacks the whole number vocab_size",
+        "{%s,'hidden_size':65568} | because its hidden_size is over 65536",
+        "{%s,'intermediate_size':262145} | because its intermediate_size is over 262144",
+        "{%s,'num_hidden_layers':1025} | because its num_hidden_layers is over 1024",
+        "{%s,'num_attention_heads':4096} | because its num_attention_heads is over 1024",
+        "{%s,'head_dim':65538} | because its head_dim is over 65536",
+        "{%s,'max_position_embeddings':16777217} | because its max_position_embeddings is over 16777216",
+        "{%s,'hidden_size':65536,'intermediate_size':262144,'num_hidden_layers':1000} | because it has more than 1000000000000 parameters, ",
+        "{%s,'rope_theta':1e13} | because its rope_theta is over 1.0E12, more than any Llama has: 1.0E13",
+        "{%s,'rope_theta':1e400} | because its rope_theta is over 1.0E12, more than any Llama has: Infinity",
+        "{%s,'rope_scaling':{'type':'linear','factor':1e7}} | because its factor is over 1000000.0",
       })
   void refusesWhatIsNotImplemented(String json, String message) {
     assertThatThrownBy(() -> read(json.replace("%s", LLAMA_2_7B)))
         .isInstanceOf(IOException.class)
         .hasMessageStartingWith("Cannot use " + folder.resolve("config.json"))
         .hasMessageContaining(message);
+  }
+
+  @Test
+  void absurdJsonIsRefusedInFewWords() {
+    assertThatThrownBy(() -> read("{'a':" + "[".repeat(5000) + "]".repeat(5000) + "}"))
+        .hasMessageContaining("because it is not JSON: Document nesting depth");
+    assertThatThrownBy(() -> read("{'model_type':'" + "x".repeat(1 << 20) + "'}"))
+        .hasMessageContaining("x... (1048576 characters)', not 'llama'");
+    assertThatThrownBy(() -> read("{" + LLAMA_2_7B + "}" + " ".repeat(ModelLimits.CONFIG_BYTES)))
+        .hasMessageContaining("because it has more than 4194304 bytes");
   }
 
   @Test

@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.SharedData;
+import io.github.kklip.config.ModelLimits;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +17,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TeacherTokenizerTest {
@@ -131,6 +134,80 @@ class TeacherTokenizerTest {
     Files.write(path, model(List.of("<unk>", "<s>", "</s>", "a"), 1));
     assertThatThrownBy(() -> TeacherTokenizer.load(folder))
         .hasMessageContaining("it is not a SentencePiece BPE model: " + path);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "'vocab':{'a':1000000},'merges':[] | the id of its token 'a' is not a whole number from 0 to 999999 but 1000000",
+        "'vocab':{'a':4294967296},'merges':[] | the id of its token 'a' is not a whole number from 0 to 999999 but 4294967296",
+        "'vocab':{'a':-1},'merges':[] | the id of its token 'a' is not a whole number from 0 to 999999 but -1",
+        "'vocab':{'a':'x'},'merges':[] | the id of its token 'a' is not a whole number from 0 to 999999 but \"x\"",
+        "'vocab':{'%s':0},'merges':[] | it has more than 1024 characters in a token, 1025",
+      })
+  void refusesAbsurdTokens(String model, String message) throws IOException {
+    String json =
+        "{'added_tokens':[],'model':{'type':'BPE'," + model.formatted("x".repeat(1025)) + "}}";
+    Files.writeString(folder.resolve("tokenizer.json"), json.replace('\'', '"'));
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining(message)
+        .hasMessageContaining(folder.toString());
+    String added =
+        "{'added_tokens':[{'content':'a','id':2147483647}],'model':{'type':'BPE','vocab':{},'merges':[]}}";
+    Files.writeString(folder.resolve("tokenizer.json"), added.replace('\'', '"'));
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("the id of its token 'a' is not a whole number from 0 to 999999");
+  }
+
+  @Test
+  void refusesAbsurdSizes() throws IOException {
+    Path path = folder.resolve("tokenizer.json");
+    Files.writeString(
+        path,
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":["
+            + "0,".repeat(ModelLimits.MERGES)
+            + "0]}}");
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("it has more than 4000000 merges, 4000001: " + path);
+    Files.writeString(path, "[".repeat(5000));
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("its file is not JSON")
+        .hasMessageContaining("Document nesting depth");
+    try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
+      file.setLength(ModelLimits.TOKENIZER_BYTES + 1L);
+    }
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("because it has more than 67108864 bytes");
+    assertThatThrownBy(() -> StudentTokenizer.load(folder))
+        .hasMessageContaining("because it has more than 67108864 bytes");
+  }
+
+  /** Each character of a token is a place to look for a merge, and each byte can be a field. */
+  @Test
+  void refusesOriginalModelsOfAbsurdSizes() throws IOException {
+    Path path = folder.resolve("tokenizer.model");
+    var piece = new ByteArrayOutputStream();
+    piece.writeBytes(new byte[] {1 << 3 | 2, (byte) ((1025 & 0x7f) | 0x80), 1025 >> 7});
+    piece.writeBytes("x".repeat(1025).getBytes(StandardCharsets.UTF_8));
+    int length = piece.size();
+    var out = new ByteArrayOutputStream();
+    out.writeBytes(new byte[] {1 << 3 | 2, (byte) ((length & 0x7f) | 0x80), (byte) (length >> 7)});
+    out.writeBytes(piece.toByteArray());
+    Files.write(path, out.toByteArray());
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining("it has more than 1024 characters in a token, 1025: " + path);
+
+    byte[] empty = new byte[2 * (ModelLimits.VOCABULARY + 1)];
+    for (int i = 0; i < empty.length; i += 2) {
+      empty[i] = 1 << 3 | 2;
+    }
+    Files.write(path, empty);
+    assertThatThrownBy(() -> TeacherTokenizer.load(folder))
+        .hasMessageContaining("it has more than 1000000 tokens or other fields, 1000001: " + path);
   }
 
   /** A model with scores that fall with the id, as a SentencePiece BPE training gives. */

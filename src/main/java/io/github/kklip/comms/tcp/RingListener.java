@@ -81,20 +81,23 @@ public final class RingListener implements AutoCloseable {
     Closing.daemon(
         "kklip-accept-" + self,
         () -> {
+          DroppedConnections dropped = new DroppedConnections(self, System::nanoTime);
           while (server.isOpen()) {
-            take(handshake, self, encrypted, calls);
+            take(handshake, self, encrypted, calls, dropped);
           }
+          tellIfLast(dropped);
         });
     return calls;
   }
 
-  private void take(Handshake handshake, int self, boolean encrypted, Calls calls) {
+  private void take(
+      Handshake handshake, int self, boolean encrypted, Calls calls, DroppedConnections dropped) {
     try {
       SocketChannel channel = server.accept();
       callers.add(channel);
       SocketChannel oldest = callers.size() > CALLERS ? callers.poll() : null;
       if (oldest != null) {
-        drop(oldest, "more than " + CALLERS + " wait that have not proved the secret");
+        drop(oldest, "more than " + CALLERS + " wait that have not proved the secret", dropped);
       }
       // One thread for each caller: a silent stranger does not keep the neighbour waiting.
       Closing.daemon(
@@ -107,14 +110,18 @@ public final class RingListener implements AutoCloseable {
                       ? Wire.sealed(channel, session.toCaller(), session.toCallee())
                       : Wire.plain(channel);
               if (!calls.from(session.caller()).complete(wire)) {
-                drop(channel, "nobody waits for rank " + session.caller().rank() + " any more");
+                drop(
+                    channel,
+                    "nobody waits for rank " + session.caller().rank() + " any more",
+                    dropped);
               }
             } catch (IOException e) {
               if (channel.isOpen()) {
-                drop(channel, e.getMessage());
+                drop(channel, e.getMessage(), dropped);
               }
             } finally {
               callers.remove(channel);
+              tellIfLast(dropped);
             }
           });
     } catch (ClosedChannelException e) {
@@ -149,12 +156,16 @@ public final class RingListener implements AutoCloseable {
     }
   }
 
-  private static void drop(SocketChannel channel, String reason) {
-    LOG.warn(
-        "Dropped a connection from {} because {}.",
-        channel.socket().getRemoteSocketAddress(),
-        reason);
+  private static void drop(SocketChannel channel, String reason, DroppedConnections dropped) {
+    dropped.add(channel.socket().getRemoteSocketAddress(), reason);
     Closing.quietly(channel);
+  }
+
+  /** After the port is closed and the last caller gone, nothing will be told any more. */
+  private void tellIfLast(DroppedConnections dropped) {
+    if (!server.isOpen() && callers.isEmpty()) {
+      dropped.tell();
+    }
   }
 
   @Override

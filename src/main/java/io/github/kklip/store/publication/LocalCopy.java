@@ -5,7 +5,10 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.config.SettingsException;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
+import java.nio.file.StandardOpenOption;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -15,10 +18,12 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * Files of a folder as files of this machine, for readers that map them into memory. A local folder
- * is used as it is; of a remote one the wanted files are copied, and removed again by {@link
- * #close}.
+ * is used as it is; of a remote one the wanted files are copied, each up to its listed size, and
+ * removed again by {@link #close}.
  */
 public final class LocalCopy implements Closeable {
+  private static final int COPY_BYTES = 1 << 20;
+
   private final java.nio.file.Path path;
   private final boolean copied;
 
@@ -53,20 +58,49 @@ public final class LocalCopy implements Closeable {
       for (FileStatus status : fileSystem.listStatus(remote)) {
         String name = status.getPath().getName();
         if (status.isFile() && wanted.test(name)) {
-          java.nio.file.Path file = local.resolve(name);
-          fileSystem.copyToLocalFile(false, status.getPath(), new Path(file.toUri()), true);
-          if (Files.size(file) != status.getLen()) {
-            throw new IOException(
-                message(
-                    "Cannot copy %s because %s of %s bytes arrived. Run the job again.",
-                    status.getPath(), Files.size(file), status.getLen()));
-          }
+          copy(fileSystem, status, local.resolve(fileName(remote, name).text()));
         }
       }
       return copy;
     } catch (IOException | RuntimeException e) {
       copy.close();
       throw e;
+    }
+  }
+
+  private static FileName fileName(Path folder, String name) throws IOException {
+    try {
+      return new FileName(name);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(
+          message("Cannot copy the folder %s to this machine: %s", folder, e.getMessage()), e);
+    }
+  }
+
+  /** Writes no more than was listed, whatever the file system goes on to send. */
+  private static void copy(FileSystem fileSystem, FileStatus status, java.nio.file.Path file)
+      throws IOException {
+    long left = status.getLen();
+    byte[] buffer = new byte[COPY_BYTES];
+    try (InputStream in = fileSystem.open(status.getPath());
+        OutputStream out = Files.newOutputStream(file, StandardOpenOption.CREATE_NEW)) {
+      while (left > 0) {
+        int read = in.read(buffer, 0, (int) Math.min(buffer.length, left));
+        if (read < 0) {
+          throw new IOException(
+              message(
+                  "Cannot copy %s because %s of %s bytes arrived. Run the job again.",
+                  status.getPath(), status.getLen() - left, status.getLen()));
+        }
+        out.write(buffer, 0, read);
+        left -= read;
+      }
+      if (in.read() >= 0) {
+        throw new IOException(
+            message(
+                "Cannot copy %s because it has more than the %s bytes that its folder lists. It was replaced during the copy: run the job again.",
+                status.getPath(), status.getLen()));
+      }
     }
   }
 
