@@ -365,7 +365,7 @@ public final class IngestStage {
   }
 
   private static SourceReader reader(Settings settings, Unit unit) {
-    return SourceFormats.reader(settings.ingest().sources().get(unit.source()), settings);
+    return SourceFormats.reader(unit, settings.ingest().sources().get(unit.source()), settings);
   }
 
   private int slices(int pieces) {

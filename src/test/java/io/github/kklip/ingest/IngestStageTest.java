@@ -394,6 +394,67 @@ class IngestStageTest {
   }
 
   @Test
+  void linksAreConfinedToTheFolderAndEachThatIsNotFollowedIsAReject() throws IOException {
+    file("secret.txt", text("a secret of the machine"));
+    file("outside/o.png", png(9));
+    file("outside/o.txt", text("outside"));
+    file("in/a.png", png(1));
+    link("in/a.txt", "../secret.txt");
+    file("in/deep/b.png", png(2));
+    file("in/deep/b.txt", text("inside"));
+    link("in/c.png", "deep/b.png");
+    link("in/c.txt", "deep/b.txt");
+    link("in/self", ".");
+    link("in/deep/up", "..");
+    link("in/out", "../outside");
+    link("in/gone.png", "nowhere.png");
+    link("named", "in");
+
+    IngestResult result = ingest(source("folder", "named"));
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("inside");
+    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("link", 5L, "duplicate", 1L)));
+    assertThat(rejects().stream().filter(r -> r.reason().equals("link")))
+        .extracting(Reject::key)
+        .containsExactlyInAnyOrder("a.txt", "self", "deep/up", "out", "gone.png");
+    assertThat(rejects())
+        .extracting(Reject::detail)
+        .anyMatch(detail -> detail.contains("Set follow-links = true for this source"))
+        .anyMatch(detail -> detail.equals("the link leads nowhere"))
+        .noneMatch(detail -> detail.contains("a secret of"));
+
+    String followed =
+        "ingest.sources=[{format=folder, follow-links=true, path=\""
+            + folder.resolve("in")
+            + "\"}]";
+    ingestTo("followed", followed);
+    DatasetFolder other =
+        new DatasetFolder(folder.resolve("followed").toString(), new Configuration());
+    assertThat(other.requireManifest().totals().reasons())
+        .isEqualTo(new TreeMap<>(Map.of("link", 3L, "duplicate", 1L)));
+    assertThat(other.requireManifest().totals().pairs()).isEqualTo(3);
+  }
+
+  @Test
+  void archivesThatLinksLeadToAreConfinedToo() throws IOException {
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    file("cache/b.tar", tar(Map.entry("1.png", png(1)), Map.entry("1.txt", text("two"))));
+    link("in/b.tar", "../cache/b.tar");
+    link("snapshot.tar", "cache/b.tar");
+
+    assertThat(ingest(source("webdataset", "in")).reasons())
+        .isEqualTo(new TreeMap<>(Map.of("link", 1L)));
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("one");
+    // A path that a person names is followed: Hugging Face's cache is made of links.
+    assertThat(ingest(source("webdataset", "snapshot.tar")).pairs()).isEqualTo(1);
+  }
+
+  private void link(String name, String target) throws IOException {
+    Path link = folder.resolve(name);
+    Files.createDirectories(link.getParent());
+    Files.createSymbolicLink(link, Path.of(target));
+  }
+
+  @Test
   void otherSettingsAreRefusedByName() throws IOException {
     file("in/a.png", png(1));
     file("in/a.txt", text("one"));

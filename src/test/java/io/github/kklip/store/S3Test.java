@@ -3,6 +3,7 @@ package io.github.kklip.store;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.kklip.store.publication.ConditionalCreate;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LeaseHeldException;
 import io.github.kklip.store.publication.Publication;
@@ -107,6 +108,34 @@ class S3Test {
         writer.commit();
       }
     }
+  }
+
+  @Test
+  void anObjectIsCreatedOnceThoughS3AItselfHasNoSuchCreate() throws IOException {
+    Path target = new Path(s3.url("manifests/000000001.json"));
+    byte[] first = "first".getBytes(StandardCharsets.UTF_8);
+    byte[] second = "second".getBytes(StandardCharsets.UTF_8);
+    assertThat(ConditionalCreate.isPossible(configuration, target.getParent())).isTrue();
+    assertThat(ConditionalCreate.create(configuration, target, first)).isTrue();
+    assertThat(ConditionalCreate.create(configuration, target, second)).isFalse();
+    assertThat(Files.readString(s3.file("manifests/000000001.json"))).isEqualTo("first");
+    // The answer to our own request may be lost, and the client sends it again.
+    assertThatThrownBy(() -> ConditionalCreate.create(configuration, target, first))
+        .hasMessageContaining("because S3 answered: ");
+  }
+
+  @Test
+  void aDatasetOnS3ChangesByNumberedManifests() throws IOException {
+    DatasetFolder dataset = new DatasetFolder(s3.url("numbered"), configuration);
+    ProcessingSettings settings = new ProcessingSettings(new java.util.TreeMap<>());
+    for (int i = 0; i < 3; i++) {
+      Shard shard = new Shard(Split.TRAIN, i, 1, "id" + i, "pairs/1/" + i + ".parquet", "");
+      DatasetManifest before = dataset.readManifest().orElse(DatasetManifest.empty(settings));
+      Manifests.commit(
+          dataset, before, newest -> newest.with(TestDataset.generation(List.of(shard))));
+    }
+    assertThat(dataset.requireManifest().number()).isEqualTo(3);
+    assertThat(dataset.requireManifest().shards()).hasSize(3);
   }
 
   @Test
