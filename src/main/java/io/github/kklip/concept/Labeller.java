@@ -38,8 +38,7 @@ record Labeller(
     }
     try (ShardReader<Vector> vectors = source.open(shard);
         ShardWriter<Label> labels =
-            new ShardWriter<>(
-                configuration, path, new LabelFormat(), vectors.rows(0), shard, settings);
+            new ShardWriter<>(configuration, path, new LabelFormat(), shard, settings);
         Distances distances =
             new Distances(centres, SparkRows.threads(threads), SparkRows.device())) {
       source.visit(

@@ -9,8 +9,8 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
-import io.github.kklip.store.shards.HashedPairFormat;
 import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.PairWriter;
 import io.github.kklip.store.shards.RejectFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.ShardWriter;
@@ -35,7 +35,7 @@ record ShardTask(
     int generation,
     Split split,
     int index,
-    int rowGroupRows,
+    int rowGroupImages,
     boolean hashes)
     implements Serializable {
 
@@ -51,29 +51,42 @@ record ShardTask(
    * @return without rows when it has to be written
    */
   WrittenShard written(Iterable<String> keys) throws IOException {
-    List<String> sorted = new ArrayList<>();
-    keys.forEach(sorted::add);
-    sorted.sort(null);
-    Identity.Rows identity = new Identity.Rows();
-    sorted.forEach(key -> identity.add(Layout.id(key)));
-    Shard shard = new Shard(split, index, sorted.size(), identity.hexAndReset());
+    List<String> wanted = new ArrayList<>();
+    keys.forEach(key -> wanted.add(Layout.id(key)));
     DatasetFolder folder = new DatasetFolder(root, configuration.get());
     try (ShardReader<Pair> pairs =
-        ShardReader.open(configuration.get(), folder.pairs(shard), PairFormat.IDS)) {
-      if (pairs.rows() == shard.rows() && shard.identity().equals(pairs.identity())) {
+        ShardReader.open(configuration.get(), folder.pairs(unwritten()), PairFormat.IDS)) {
+      Identity.Rows identity = new Identity.Rows();
+      List<String> found = new ArrayList<>();
+      for (int group = 0; group < pairs.rowGroups(); group++) {
+        pairs.readGroup(group).forEach(pair -> found.add(pair.id()));
+      }
+      found.forEach(identity::add);
+      // The order of the rows depends on the sizes of the images, which keys do not tell.
+      found.sort(null);
+      wanted.sort(null);
+      if (found.equals(wanted) && identity.hexAndReset().equals(pairs.identity())) {
         Path rejects = new Path(folder.rejects(), rejectFile());
         boolean rejected = Storage.of(configuration.get(), rejects).exists(rejects);
-        return new WrittenShard(shard, rejected ? rejectFile() : "");
+        return new WrittenShard(
+            shard(found.size(), pairs.identity(), pairs.blocks()), rejected ? rejectFile() : "");
       }
     } catch (IOException e) {
       // Not there, or not whole.
     }
-    return new WrittenShard(new Shard(split, index, 0, ""), "");
+    return new WrittenShard(unwritten(), "");
+  }
+
+  private Shard unwritten() {
+    return new Shard(split, index, 0, "");
+  }
+
+  private Shard shard(long rows, String identity, String blocks) {
+    return new Shard(split, index, rows, identity, unwritten().file(), blocks);
   }
 
   private String rejectFile() {
-    return String.format(
-        Locale.ROOT, "%05d-%s", generation, new Shard(split, index, 0, "").fileName());
+    return String.format(Locale.ROOT, "%05d-%s", generation, unwritten().fileName());
   }
 
   /**
@@ -108,18 +121,14 @@ record ShardTask(
 
   private final class ShardOutput implements Closeable {
     private final DatasetFolder folder = new DatasetFolder(root, configuration.get());
-    private ShardWriter<HashedPair> pairs;
+    private PairWriter pairs;
     private ShardWriter<Reject> rejects;
 
-    ShardWriter<HashedPair> pairs() throws IOException {
+    PairWriter pairs() throws IOException {
       if (pairs == null) {
-        Path path = folder.pairs(new Shard(split, index, 0, ""));
         pairs =
-            new ShardWriter<>(
-                configuration.get(),
-                path,
-                hashes ? HashedPairFormat.ALL : HashedPairFormat.WITHOUT_HASHES,
-                rowGroupRows);
+            new PairWriter(
+                configuration.get(), folder.pairs(unwritten()), split, hashes, rowGroupImages);
       }
       return pairs;
     }
@@ -140,10 +149,12 @@ record ShardTask(
       if (rejects != null) {
         rejects.commit();
       }
-      long rows = pairs == null ? 0 : pairs.rows();
-      String identity = pairs == null ? "" : pairs.commit();
-      return new WrittenShard(
-          new Shard(split, index, rows, identity), rejects == null ? "" : rejectFile());
+      Shard shard = unwritten();
+      if (pairs != null) {
+        String identity = pairs.commit();
+        shard = shard(pairs.rows(), identity, pairs.blocks());
+      }
+      return new WrittenShard(shard, rejects == null ? "" : rejectFile());
     }
 
     @Override

@@ -280,16 +280,11 @@ public final class CaptionEmbedder implements AutoCloseable {
       throws IOException {
     try (ShardReader<Pair> pairs =
         ShardReader.open(dataset.configuration(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
-      int rowsPerGroup = 1;
-      for (int group = 0; group < pairs.rowGroups(); group++) {
-        rowsPerGroup = Math.max(rowsPerGroup, pairs.rows(group));
-      }
       try (ShardWriter<Vector> vectors =
           new ShardWriter<>(
               dataset.configuration(),
               dataset.teacher(name, shard),
               new VectorFormat(storage(settings), dimension()),
-              rowsPerGroup,
               shard,
               processing)) {
         List<Pair> window = new ArrayList<>();

@@ -140,7 +140,6 @@ final class EmbeddedDataset {
             folder.configuration(),
             folder.teacher("llama", shard),
             new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
-            GROUP_ROWS,
             shard,
             teacher)) {
       for (int row = 0; row < pairs.size(); row++) {

@@ -7,6 +7,7 @@ import io.github.kklip.config.SplitMix64;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
@@ -19,6 +20,7 @@ import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.PairWriter;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.ShardWriter;
 import io.github.kklip.store.shards.VectorFormat;
@@ -31,7 +33,6 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -77,13 +78,44 @@ public final class TinyDataset {
     for (int rows : shardRows) {
       made.writePairs(rows);
     }
-    long all = Arrays.stream(shardRows).sum();
+    return made.published();
+  }
+
+  /** One shard of images that have so many captions each, each image stored once. */
+  public static TinyDataset captioned(Path folder, int images, int captions) throws IOException {
+    TinyDataset made = new TinyDataset(folder);
+    Shard unwritten = new Shard(Split.TRAIN, 0, 0, "");
+    SplitMix64 random = new SplitMix64(0);
+    try (PairWriter writer =
+        new PairWriter(CONFIGURATION, made.dataset.pairs(unwritten), Split.TRAIN, false, 64)) {
+      for (int i = 0; i < images; i++) {
+        int colour = random.nextInt(COLOURS.length);
+        byte[] image = png(colour, random);
+        for (int p = 0; p < captions; p++) {
+          writer.write(
+              new HashedPair(pair(image, "a " + COLOURS[colour] + " square, way " + p), 0));
+        }
+      }
+      String identity = writer.commit();
+      made.shards.add(
+          new Shard(Split.TRAIN, 0, writer.rows(), identity, unwritten.file(), writer.blocks()));
+    }
+    return made.published();
+  }
+
+  private static Pair pair(byte[] image, String caption) {
+    String imageId = Identity.ofImage(image);
+    return new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test");
+  }
+
+  private TinyDataset published() throws IOException {
+    long all = shards.stream().mapToLong(Shard::rows).sum();
     DatasetManifest.Generation generation =
         new DatasetManifest.Generation(
-            all, all, 0, 0, new TreeMap<>(), List.of(), made.shards, List.of());
+            all, all, 0, 0, new TreeMap<>(), List.of(), shards, List.of());
     Json.write(
         CONFIGURATION,
-        made.dataset.manifest(),
+        dataset.manifest(),
         new DatasetManifest(DatasetManifest.FORMAT, MADE, List.of(generation)));
     Files.createDirectories(folder.resolve("tokenizer"));
     try (InputStream in =
@@ -91,7 +123,7 @@ public final class TinyDataset {
       Files.copy(in, folder.resolve("tokenizer").resolve("tokenizer.json"));
     }
     Files.writeString(folder.resolve("student.json"), STUDENT);
-    return made;
+    return this;
   }
 
   /** With embeddings and labels; the embedding of row {@code notANumber} of shard 0 is NaN. */
@@ -151,9 +183,7 @@ public final class TinyDataset {
           image = png(colour, random);
         }
         String caption = "a " + COLOURS[colour] + " square, " + "row ".repeat(row % 4) + row;
-        String imageId = Identity.ofImage(image);
-        writer.write(
-            new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test"));
+        writer.write(pair(image, caption));
       }
       shards.add(new Shard(Split.TRAIN, shard.index(), rows, writer.commit()));
     }
@@ -182,7 +212,6 @@ public final class TinyDataset {
             CONFIGURATION,
             dataset.teacher("llama", shard),
             new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
-            16,
             shard,
             MADE)) {
       int row = 0;
@@ -204,12 +233,7 @@ public final class TinyDataset {
     SplitMix64 random = new SplitMix64(200 + shard.index());
     try (ShardWriter<Label> writer =
         new ShardWriter<>(
-            CONFIGURATION,
-            dataset.concepts("concepts", shard),
-            new LabelFormat(),
-            16,
-            shard,
-            MADE)) {
+            CONFIGURATION, dataset.concepts("concepts", shard), new LabelFormat(), shard, MADE)) {
       for (String id : ids(shard)) {
         int first = random.nextInt(CONCEPTS);
         if (random.nextInt(2) == 0) {

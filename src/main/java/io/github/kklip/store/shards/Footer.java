@@ -15,6 +15,7 @@ import org.apache.hadoop.fs.Path;
  */
 record Footer(String settingsDigest, String identity) {
   static final String IDENTITY = "kklip.identity";
+  static final String BLOCKS = "kklip.blocks";
   static final String SETTINGS = "kklip.settings";
 
   /** Refuses a file that was made with other settings or from other pairs. */
