@@ -215,7 +215,8 @@ final class RowGroupWriter implements Closeable {
     endGroup();
     out.begin();
     file.end(new TreeMap<>(metadata));
-    file.close();
+    // Not the file, which the Parquet of Spark 3.5 has no method to close.
+    out.close();
     publication.commit();
   }
 
@@ -223,7 +224,7 @@ final class RowGroupWriter implements Closeable {
   @Override
   public void close() throws IOException {
     try (publication) {
-      file.close();
+      out.close();
     } finally {
       columns.close();
     }
