@@ -292,7 +292,7 @@ class IngestStageTest {
     var pairs = session.read().parquet(folder.resolve("data/pairs/1").toString());
     assertThat(pairs.schema().simpleString())
         .isEqualTo(
-            "struct<id:string,image_id:string,caption:string,image:binary,width:int,height:int,source:string>");
+            "struct<id:string,image_id:string,caption:string,image:binary,width:int,height:int,source:string,split:string>");
     assertThat(pairs.collectAsList().get(0).getString(2)).isEqualTo("one");
     var rejects = session.read().parquet(folder.resolve("data/rejects").toString());
     assertThat(rejects.collectAsList().get(0).getString(2)).isEqualTo("no-caption");
@@ -812,6 +812,46 @@ class IngestStageTest {
     IngestResult result = IngestStage.run(LocalSpark.get(), Settings.load(List.of(), all));
     assertThat(result.input()).isEqualTo(result.pairs() + result.rejects());
     return result;
+  }
+
+  @Test
+  void anImageWithSeveralCaptionsIsStoredOnceInBlocksWithoutARepeat() throws IOException {
+    String captions = "{\"captions\": [\"a\", \"b\", \"a\", \"c\", \"d\", \"e\"]}";
+    for (int i = 0; i < 40; i++) {
+      file(
+          "in/" + i + ".tar", tar(Map.entry("0.png", png(i)), Map.entry("0.json", text(captions))));
+    }
+
+    IngestResult result =
+        ingest(
+            source("webdataset", "in", "caption-column = captions"),
+            "ingest.shard-rows=90",
+            "ingest.row-group-rows=16",
+            "ingest.validation-fraction=0");
+
+    assertThat(result.pairs()).isEqualTo(200);
+    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("duplicate", 40L)));
+    List<Shard> shards = dataset().requireManifest().shards();
+    assertThat(shards).hasSize(3);
+    long stored = 0;
+    for (Shard shard : shards) {
+      List<Pair> rows = read(shard);
+      int start = 0;
+      for (int size : shard.blockRows()) {
+        assertThat(size).isLessThanOrEqualTo(16);
+        assertThat(rows.subList(start, start + size).stream().map(Pair::imageId))
+            .doesNotHaveDuplicates();
+        start += size;
+      }
+      assertThat(start).isEqualTo(rows.size());
+      stored += Files.size(Path.of(dataset().pairs(shard).toUri().getPath()));
+    }
+    Map<String, Integer> images = new HashMap<>();
+    pairs().forEach(pair -> images.put(pair.imageId(), pair.image().length));
+    long once = images.values().stream().mapToLong(Integer::longValue).sum();
+    assertThat(images).hasSize(40);
+    // Two images at the ends of shards stand in both; each row has 150 bytes beside its image.
+    assertThat(stored).isLessThan(once + 2L * png(0).length + 200 * 150 + 3 * 8_000);
   }
 
   private String source(String format, String path, String... more) {
