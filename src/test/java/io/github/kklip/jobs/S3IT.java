@@ -107,7 +107,7 @@ class S3IT {
               "run/evaluation/report.html")
           .anyMatch(key -> key.startsWith("run/") && key.contains("checkpoint"))
           .noneMatch(key -> key.contains(".unfinished"))
-          .noneMatch(key -> key.endsWith(".lease"));
+          .noneMatch(key -> key.contains("_leases"));
     }
     assertThat(holding(S3Server.SECRET_KEY)).isEmpty();
     assertThat(holding(S3Server.ACCESS_KEY)).isEmpty();
