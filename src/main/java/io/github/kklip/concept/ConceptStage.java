@@ -20,9 +20,9 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
@@ -103,8 +103,9 @@ public final class ConceptStage {
     DatasetManifest dataset = folder.requireManifest();
     requireEmbeddings(folder, settings, dataset, teacher);
     Path output = folder.concepts(name);
-    try (Lease lease =
-        Lease.acquire(folder.configuration(), output, "cluster", settings.leaseExpiry())) {
+    try (StageLease lease =
+        StageLease.acquire(
+            spark, folder.configuration(), output, "cluster", settings.leaseExpiry())) {
       Publication.sweep(folder.configuration(), output);
       Optional<ConceptManifest> existing = folder.readConceptManifest(name);
       double secondsPerIteration = 0;

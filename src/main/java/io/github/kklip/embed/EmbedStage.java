@@ -20,7 +20,6 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
@@ -28,6 +27,7 @@ import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tasks.ShardTasks;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.teacher.CaptionEmbedder;
@@ -144,7 +144,8 @@ public final class EmbedStage {
     String identity = TeacherFolder.identity(configuration, teacher.path());
     ProcessingSettings processing = processing(settings, identity);
     Path output = dataset.teacher(teacher.name());
-    try (Lease lease = Lease.acquire(configuration, output, "embed", settings.leaseExpiry())) {
+    try (StageLease lease =
+        StageLease.acquire(spark, configuration, output, "embed", settings.leaseExpiry())) {
       Publication.sweep(configuration, output);
       Optional<TeacherManifest> existing = dataset.readTeacherManifest(teacher.name());
       if (existing.isPresent()) {

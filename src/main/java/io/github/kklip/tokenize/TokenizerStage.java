@@ -14,11 +14,11 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.text.TokenizerFolder;
@@ -77,7 +77,8 @@ public final class TokenizerStage {
     DatasetFolder dataset =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
     Path folder = dataset.tokenizer();
-    try (Lease lease = Lease.acquire(configuration, folder, "tokenizer", settings.leaseExpiry())) {
+    try (StageLease lease =
+        StageLease.acquire(spark, configuration, folder, "tokenizer", settings.leaseExpiry())) {
       List<Shard> shards = dataset.requireManifest().shards(Split.TRAIN);
       Path manifestFile = new Path(folder, TokenizerManifest.FILE);
       Optional<TokenizerManifest> made = made(settings, dataset);
