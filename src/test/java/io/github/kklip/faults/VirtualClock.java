@@ -69,7 +69,7 @@ public final class VirtualClock implements FaultClock {
   /** Runs tasks side by side until all, and those that they start, have ended. */
   public <T> List<T> run(List<? extends Callable<? extends T>> tasks) throws Exception {
     List<T> results = new ArrayList<>();
-    List<Exception> failures = new ArrayList<>();
+    List<Throwable> failures = new ArrayList<>();
     for (int i = 0; i < tasks.size(); i++) {
       results.add(null);
       int index = i;
@@ -80,7 +80,7 @@ public final class VirtualClock implements FaultClock {
               synchronized (results) {
                 results.set(index, result);
               }
-            } catch (Exception e) {
+            } catch (Throwable e) {
               synchronized (results) {
                 failures.add(e);
               }
@@ -91,9 +91,12 @@ public final class VirtualClock implements FaultClock {
     ended.acquire();
     synchronized (results) {
       if (!failures.isEmpty()) {
-        Exception first = failures.get(0);
+        Throwable first = failures.get(0);
         failures.subList(1, failures.size()).forEach(first::addSuppressed);
-        throw first;
+        if (first instanceof Error error) {
+          throw error;
+        }
+        throw (Exception) first;
       }
       return results;
     }

@@ -41,6 +41,11 @@ class VirtualClockTest {
         };
     assertThatThrownBy(() -> clock.run(List.of(failing, sleeper("a", 10)))).hasMessage("no");
     assertThat(turns).containsExactly("a 10");
+    Callable<Long> wrong =
+        () -> {
+          throw new AssertionError("never");
+        };
+    assertThatThrownBy(() -> clock.run(List.of(wrong))).hasMessage("never");
   }
 
   @Test

@@ -5,7 +5,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.time.Duration;
@@ -32,6 +34,9 @@ import org.apache.hadoop.fs.PathIsNotEmptyDirectoryException;
 final class LeaseClaims {
   /** Readers of Parquet skip what begins so. */
   static final String FOLDER = "_leases";
+
+  /** How often the folder may be removed as empty, by jobs that end, before a file is in it. */
+  private static final int WRITES = 20;
 
   private static final Pattern NAME = Pattern.compile("([0-9a-f-]{36})\\.(\\d{1,18})\\.json");
 
@@ -97,7 +102,7 @@ final class LeaseClaims {
       String text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
       LeaseClaim parsed = Json.parse(text, LeaseClaim.class);
       claim = token.equals(parsed.token()) && parsed.takes() != null ? parsed : nameOnly;
-    } catch (FileNotFoundException e) {
+    } catch (FileNotFoundException | NoSuchFileException e) {
       return nameOnly;
     } catch (IllegalArgumentException e) {
       // Of another version, or cut short by a power loss: its name tells whether it beats.
@@ -108,7 +113,7 @@ final class LeaseClaims {
   }
 
   void write(LeaseClaim claim) throws IOException {
-    for (int left = 2; ; left--) {
+    for (int left = WRITES - 1; ; left--) {
       try {
         if (Storage.isObjectStore(configuration, folder)) {
           // It appears whole, without a spool file for so little.
@@ -141,8 +146,20 @@ final class LeaseClaims {
   }
 
   private List<Path> files() throws IOException {
+    List<Path> files = new ArrayList<>();
+    if (Storage.isLocal(configuration, folder)) {
+      // Hadoop's listing fails with any error when the folder is removed meanwhile.
+      try (DirectoryStream<java.nio.file.Path> listed =
+          Files.newDirectoryStream(java.nio.file.Path.of(folder.toUri()))) {
+        listed.forEach(file -> files.add(new Path(folder, file.getFileName().toString())));
+        return files;
+      } catch (DirectoryIteratorException e) {
+        throw e.getCause();
+      } catch (NoSuchFileException e) {
+        return List.of();
+      }
+    }
     try {
-      List<Path> files = new ArrayList<>();
       for (FileStatus status : Storage.of(configuration, folder).listStatus(folder)) {
         files.add(status.getPath());
       }

@@ -231,8 +231,9 @@ class LeaseRaceTest {
       lease.check();
       return true;
     } catch (LeaseHeldException e) {
-      others.countDown();
       return false;
+    } finally {
+      others.countDown();
     }
   }
 
