@@ -7,9 +7,9 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.progress.Reading;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.MemoryEstimate;
@@ -59,7 +59,8 @@ public final class TrainStage {
     checkMemory(spark.getConf(), estimate);
     String output = settings.train().output();
     Path folder = Storage.path(output, configuration);
-    try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
+    try (StageLease lease =
+            StageLease.acquire(spark, configuration, folder, "train", settings.leaseExpiry());
         StopFile stopFile = new StopFile(folder, new PortableConfiguration(configuration))) {
       var unused = stop.thenRun(stopFile::write);
       TrainResult result;
@@ -69,7 +70,7 @@ public final class TrainStage {
                 .run(
                     "kklip train " + folder.getName(),
                     new ToDriver(progress),
-                    () -> newestStep(output, configuration),
+                    () -> newestStep(output, configuration, lease),
                     body(plan, stopFile))
                 .get(0);
         // The last report may not have come with a heartbeat.
@@ -165,8 +166,10 @@ public final class TrainStage {
     }
   }
 
-  private static long newestStep(String output, Configuration configuration) {
+  /** Asked before each start of the ranks: without the lease there is none. */
+  private static long newestStep(String output, Configuration configuration, StageLease lease) {
     try {
+      lease.check();
       return CheckpointStore.newestStep(output, configuration);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -122,7 +122,7 @@ class StopSignalsIT {
         .endsWith("Stopped as asked. Start the same command to go on.\n")
         .doesNotContain("\tat ", "Exception", "FAILED");
     assertThat(temporary).isEmptyDirectory();
-    assertThat(dataset.resolve(".lease")).doesNotExist();
+    assertThat(dataset.resolve("_leases")).doesNotExist();
     assertThat(all).isNotEmpty();
     for (ProcessHandle one : all) {
       one.onExit().get(30, TimeUnit.SECONDS);

@@ -105,8 +105,14 @@ public final class ConditionalCreate {
 
   /** Whether a local file system knows links: some network shares do not. */
   private static boolean linksIn(java.nio.file.Path folder) throws IOException {
-    Files.createDirectories(folder);
-    java.nio.file.Path file = Files.createTempFile(folder, ".link.", Publication.SUFFIX);
+    java.nio.file.Path there = folder;
+    while (!Files.isDirectory(there)) {
+      there = there.getParent();
+    }
+    if (!Files.isWritable(there)) {
+      return true; // Then nothing can be created anyway.
+    }
+    java.nio.file.Path file = Files.createTempFile(there, ".link.", Publication.SUFFIX);
     java.nio.file.Path link = file.resolveSibling(file.getFileName() + "2" + Publication.SUFFIX);
     try {
       Files.createLink(link, file);
