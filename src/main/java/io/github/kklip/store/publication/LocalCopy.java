@@ -5,9 +5,10 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.config.SettingsException;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.util.function.Predicate;
-import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -20,11 +21,13 @@ import org.apache.hadoop.fs.Path;
  */
 public final class LocalCopy implements Closeable {
   private final java.nio.file.Path path;
-  private final boolean copied;
 
-  private LocalCopy(java.nio.file.Path path, boolean copied) {
+  /** Null where nothing was copied. */
+  private final TemporaryFolder temporary;
+
+  private LocalCopy(java.nio.file.Path path, TemporaryFolder temporary) {
     this.path = path;
-    this.copied = copied;
+    this.temporary = temporary;
   }
 
   /**
@@ -45,28 +48,35 @@ public final class LocalCopy implements Closeable {
               remote));
     }
     if (Storage.isLocal(configuration, remote)) {
-      return new LocalCopy(java.nio.file.Path.of(remote.toUri().getPath()), false);
+      return new LocalCopy(java.nio.file.Path.of(remote.toUri().getPath()), null);
     }
-    java.nio.file.Path local = Files.createTempDirectory("kklip-copy-");
-    LocalCopy copy = new LocalCopy(local, true);
+    TemporaryFolder temporary = TemporaryFolder.create("copy");
     try {
       for (FileStatus status : fileSystem.listStatus(remote)) {
         String name = status.getPath().getName();
         if (status.isFile() && wanted.test(name)) {
-          java.nio.file.Path file = local.resolve(name);
-          fileSystem.copyToLocalFile(false, status.getPath(), new Path(file.toUri()), true);
-          if (Files.size(file) != status.getLen()) {
-            throw new IOException(
-                message(
-                    "Cannot copy %s because %s of %s bytes arrived. Run the job again.",
-                    status.getPath(), Files.size(file), status.getLen()));
-          }
+          copy(fileSystem, status, temporary.path().resolve(name));
         }
       }
-      return copy;
+      return new LocalCopy(temporary.path(), temporary);
     } catch (IOException | RuntimeException e) {
-      copy.close();
+      temporary.close();
       throw e;
+    }
+  }
+
+  private static void copy(FileSystem from, FileStatus listed, java.nio.file.Path to)
+      throws IOException {
+    long arrived;
+    try (InputStream in = from.open(listed.getPath());
+        OutputStream out = Files.newOutputStream(to)) {
+      arrived = Storage.copy(in, out, listed.getLen());
+    }
+    if (arrived != listed.getLen()) {
+      throw new IOException(
+          message(
+              "Cannot copy %s because it was listed with %s bytes and has %s. Run the job again.",
+              listed.getPath(), listed.getLen(), arrived > listed.getLen() ? "more" : arrived));
     }
   }
 
@@ -78,14 +88,8 @@ public final class LocalCopy implements Closeable {
   /** Removes what was copied; a local folder stays. */
   @Override
   public void close() throws IOException {
-    if (!copied) {
-      return;
+    if (temporary != null) {
+      temporary.close();
     }
-    try (Stream<java.nio.file.Path> files = Files.list(path)) {
-      for (java.nio.file.Path file : files.toList()) {
-        Files.delete(file);
-      }
-    }
-    Files.delete(path);
   }
 }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileContext;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -35,13 +36,15 @@ public final class Publication implements Closeable {
   private final Configuration configuration;
   private final Path target;
   private final Path path;
-  private final boolean spooled;
 
-  private Publication(Configuration configuration, Path target, Path path, boolean spooled) {
+  /** Holds the spool file; null where there is none. */
+  private final TemporaryFolder spool;
+
+  private Publication(Configuration configuration, Path target, Path path, TemporaryFolder spool) {
     this.configuration = configuration;
     this.target = target;
     this.path = path;
-    this.spooled = spooled;
+    this.spool = spool;
   }
 
   /** A publication of {@code target}; makes the folder that it goes to. */
@@ -50,11 +53,12 @@ public final class Publication implements Closeable {
     Path qualified = fileSystem.makeQualified(target);
     String name = "." + target.getName() + "." + UUID.randomUUID() + SUFFIX;
     if (Storage.isObjectStore(configuration, target)) {
-      File spool = File.createTempFile("kklip-", name);
-      return new Publication(configuration, qualified, new Path(spool.toURI()), true);
+      TemporaryFolder spool = TemporaryFolder.create("spool");
+      Path file = new Path(spool.path().resolve(name).toUri());
+      return new Publication(configuration, qualified, file, spool);
     }
     fileSystem.mkdirs(qualified.getParent());
-    return new Publication(configuration, qualified, new Path(qualified.getParent(), name), false);
+    return new Publication(configuration, qualified, new Path(qualified.getParent(), name), null);
   }
 
   /** Writes a file whole or not at all. */
@@ -74,13 +78,13 @@ public final class Publication implements Closeable {
   }
 
   /** A stream to {@link #path}. */
-  public OutputStream create() throws IOException {
+  public FSDataOutputStream create() throws IOException {
     return Storage.of(configuration, path).create(path, true);
   }
 
   /** Puts the written file in its place. */
   public void commit() throws IOException {
-    if (spooled) {
+    if (spool != null) {
       FileSystem store = Storage.of(configuration, target);
       long length = new File(path.toUri()).length();
       store.copyFromLocalFile(false, true, path, target);
@@ -107,6 +111,10 @@ public final class Publication implements Closeable {
   /** Removes what was not committed. */
   @Override
   public void close() throws IOException {
+    if (spool != null) {
+      spool.close();
+      return;
+    }
     FileSystem fileSystem = Storage.of(configuration, path);
     if (fileSystem.exists(path)) {
       fileSystem.delete(path, false);
