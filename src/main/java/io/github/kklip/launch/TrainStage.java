@@ -21,6 +21,7 @@ import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
@@ -64,12 +65,13 @@ public final class TrainStage {
         StopFile stopFile = new StopFile(folder, new PortableConfiguration(configuration))) {
       var unused = stop.thenRun(stopFile::write);
       TrainResult result;
+      AtomicLong reported = new AtomicLong();
       try (Progress progress = Progress.of("train", "steps").rejects("skipped").begin()) {
         result =
             new BarrierLauncher(spark, settings)
                 .run(
                     "kklip train " + folder.getName(),
-                    new ToDriver(progress),
+                    new ToDriver(progress, reported),
                     () -> newestStep(output, configuration, lease),
                     body(plan, stopFile))
                 .get(0);
@@ -82,12 +84,12 @@ public final class TrainStage {
         }
       }
       lease.check();
-      return result;
+      return result.reported(reported.get());
     }
   }
 
   /** What rank 0 tells, on the driver. */
-  private record ToDriver(Progress progress) implements RankProgress {
+  private record ToDriver(Progress progress, AtomicLong reported) implements RankProgress {
     @Override
     public void line(String line) {
       LOG.info("{}", line);
@@ -95,6 +97,7 @@ public final class TrainStage {
 
     @Override
     public void at(Reading reading, double epoch) {
+      reported.accumulateAndGet(reading.counts().done(), Math::max);
       progress.set(reading);
     }
   }
