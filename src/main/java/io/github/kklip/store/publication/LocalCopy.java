@@ -21,8 +21,6 @@ import org.apache.hadoop.fs.Path;
  * removed again by {@link #close}.
  */
 public final class LocalCopy implements Closeable {
-  private static final int COPY_BYTES = 1 << 20;
-
   private final java.nio.file.Path path;
 
   /** Null where nothing was copied. */

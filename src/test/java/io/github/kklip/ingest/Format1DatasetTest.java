@@ -1,12 +1,16 @@
-package io.github.kklip.store;
+package io.github.kklip.ingest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.config.Settings;
-import io.github.kklip.ingest.IngestResult;
-import io.github.kklip.ingest.IngestStage;
-import io.github.kklip.ingest.LocalSpark;
+import io.github.kklip.store.ConceptManifest;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Shard;
+import io.github.kklip.store.Split;
+import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
