@@ -27,6 +27,7 @@ import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerException;
 import io.github.kklip.train.checkpoint.TrainState;
+import io.github.kklip.train.metrics.StepReport;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.FloatBuffer;
@@ -102,7 +103,16 @@ class HuggingFaceExportTest {
         checkpoint.resolve("kklip_heads.safetensors"));
     TrainState state =
         new TrainState(
-            TrainState.FORMAT, 3, 3, 0, 0, true, null, new TreeMap<>(), new TreeMap<>(), List.of());
+            TrainState.FORMAT,
+            3,
+            3,
+            0,
+            0,
+            true,
+            new StepReport(3, 3, 1, 1, new TreeMap<>(), 2.6, 1e-3, 1, 0, 10, 0),
+            new TreeMap<>(),
+            new TreeMap<>(),
+            List.of());
     Files.write(checkpoint.resolve("state.json"), Json.pretty(state));
     ObjectNode marker = JSON.createObjectNode();
     ObjectNode listed = marker.putObject("files");
