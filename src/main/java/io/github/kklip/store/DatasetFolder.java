@@ -2,7 +2,9 @@ package io.github.kklip.store;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.Message;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.publication.FileName;
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -10,7 +12,6 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -34,10 +35,6 @@ import org.apache.hadoop.fs.Path;
  * @param root the dataset's folder on any Hadoop file system
  */
 public record DatasetFolder(Path root, Configuration configuration) {
-  /** Plain names with folders between: none that leads out of the dataset or hides. */
-  private static final Pattern INSIDE =
-      Pattern.compile("\\w[^/\\x00-\\x1f\\\\:]*(/[^/\\x00-\\x1f\\\\]+)*");
-
   public DatasetFolder(String root, Configuration configuration) {
     this(Storage.path(root, configuration), configuration);
   }
@@ -49,13 +46,16 @@ public record DatasetFolder(Path root, Configuration configuration) {
    * @throws IllegalArgumentException when it would be outside
    */
   public Path file(String inside) {
-    if (!INSIDE.matcher(inside).matches()
-        || ("/" + inside + "/").contains("/../")
-        || ("/" + inside + "/").contains("/./")) {
+    try {
+      for (String name : inside.split("/", -1)) {
+        var unused = new FileName(name);
+      }
+    } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(
           message(
-              "Cannot use the file %s of the dataset %s because it is no path inside it. The manifest is damaged or not this program's.",
-              inside, root));
+              "Cannot use the file %s of the dataset %s because it is no path inside it: %s The manifest is damaged or not this program's.",
+              Message.shown(inside), root, e.getMessage()),
+          e);
     }
     return new Path(root, new Path(null, null, inside));
   }

@@ -167,7 +167,12 @@ class IngestFaultsIT {
 
     Process first = start("data", "1 minute");
     try {
-      await(folder.resolve("data/.ingest"), ".json", 4);
+      await(folder.resolve("data/_work"), "", 1);
+      Path work;
+      try (Stream<Path> works = Files.list(folder.resolve("data/_work"))) {
+        work = works.findFirst().orElseThrow();
+      }
+      await(work, ".json", 4);
       // It holds its breath, so that it is surely there while the second one comes.
       signal("STOP", first);
       Files.createSymbolicLink(folder.resolve("same"), folder.resolve("data"));
