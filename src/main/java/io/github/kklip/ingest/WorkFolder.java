@@ -15,6 +15,8 @@ import java.util.TreeMap;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * {@code _work/DIGEST}: what a run of ingest keeps while it is not done, for a later run that has
@@ -24,6 +26,7 @@ import org.apache.hadoop.fs.Path;
 final class WorkFolder implements Serializable {
   private static final long serialVersionUID = 1L;
 
+  private static final Logger LOG = LoggerFactory.getLogger(WorkFolder.class);
   private static final String FILE = "work.json";
 
   private final PortableConfiguration configuration;
@@ -56,6 +59,8 @@ final class WorkFolder implements Serializable {
     Path folder = new Path(root(dataset), digest);
     if (works.remove(folder.toString()) == null) {
       Json.write(dataset.configuration(), new Path(folder, FILE), new Work(generation));
+    } else {
+      LOG.info("Going on with an interrupted run");
     }
     return new WorkFolder(
         new PortableConfiguration(dataset.configuration()),
