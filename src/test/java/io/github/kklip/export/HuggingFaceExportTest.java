@@ -27,6 +27,7 @@ import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerException;
 import io.github.kklip.train.checkpoint.TrainState;
+import io.github.kklip.train.plan.DerivedFiles;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.FloatBuffer;
@@ -102,7 +103,17 @@ class HuggingFaceExportTest {
         checkpoint.resolve("kklip_heads.safetensors"));
     TrainState state =
         new TrainState(
-            TrainState.FORMAT, 3, 3, 0, 0, true, null, new TreeMap<>(), new TreeMap<>(), List.of());
+            TrainState.FORMAT,
+            3,
+            3,
+            0,
+            0,
+            true,
+            null,
+            new TreeMap<>(),
+            new TreeMap<>(),
+            List.of(),
+            new DerivedFiles(new TreeMap<>(), new TreeMap<>(), ""));
     Files.write(checkpoint.resolve("state.json"), Json.pretty(state));
     ObjectNode marker = JSON.createObjectNode();
     ObjectNode listed = marker.putObject("files");
