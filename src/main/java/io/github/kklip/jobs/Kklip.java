@@ -100,14 +100,28 @@ public final class Kklip {
     return run("export", new ExportJob());
   }
 
+  /**
+   * The files of a kind that the dataset is made of: {@code spark.read().parquet(...)} takes their
+   * paths.
+   *
+   * @param kind such as {@code pairs/train} or {@code teachers/llama}
+   */
+  public FilesSummary files(String kind) throws IOException {
+    return run(new FilesJob(), new Arguments("files", files, assignments).withWords(List.of(kind)));
+  }
+
   /** Runs all stages that the settings need. */
   public RunSummary run() throws IOException {
     return run("run", new RunJob());
   }
 
   private <R extends Record> R run(String name, Job<R> job) throws IOException {
+    return run(job, new Arguments(name, files, assignments));
+  }
+
+  private <R extends Record> R run(Job<R> job, Arguments arguments) throws IOException {
     try {
-      return run(job, new Arguments(name, files, assignments), session);
+      return run(job, arguments, session);
     } catch (IOException | RuntimeException e) {
       throw e;
     } catch (Exception e) {
