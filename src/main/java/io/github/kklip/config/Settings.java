@@ -38,7 +38,8 @@ public record Settings(
     StudentSettings student,
     TrainSettings train,
     EvaluateSettings evaluate,
-    ExportSettings export)
+    ExportSettings export,
+    CleanSettings clean)
     implements Serializable {
 
   /**

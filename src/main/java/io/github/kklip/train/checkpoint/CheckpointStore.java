@@ -157,6 +157,28 @@ public final class CheckpointStore {
             configuration, new Path(newest.get(), Checkpoint.STATE), TrainState.class);
   }
 
+  /**
+   * What all checkpoints that were written to their ends are checkpoints of, without reading their
+   * weights.
+   */
+  public static List<TrainState> states(String output, Configuration configuration)
+      throws IOException {
+    CheckpointStore store = new CheckpointStore(output, configuration);
+    List<TrainState> states = new ArrayList<>();
+    for (Path candidate : store.candidates()) {
+      if (store.fileSystem.exists(new Path(candidate, MARKER))) {
+        states.add(
+            Json.readIfPresent(
+                    configuration, new Path(candidate, Checkpoint.STATE), TrainState.class)
+                .orElseThrow(
+                    () ->
+                        new FileNotFoundException(
+                            message("%s has no %s", candidate, Checkpoint.STATE))));
+      }
+    }
+    return states;
+  }
+
   /** The newest that was written to its end. */
   private Optional<Path> newestMarked() throws IOException {
     for (Path candidate : candidates()) {
