@@ -7,6 +7,7 @@ import io.github.kklip.eval.EvaluationSummary;
 import io.github.kklip.export.HuggingFaceExport;
 import io.github.kklip.ingest.IngestResult;
 import io.github.kklip.tokenize.TokenizerStage;
+import io.github.kklip.upkeep.RemoveResult;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -98,6 +99,16 @@ public final class Kklip {
   /** Writes a Hugging Face folder. */
   public HuggingFaceExport.ExportResult export() throws IOException {
     return run("export", new ExportJob());
+  }
+
+  /**
+   * Takes rows out of the dataset.
+   *
+   * @param ids a file with ids of rows or of images, one a line
+   */
+  public RemoveResult remove(String ids) throws IOException {
+    return run(
+        new RemoveJob(), new Arguments("remove", files, assignments).withOption("--ids", ids));
   }
 
   /**

@@ -7,6 +7,8 @@ import io.github.kklip.store.Pair;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.parquet.schema.MessageType;
 
 /** Pairs with perceptual hashes, which only datasets without near-duplicates have. */
@@ -24,6 +26,13 @@ public enum HashedPairFormat implements RowFormat<HashedPair> {
   HashedPairFormat(PairFormat pairs, boolean hashes) {
     this.pairs = pairs;
     this.hashes = hashes;
+  }
+
+  /** Whether a file of pairs has perceptual hashes. */
+  public static boolean isIn(Configuration configuration, Path file) throws IOException {
+    try (RowGroupReader reader = RowGroupReader.open(configuration, file)) {
+      return reader.schema().containsField(HASH);
+    }
   }
 
   @Override
