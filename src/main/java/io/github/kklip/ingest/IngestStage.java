@@ -605,7 +605,7 @@ public final class IngestStage {
   }
 
   /** Sends each sort key to the task that writes its shard. */
-  private static final class ShardPartitioner extends Partitioner {
+  static final class ShardPartitioner extends Partitioner {
     private static final long serialVersionUID = 1L;
 
     private final Layout layout;

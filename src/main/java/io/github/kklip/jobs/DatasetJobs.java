@@ -11,6 +11,7 @@ final class DatasetJobs {
   static Map<String, Job<?>> all() {
     Map<String, Job<?>> jobs = new LinkedHashMap<>();
     jobs.put("files", new FilesJob());
+    jobs.put("compact", new CompactJob());
     jobs.put("remove", new RemoveJob());
     jobs.put("clean", new CleanJob());
     return jobs;

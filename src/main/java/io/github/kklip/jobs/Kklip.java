@@ -5,6 +5,7 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.embed.EmbedStage;
 import io.github.kklip.eval.EvaluationSummary;
 import io.github.kklip.export.HuggingFaceExport;
+import io.github.kklip.ingest.CompactResult;
 import io.github.kklip.ingest.IngestResult;
 import io.github.kklip.tokenize.TokenizerStage;
 import io.github.kklip.upkeep.RemoveResult;
@@ -99,6 +100,11 @@ public final class Kklip {
   /** Writes a Hugging Face folder. */
   public HuggingFaceExport.ExportResult export() throws IOException {
     return run("export", new ExportJob());
+  }
+
+  /** Makes full shards of small ones. */
+  public CompactResult compact() throws IOException {
+    return run("compact", new CompactJob());
   }
 
   /**
