@@ -38,7 +38,7 @@ kklip.cluster()
 
 // COMMAND ----------
 
-display(spark.read.parquet(s"$volume/dataset/pairs").select("id", "caption", "width", "height"))
+display(spark.read.parquet(s"$volume/dataset/pairs/1").select("id", "caption", "width", "height"))
 
 // COMMAND ----------
 

@@ -10,12 +10,12 @@ import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.store.publication.TemporaryFolder;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
-import java.nio.file.StandardCopyOption;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -53,10 +53,10 @@ final class Centroids {
       throws IOException {
     Path path = folder.file(manifest.centroidsFile());
     // Safetensors are mapped, which takes a local file.
-    java.nio.file.Path local = Files.createTempFile("kklip-centroids-", ".safetensors");
-    try {
+    try (TemporaryFolder temporary = TemporaryFolder.create("centroids")) {
+      java.nio.file.Path local = temporary.path().resolve(path.getName());
       try (InputStream in = Storage.of(folder.configuration(), path).open(path)) {
-        Files.copy(in, local, StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(in, local);
       }
       String digest = Identity.ofBytes(Files.readAllBytes(local));
       if (!digest.equals(manifest.centroids())) {
@@ -72,8 +72,6 @@ final class Centroids {
           .asFloatBuffer()
           .get(values);
       return moved(new Centres(manifest.k(), manifest.dimension(), values), origin, -1);
-    } finally {
-      Files.delete(local);
     }
   }
 

@@ -24,10 +24,10 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.UnnamedFiles;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
@@ -114,9 +114,10 @@ public final class ConceptStage {
     DatasetManifest dataset = folder.requireManifest();
     requireEmbeddings(
         folder, settings, dataset, requireTeacher(folder, dataset, settings.teacher().name()));
-    try (Lease lease =
-        Lease.acquire(
-            folder.configuration(),
+    try (StageLease lease =
+        StageLease.ofDataset(
+            spark,
+            folder,
             folder.concepts(settings.concepts().name()),
             "cluster",
             settings.leaseExpiry())) {
@@ -124,7 +125,7 @@ public final class ConceptStage {
     }
   }
 
-  private ConceptResult run(Lease lease) throws IOException {
+  private ConceptResult run(StageLease lease) throws IOException {
     requireEmbeddings(folder, settings, dataset, teacher);
     ConceptManifest existing = dataset.concepts().get(name);
     boolean stays = existing != null && stays(folder, settings, dataset, teacher, existing);

@@ -49,7 +49,6 @@ record Labeller(
                 configuration,
                 new Path(folder, shard.stem() + ".parquet"),
                 new LabelFormat(),
-                vectors.rows(0),
                 shard,
                 made);
         Distances distances =

@@ -37,6 +37,7 @@ public record IngestSettings(
    *     captions
    * @param separator the csv's separator; empty: tab, or comma when the header has no tab
    * @param pairs images to make (synthetic)
+   * @param followLinks whether symbolic links may lead out of a folder that is read
    * @param weight rows for each pair: 2.5 stands for two of each and a third of half of the images
    */
   public record SourceSettings(
@@ -46,7 +47,8 @@ public record IngestSettings(
       @Key(absent = "\"\"") String captionColumn,
       @Key(absent = "\"\"") String separator,
       @Key(min = 1, max = 10_000_000, absent = "2000") int pairs,
-      @Key(max = 100, absent = "1") double weight)
+      @Key(max = 100, absent = "1") double weight,
+      @Key(absent = "false") boolean followLinks)
       implements Section.Checked, Serializable {
     @Override
     public void check(Section section) {

@@ -21,7 +21,6 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
@@ -29,6 +28,7 @@ import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.UnnamedFiles;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.tasks.ShardTasks;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.teacher.CaptionEmbedder;
@@ -147,7 +147,8 @@ public final class EmbedStage {
     String identity = TeacherFolder.identity(configuration, teacher.path());
     ProcessingSettings processing = processing(settings, identity);
     Path output = dataset.teacher(teacher.name());
-    try (Lease lease = Lease.acquire(configuration, output, "embed", settings.leaseExpiry())) {
+    try (StageLease lease =
+        StageLease.ofDataset(spark, dataset, output, "embed", settings.leaseExpiry())) {
       pairs = dataset.requireManifest();
       Optional<TeacherManifest> existing =
           Optional.ofNullable(pairs.teachers().get(teacher.name()));

@@ -117,6 +117,6 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
 
   private String rowKey(Candidate.Accepted accepted) {
     Split split = Layout.split(accepted.pair().imageId(), validationFraction);
-    return Layout.rowKey(split, accepted.pair().id(), shuffleSeed);
+    return Layout.rowKey(split, accepted.pair(), shuffleSeed);
   }
 }

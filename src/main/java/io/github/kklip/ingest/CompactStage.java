@@ -166,7 +166,8 @@ public final class CompactStage {
     String place = dataset.pairsFolder() + "/";
     return dataset.generations().size() <= 1
         && dataset.shards().size() == starts.length
-        && dataset.shards().stream().allMatch(shard -> shard.file().startsWith(place));
+        && dataset.shards().stream()
+            .allMatch(shard -> shard.file().startsWith(place) && !shard.blocks().isEmpty());
   }
 
   private static CompactResult result(

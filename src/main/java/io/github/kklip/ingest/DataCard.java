@@ -126,7 +126,7 @@ public final class DataCard {
     return examples;
   }
 
-  /** The first rows of some shards, which are in random order. */
+  /** The first rows of some shards: other images each, in random order. */
   private static List<Pair> images(DatasetFolder folder, DatasetManifest manifest)
       throws IOException {
     List<Pair> images = new ArrayList<>();
@@ -136,7 +136,7 @@ public final class DataCard {
       if (images.size() < IMAGES) {
         try (ShardReader<Pair> reader =
             ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.ALL)) {
-          reader.readGroup(0).stream().limit(each).forEach(images::add);
+          images.addAll(reader.readGroup(0, 0, Math.min(each, reader.rows(0))));
         }
       }
     }

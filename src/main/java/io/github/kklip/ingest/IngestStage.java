@@ -32,12 +32,12 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.publication.Json;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.HashedPairFormat;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
@@ -146,13 +146,13 @@ public final class IngestStage {
     for (int i = 0; i < sources.size(); i++) {
       files.addAll(SourceFiles.of(folder.configuration(), i, sources.get(i)));
     }
-    try (Lease lease =
-        Lease.acquire(folder.configuration(), folder.root(), "ingest", settings.leaseExpiry())) {
+    try (StageLease lease =
+        StageLease.ofDataset(spark, folder, folder.root(), "ingest", settings.leaseExpiry())) {
       return ingest(files, lease);
     }
   }
 
-  private IngestResult ingest(List<SourceFile> files, Lease lease) throws IOException {
+  private IngestResult ingest(List<SourceFile> files, StageLease lease) throws IOException {
     ProcessingSettings processing = processing(settings);
     Optional<DatasetManifest> found = folder.readManifest();
     DatasetManifest older = found.orElseGet(() -> DatasetManifest.empty(processing));
@@ -371,7 +371,7 @@ public final class IngestStage {
   }
 
   private static SourceReader reader(Settings settings, Unit unit) {
-    return SourceFormats.reader(settings.ingest().sources().get(unit.source()), settings);
+    return SourceFormats.reader(unit, settings.ingest().sources().get(unit.source()), settings);
   }
 
   private int slices(int pieces) {

@@ -1,6 +1,7 @@
 package io.github.kklip.ingest;
 
 import io.github.kklip.config.Seeds;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import java.io.Serializable;
@@ -15,9 +16,9 @@ import java.util.stream.LongStream;
 /**
  * The order of the rows of one generation and the shards that it is cut into.
  *
- * <p>Every row has a sort key: split, keyed hash of its id, id. Sorted by it, rows are shuffled,
- * the same in every run; shards are consecutive ranges of keys, so that only the first key of each
- * has to be known to send a row to its shard.
+ * <p>Every row has a sort key: split, keyed hash of its image's id, id. Sorted by it, images are
+ * shuffled, the same in every run, and captions of an image stand together; shards are consecutive
+ * ranges of keys, so that only the first key of each has to be known to send a row to its shard.
  */
 final class Layout implements Serializable {
   private static final long serialVersionUID = 1L;
@@ -100,9 +101,10 @@ final class Layout implements Serializable {
     return split.keyword().substring(0, 1);
   }
 
-  /** The key of a row: rows of one id have the same. */
-  static String rowKey(Split split, String id, long shuffleSeed) {
-    return prefix(split) + hex(Seeds.derive(shuffleSeed, "row", Seeds.hash(id))) + id;
+  /** The key of a row: rows of one id have the same, those of one image follow each other. */
+  static String rowKey(Split split, Pair pair, long shuffleSeed) {
+    long image = Seeds.hash(pair.imageId());
+    return prefix(split) + hex(Seeds.derive(shuffleSeed, "row", image)) + pair.id();
   }
 
   /** The id in the key of a row. */

@@ -7,7 +7,7 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.PortableConfiguration;
-import io.github.kklip.store.shards.HashedPairFormat;
+import io.github.kklip.store.shards.PairWriter;
 import io.github.kklip.store.shards.RejectFormat;
 import io.github.kklip.store.shards.ShardWriter;
 import java.io.Closeable;
@@ -33,7 +33,7 @@ record ShardTask(
     int generation,
     Split split,
     int index,
-    int rowGroupRows,
+    int rowGroupImages,
     boolean hashes)
     implements Serializable {
 
@@ -96,18 +96,13 @@ record ShardTask(
 
   private final class ShardOutput implements Closeable {
     private final DatasetFolder folder = new DatasetFolder(root, configuration.get());
-    private ShardWriter<HashedPair> pairs;
+    private PairWriter pairs;
     private ShardWriter<Reject> rejects;
 
-    ShardWriter<HashedPair> pairs() throws IOException {
+    PairWriter pairs() throws IOException {
       if (pairs == null) {
         Path path = folder.file(pairsFolder + "/" + Shard.stem(split, index) + ".parquet");
-        pairs =
-            new ShardWriter<>(
-                configuration.get(),
-                path,
-                hashes ? HashedPairFormat.ALL : HashedPairFormat.WITHOUT_HASHES,
-                rowGroupRows);
+        pairs = new PairWriter(configuration.get(), path, split, hashes, rowGroupImages);
       }
       return pairs;
     }
@@ -134,10 +129,10 @@ record ShardTask(
       if (pairs == null) {
         return new WrittenShard(new Shard(split, index, 0, "", "", ""), rejectFile);
       }
-      long rows = pairs.rows();
       ShardWriter.Written written = pairs.commit();
+      String file = folder.inside(written.file());
       return new WrittenShard(
-          new Shard(split, index, rows, written.identity(), folder.inside(written.file()), ""),
+          new Shard(split, index, pairs.rows(), written.identity(), file, pairs.blocks()),
           rejectFile);
     }
 

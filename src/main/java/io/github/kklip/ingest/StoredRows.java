@@ -35,7 +35,7 @@ final class StoredRows<T, R> implements Iterator<R> {
   record Keys(long shuffleSeed) implements java.io.Serializable {
     /** Sort key and place, as {@link CandidateIterator} gives them. */
     String of(Shard shard, Pair pair, int row) {
-      return Layout.rowKey(shard.split(), pair.id(), shuffleSeed)
+      return Layout.rowKey(shard.split(), pair, shuffleSeed)
           + "#"
           + String.format(Locale.ROOT, "%010d-%010d", shard.index(), row);
     }

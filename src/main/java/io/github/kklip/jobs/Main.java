@@ -3,6 +3,7 @@ package io.github.kklip.jobs;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.publication.TemporaryFolder;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -13,7 +14,10 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
+import org.apache.hadoop.fs.FSError;
 import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The command line: {@code JOB [--conf FILE]... [--set KEY=VALUE]... [--master URL] [--spark
@@ -26,6 +30,8 @@ import org.apache.spark.sql.SparkSession;
  * HOCON instead. {@code files} and {@code clean} print what they list before that line.
  */
 public final class Main {
+  private static final Logger LOG = LoggerFactory.getLogger(Main.class);
+
   private Main() {}
 
   public static void main(String[] words) {
@@ -127,6 +133,7 @@ public final class Main {
     try (StopSignal stop = new StopSignal(overdue)) {
       try {
         report.begin();
+        holdTemporary();
         R result;
         try (JobContext context = new JobContext(arguments, stop)) {
           result = Kklip.begin(job, context);
@@ -143,12 +150,27 @@ public final class Main {
         }
         return stop.exits(
             report.tell(ending, ending.error() == null ? job.output(result) : Optional.empty()));
-      } catch (Exception | LinkageError e) {
+      } catch (Exception | LinkageError | FSError e) {
         stop.settle();
         return stop.exits(
             report.tell(
                 ended(name, e, stop.isRequested(), report, err, arguments.stacktrace()),
                 Optional.empty()));
+      }
+    }
+  }
+
+  /** What killed jobs have left goes, and what the launcher has made stays while this one lives. */
+  private static void holdTemporary() {
+    TemporaryFolder.sweepOnce();
+    String launcher = System.getProperty("kklip.temporary");
+    if (launcher != null) {
+      Path folder = Path.of(launcher).toAbsolutePath();
+      TemporaryFolder.sweepOnce(folder.getParent());
+      try {
+        TemporaryFolder unused = TemporaryFolder.mark(folder);
+      } catch (IOException e) {
+        LOG.debug("Cannot mark {}, so that it stays when this job is killed", folder, e);
       }
     }
   }

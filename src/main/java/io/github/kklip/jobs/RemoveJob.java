@@ -21,7 +21,7 @@ final class RemoveJob implements Job<RemoveResult> {
 
   @Override
   public List<String> settings() {
-    return List.of("dataset", "threads", "lease-expiry");
+    return List.of("dataset", "threads", "lease-expiry", "ingest.row-group-rows");
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -62,6 +63,9 @@ final class SparkSessions {
         "spark.barrier.sync.timeout",
         Long.toString(settings.train().comms().rendezvousTimeout().toSeconds()));
     overrides.forEach(conf::set);
+    if (!submitted && conf.get("spark.master").startsWith("local-cluster")) {
+      addPlugin(conf);
+    }
     return conf;
   }
 
@@ -78,6 +82,7 @@ final class SparkSessions {
   }
 
   private static final int EXECUTOR_MEMORY_MB = 1536;
+  private static final String PLUGINS = "spark.plugins";
 
   private static void embedded(SparkConf conf) {
     String classPath = System.getProperty("java.class.path");
@@ -91,6 +96,15 @@ final class SparkSessions {
     conf.setIfMissing("spark.driver.bindAddress", "127.0.0.1");
     conf.setIfMissing("spark.executor.memory", EXECUTOR_MEMORY_MB + "m");
     conf.setIfMissing("spark.sql.shuffle.partitions", "4");
+  }
+
+  /** Beside those that the user names. */
+  private static void addPlugin(SparkConf conf) {
+    String own = EmbeddedExecutorPlugin.class.getName();
+    String others = conf.get(PLUGINS, "");
+    if (!Arrays.asList(others.split("\\s*,\\s*", -1)).contains(own)) {
+      conf.set(PLUGINS, others.isBlank() ? own : others + "," + own);
+    }
   }
 
   /**

@@ -34,11 +34,21 @@ final class TrainJob implements Job<TrainSummary> {
             .stop()
             .follow(stop -> TrainStage.run(context.javaSpark(), context.settings(), stop));
     if (!result.complete()) {
-      throw new StoppedException(
-          message(
-              "Stopped as asked, with all that was learned in the checkpoint %s. Start the same command to go on.",
-              result.checkpoint()));
+      throw new StoppedException(stopped(result));
     }
     return TrainSummary.of(result);
+  }
+
+  /** Tells whether the checkpoint holds all that was reported. */
+  static String stopped(TrainResult result) {
+    long step = result.last().step();
+    if (result.reported() <= step) {
+      return message(
+          "Stopped as asked after step %s, with all that was learned in the checkpoint %s. Start the same command to go on.",
+          step, result.checkpoint());
+    }
+    return message(
+        "Stopped as asked, but the checkpoint %s is of step %s, and step %s had been reported: a rank was lost in between. Start the same command: it does those steps again and goes on.",
+        result.checkpoint(), step, result.reported());
   }
 }

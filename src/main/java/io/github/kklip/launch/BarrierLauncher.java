@@ -164,7 +164,7 @@ public final class BarrierLauncher {
     boolean callsEncrypted = ENCRYPTED_CALLS.stream().anyMatch(key -> conf.getBoolean(key, false));
     if (encrypted && !callsEncrypted && !onOneMachine(conf)) {
       LOG.warn(
-          "Connections between ranks are encrypted, but whoever listens to the network can read them: Spark sends the ranks the secret in the clear, because its own calls are not encrypted. Set spark.authenticate = true, spark.network.crypto.enabled = true, spark.network.crypto.authEngineVersion = 2 and spark.network.crypto.cipher = AES/GCM/NoPadding; see SECURITY.md.");
+          "Connections between ranks are encrypted, but whoever listens to the network can read them: Spark sends the ranks the secret in the clear, because its own calls are not encrypted. Set spark.authenticate = true, spark.network.crypto.enabled = true and spark.network.crypto.authEngineVersion = 2; see SECURITY.md.");
     }
     if (train.comms().transport() == TrainSettings.TransportChoice.NCCL) {
       requireNccl(conf, encrypted);

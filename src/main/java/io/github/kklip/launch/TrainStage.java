@@ -7,9 +7,9 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.progress.Reading;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.MemoryEstimate;
@@ -21,6 +21,7 @@ import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
@@ -59,17 +60,19 @@ public final class TrainStage {
     checkMemory(spark.getConf(), estimate);
     String output = settings.train().output();
     Path folder = Storage.path(output, configuration);
-    try (Lease lease = Lease.acquire(configuration, folder, "train", settings.leaseExpiry());
+    try (StageLease lease =
+            StageLease.acquire(spark, configuration, folder, "train", settings.leaseExpiry());
         StopFile stopFile = new StopFile(folder, new PortableConfiguration(configuration))) {
       var unused = stop.thenRun(stopFile::write);
       TrainResult result;
+      AtomicLong reported = new AtomicLong();
       try (Progress progress = Progress.of("train", "steps").rejects("skipped").begin()) {
         result =
             new BarrierLauncher(spark, settings)
                 .run(
                     "kklip train " + folder.getName(),
-                    new ToDriver(progress),
-                    () -> newestStep(output, configuration),
+                    new ToDriver(progress, reported),
+                    () -> newestStep(output, configuration, lease),
                     body(plan, stopFile))
                 .get(0);
         // The last report may not have come with a heartbeat.
@@ -81,12 +84,12 @@ public final class TrainStage {
         }
       }
       lease.check();
-      return result;
+      return result.reported(reported.get());
     }
   }
 
   /** What rank 0 tells, on the driver. */
-  private record ToDriver(Progress progress) implements RankProgress {
+  private record ToDriver(Progress progress, AtomicLong reported) implements RankProgress {
     @Override
     public void line(String line) {
       LOG.info("{}", line);
@@ -94,6 +97,7 @@ public final class TrainStage {
 
     @Override
     public void at(Reading reading, double epoch) {
+      reported.accumulateAndGet(reading.counts().done(), Math::max);
       progress.set(reading);
     }
   }
@@ -165,8 +169,10 @@ public final class TrainStage {
     }
   }
 
-  private static long newestStep(String output, Configuration configuration) {
+  /** Asked before each start of the ranks: without the lease there is none. */
+  private static long newestStep(String output, Configuration configuration, StageLease lease) {
     try {
+      lease.check();
       return CheckpointStore.newestStep(output, configuration);
     } catch (IOException e) {
       throw new UncheckedIOException(e);

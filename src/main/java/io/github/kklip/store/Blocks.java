@@ -33,6 +33,23 @@ public final class Blocks {
     return text.toString();
   }
 
+  /** Sums of sizes that follow each other, of which none is over {@code most}. */
+  public static List<Integer> together(List<Integer> sizes, int most) {
+    List<Integer> sums = new ArrayList<>();
+    int sum = 0;
+    for (int size : sizes) {
+      if (sum > 0 && sum + size > most) {
+        sums.add(sum);
+        sum = 0;
+      }
+      sum += size;
+    }
+    if (sum > 0) {
+      sums.add(sum);
+    }
+    return sums;
+  }
+
   /**
    * The sizes of a text.
    *

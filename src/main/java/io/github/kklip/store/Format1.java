@@ -2,6 +2,7 @@ package io.github.kklip.store;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import io.github.kklip.store.DatasetManifest.Generation;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.publication.Json;
@@ -28,7 +29,8 @@ final class Format1 {
 
   private Format1() {}
 
-  /** {@code manifest.json} of the dataset. */
+  /** {@code manifest.json} of the dataset; its sums were written for people. */
+  @JsonIgnoreProperties("totals")
   private record Pairs(int format, ProcessingSettings settings, List<Run> generations) {}
 
   private record Run(

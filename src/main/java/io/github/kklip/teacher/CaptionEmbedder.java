@@ -281,17 +281,12 @@ public final class CaptionEmbedder implements AutoCloseable {
       throws IOException {
     try (ShardReader<Pair> pairs =
         ShardReader.open(dataset.configuration(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
-      int rowsPerGroup = 1;
-      for (int group = 0; group < pairs.rowGroups(); group++) {
-        rowsPerGroup = Math.max(rowsPerGroup, pairs.rows(group));
-      }
       try (ShardWriter<Vector> vectors =
           new ShardWriter<>(
               dataset.configuration(),
               new org.apache.hadoop.fs.Path(
                   dataset.teacher(name, processing), shard.stem() + ".parquet"),
               new VectorFormat(storage(settings), dimension()),
-              rowsPerGroup,
               shard,
               processing.digest())) {
         List<Pair> window = new ArrayList<>();

@@ -19,11 +19,11 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TokenizerManifest;
 import io.github.kklip.store.publication.Digests;
-import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
+import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import io.github.kklip.text.TokenizerFolder;
@@ -36,7 +36,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
@@ -80,11 +79,12 @@ public final class TokenizerStage {
    * @throws IOException when the dataset is damaged
    */
   public static TokenizerResult run(JavaSparkContext spark, Settings settings) throws IOException {
-    Configuration configuration = spark.hadoopConfiguration();
     DatasetFolder dataset =
-        new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
-    try (Lease lease =
-        Lease.acquire(configuration, dataset.tokenizers(), "tokenizer", settings.leaseExpiry())) {
+        new DatasetFolder(
+            Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
+    try (StageLease lease =
+        StageLease.ofDataset(
+            spark, dataset, dataset.tokenizers(), "tokenizer", settings.leaseExpiry())) {
       DatasetManifest before = dataset.requireManifest();
       List<Shard> shards = before.shards(Split.TRAIN);
       Optional<TokenizerManifest> made = made(settings, dataset, before);

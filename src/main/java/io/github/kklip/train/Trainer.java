@@ -100,7 +100,12 @@ public final class Trainer {
       if (!start.goesOn(plan)) {
         LOG.info("All {} steps are done: {}", start.step(), start.location());
         return new TrainResult(
-            start.last(), RunFigures.of(start.last()), true, start.step(), start.location());
+            start.last(),
+            RunFigures.of(start.last()),
+            true,
+            start.step(),
+            start.location(),
+            start.step());
       }
       try (NDManager manager = Torch.manager(rank.device());
           Student student = new Student(manager, plan, collective)) {

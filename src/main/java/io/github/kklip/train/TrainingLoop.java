@@ -139,6 +139,7 @@ final class TrainingLoop {
     if (metrics != null) {
       metrics.finish(step == steps);
     }
-    return new TrainResult(last, reports.figures(last), step == steps, start.step(), checkpoint);
+    return new TrainResult(
+        last, reports.figures(last), step == steps, start.step(), checkpoint, step);
   }
 }

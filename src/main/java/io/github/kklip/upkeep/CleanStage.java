@@ -13,6 +13,7 @@ import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -44,6 +45,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class CleanStage {
   private static final Logger LOG = LoggerFactory.getLogger(CleanStage.class);
+
+  private static final Duration LEAST_AGE = Duration.ofDays(1);
 
   /**
    * What is asked for.
@@ -92,6 +95,12 @@ public final class CleanStage {
     DatasetFolder folder =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
     CleanStage stage = new CleanStage(folder, settings, request);
+    if (settings.clean().olderThan().compareTo(LEAST_AGE) < 0) {
+      throw new SettingsException(
+          message(
+              "Cannot clean the dataset %s with clean.older-than = %s: it must be 1 day or longer, as what a job at work or a reader needs may be named nowhere for hours.",
+              folder.root(), settings.clean().olderThan()));
+    }
     folder.requireManifest();
     if (request.forget().isPresent()) {
       stage.forget(request.forget().get());

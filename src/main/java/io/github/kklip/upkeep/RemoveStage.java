@@ -258,7 +258,14 @@ public final class RemoveStage {
       while (!older.generations().get(generation).shards().contains(shard)) {
         generation++;
       }
-      tasks.add(new RewriteTask(hadoop, folder.root().toString(), older, generation, shard));
+      tasks.add(
+          new RewriteTask(
+              hadoop,
+              folder.root().toString(),
+              older,
+              generation,
+              settings.ingest().rowGroupRows(),
+              shard));
     }
     Broadcast<TreeSet<String>> gone = spark.broadcast(new TreeSet<>(ids));
     Map<Shard, Rewritten> rewritten = new HashMap<>();

@@ -17,6 +17,7 @@ import io.github.kklip.store.shards.FollowingRows;
 import io.github.kklip.store.shards.HashedPairFormat;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.PairWriter;
 import io.github.kklip.store.shards.RejectFormat;
 import io.github.kklip.store.shards.RowFormat;
 import io.github.kklip.store.shards.ShardReader;
@@ -24,6 +25,9 @@ import io.github.kklip.store.shards.ShardWriter;
 import io.github.kklip.store.shards.VectorFormat;
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
@@ -36,9 +40,17 @@ import org.apache.hadoop.fs.Path;
 /**
  * Writes a shard and what follows it anew without the rows that are taken down. Vectors and labels
  * are copied.
+ *
+ * @param generation of the shard
+ * @param imagesPerGroup images of a row group at most
  */
 record RewriteTask(
-    PortableConfiguration hadoop, String root, DatasetManifest dataset, int generation, Shard shard)
+    PortableConfiguration hadoop,
+    String root,
+    DatasetManifest dataset,
+    int generation,
+    int imagesPerGroup,
+    Shard shard)
     implements Serializable {
 
   /**
@@ -66,24 +78,29 @@ record RewriteTask(
     Configuration configuration = hadoop.get();
     DatasetFolder folder = new DatasetFolder(new Path(root), configuration);
     return HashedPairFormat.isIn(configuration, folder.pairs(shard))
-        ? write(folder, ids, HashedPairFormat.ALL, HashedPair::pair)
-        : write(folder, ids, PairFormat.ALL, pair -> pair);
+        ? write(folder, ids, HashedPairFormat.ALL, true, row -> row)
+        : write(folder, ids, PairFormat.ALL, false, pair -> new HashedPair(pair, 0));
   }
 
   private <T> Rewritten write(
-      DatasetFolder folder, Set<String> ids, RowFormat<T> format, Function<T, Pair> pairOf)
+      DatasetFolder folder,
+      Set<String> ids,
+      RowFormat<T> format,
+      boolean hashes,
+      Function<T, HashedPair> of)
       throws IOException {
     Configuration configuration = folder.configuration();
     SortedMap<String, Long> bySource = new TreeMap<>();
     Shard left;
     String rejectFile;
     try (ShardReader<T> reader = ShardReader.open(configuration, folder.pairs(shard), format);
-        ShardWriter<T> pairs =
-            new ShardWriter<>(
+        PairWriter pairs =
+            new PairWriter(
                 configuration,
                 folder.file(dataset.pairsFolder() + "/" + shard.fileName()),
-                format,
-                rowsPerGroup(reader));
+                shard.split(),
+                hashes,
+                imagesPerGroup);
         ShardWriter<Reject> rejects =
             new ShardWriter<>(
                 configuration,
@@ -92,12 +109,19 @@ record RewriteTask(
                 new RejectFormat(),
                 RejectFormat.ROWS_PER_GROUP)) {
       for (int group = 0; group < reader.rowGroups(); group++) {
-        for (T row : reader.readGroup(group)) {
-          Pair pair = pairOf.apply(row);
+        Map<String, List<HashedPair>> byImage = new LinkedHashMap<>();
+        for (T stored : reader.readGroup(group)) {
+          HashedPair row = of.apply(stored);
+          Pair pair = row.pair();
           if (Takedowns.contains(ids, pair)) {
             bySource.merge(pair.source(), 1L, Long::sum);
             rejects.write(new Reject(pair.source(), pair.id(), Problem.REMOVED, "taken down"));
           } else {
+            byImage.computeIfAbsent(pair.imageId(), image -> new ArrayList<>()).add(row);
+          }
+        }
+        for (List<HashedPair> captions : byImage.values()) {
+          for (HashedPair row : captions) {
             pairs.write(row);
           }
         }
@@ -106,28 +130,19 @@ record RewriteTask(
       if (pairs.rows() == 0) {
         left = new Shard(shard.split(), shard.index(), 0, "", "", "");
       } else {
-        long rows = pairs.rows();
         ShardWriter.Written written = pairs.commit();
         left =
             new Shard(
                 shard.split(),
                 shard.index(),
-                rows,
+                pairs.rows(),
                 written.identity(),
                 folder.inside(written.file()),
-                "");
+                pairs.blocks());
       }
     }
     return new Rewritten(
         left, rejectFile, bySource, teachers(folder, left), concepts(folder, left));
-  }
-
-  private static int rowsPerGroup(ShardReader<?> reader) {
-    int most = 1;
-    for (int group = 0; group < reader.rowGroups(); group++) {
-      most = Math.max(most, reader.rows(group));
-    }
-    return most;
   }
 
   private SortedMap<String, String> teachers(DatasetFolder folder, Shard left) throws IOException {

@@ -461,7 +461,7 @@ class ChecksTest {
     assertThat(changed("train", "train.output=" + run))
         .singleElement()
         .asString()
-        .contains("state.json because of ");
+        .contains("because state.json is damaged.");
   }
 
   @Test

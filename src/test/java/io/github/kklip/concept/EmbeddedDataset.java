@@ -121,7 +121,6 @@ final class EmbeddedDataset {
             new org.apache.hadoop.fs.Path(
                 folder.teacher("llama", teacher), shard.stem() + ".parquet"),
             new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
-            GROUP_ROWS,
             shard,
             teacher.digest())) {
       for (int row = 0; row < pairs.size(); row++) {

@@ -48,7 +48,7 @@ class SettingsTest {
         .singleElement()
         .hasToString(
             "SourceSettings[format=CSV, path=/a/b.csv, imageColumn=, captionColumn=, separator=\t,"
-                + " pairs=2000, weight=1.0]");
+                + " pairs=2000, weight=1.0, followLinks=false]");
   }
 
   @ParameterizedTest

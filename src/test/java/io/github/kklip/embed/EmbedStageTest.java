@@ -17,20 +17,24 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.Vector;
+import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.VectorFormat;
+import io.github.kklip.teacher.CaptionEmbedder;
 import io.github.kklip.teacher.RandomLlama;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -158,6 +162,50 @@ class EmbedStageTest {
     assertThat(after.meanRows()).isEqualTo(40);
   }
 
+  /** The statements of docs/dataset.md. */
+  @Test
+  void sparkMakesNumbersOfTheBytes() throws IOException {
+    String docs = Files.readString(Path.of("docs", "dataset.md"));
+    List<String> statements =
+        docs.lines().filter(line -> line.startsWith("SELECT id, transform(")).toList();
+    assertThat(statements).hasSize(2);
+    SparkSession session = SparkSession.builder().sparkContext(spark.sc()).getOrCreate();
+    Shard shard = shards(1).get(0);
+    for (VectorStorage storage : List.of(VectorStorage.FLOAT16, VectorStorage.FLOAT32)) {
+      String name = storage.keyword();
+      EmbedStage.run(spark, settings("teacher.storage=" + name, "teacher.name=" + name));
+      TeacherManifest manifest = dataset.requireManifest().teachers().get(name);
+      org.apache.hadoop.fs.Path path = dataset.file(manifest.files().get(shard.identity()));
+      String file = path.toString();
+      session.read().parquet(file).createOrReplaceTempView("vectors");
+      Map<String, List<Float>> found = new HashMap<>();
+      session
+          .sql(statements.get(storage == VectorStorage.FLOAT16 ? 0 : 1))
+          .collectAsList()
+          .forEach(row -> found.put(row.getString(0), List.copyOf(row.<Float>getList(1))));
+      try (ShardReader<Vector> reader =
+          ShardReader.open(
+              CONFIGURATION, path, VectorFormat.AS_STORED, shard, manifest.settings().digest())) {
+        List<Vector> vectors = reader.readGroup(0);
+        assertThat(found).hasSameSizeAs(vectors);
+        for (Vector vector : vectors) {
+          List<Float> values = new ArrayList<>();
+          for (float value : vector.values()) {
+            values.add(value);
+          }
+          assertThat(found).containsEntry(vector.id(), values);
+        }
+      }
+    }
+  }
+
+  @Test
+  void vectorsAreHalvesUnlessFloat32IsAskedFor() {
+    assertThat(CaptionEmbedder.storage(Settings.load(List.of(), List.of()).teacher()))
+        .isEqualTo(VectorStorage.FLOAT16);
+    assertThat(CaptionEmbedder.storage(settings().teacher())).isEqualTo(VectorStorage.FLOAT32);
+  }
+
   @Test
   void refusesOtherSettings() throws IOException {
     EmbedStage.run(spark, settings());
@@ -189,7 +237,10 @@ class EmbedStageTest {
   private Settings settings(String... assignments) {
     List<String> all =
         new ArrayList<>(
-            List.of("dataset=" + folder + "/dataset", "teacher.path=" + folder + "/llama"));
+            List.of(
+                "dataset=" + folder + "/dataset",
+                "teacher.path=" + folder + "/llama",
+                "teacher.storage=float32"));
     all.addAll(List.of(assignments));
     return Settings.load(List.of(), all);
   }

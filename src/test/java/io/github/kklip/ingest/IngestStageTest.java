@@ -292,7 +292,7 @@ class IngestStageTest {
     var pairs = session.read().parquet(folder.resolve("data/pairs/1").toString());
     assertThat(pairs.schema().simpleString())
         .isEqualTo(
-            "struct<id:string,image_id:string,caption:string,image:binary,width:int,height:int,source:string>");
+            "struct<id:string,image_id:string,caption:string,image:binary,width:int,height:int,source:string,split:string>");
     assertThat(pairs.collectAsList().get(0).getString(2)).isEqualTo("one");
     var rejects = session.read().parquet(folder.resolve("data/rejects").toString());
     assertThat(rejects.collectAsList().get(0).getString(2)).isEqualTo("no-caption");
@@ -391,6 +391,67 @@ class IngestStageTest {
     assertThat(manifest.shards()).extracting(Shard::index).containsExactly(0, 1);
     assertThat(manifest.totals().input()).isEqualTo(4);
     assertThat(pairs()).extracting(Pair::caption).containsExactly("one", "two");
+  }
+
+  @Test
+  void linksAreConfinedToTheFolderAndEachThatIsNotFollowedIsAReject() throws IOException {
+    file("secret.txt", text("a secret of the machine"));
+    file("outside/o.png", png(9));
+    file("outside/o.txt", text("outside"));
+    file("in/a.png", png(1));
+    link("in/a.txt", "../secret.txt");
+    file("in/deep/b.png", png(2));
+    file("in/deep/b.txt", text("inside"));
+    link("in/c.png", "deep/b.png");
+    link("in/c.txt", "deep/b.txt");
+    link("in/self", ".");
+    link("in/deep/up", "..");
+    link("in/out", "../outside");
+    link("in/gone.png", "nowhere.png");
+    link("named", "in");
+
+    IngestResult result = ingest(source("folder", "named"));
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("inside");
+    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("link", 5L, "duplicate", 1L)));
+    assertThat(rejects().stream().filter(r -> r.reason().equals("link")))
+        .extracting(Reject::key)
+        .containsExactlyInAnyOrder("a.txt", "self", "deep/up", "out", "gone.png");
+    assertThat(rejects())
+        .extracting(Reject::detail)
+        .anyMatch(detail -> detail.contains("Set follow-links = true for this source"))
+        .anyMatch(detail -> detail.equals("the link leads nowhere"))
+        .noneMatch(detail -> detail.contains("a secret of"));
+
+    String followed =
+        "ingest.sources=[{format=folder, follow-links=true, path=\""
+            + folder.resolve("in")
+            + "\"}]";
+    ingestTo("followed", followed);
+    DatasetFolder other =
+        new DatasetFolder(folder.resolve("followed").toString(), new Configuration());
+    assertThat(other.requireManifest().totals().reasons())
+        .isEqualTo(new TreeMap<>(Map.of("link", 3L, "duplicate", 1L)));
+    assertThat(other.requireManifest().totals().pairs()).isEqualTo(3);
+  }
+
+  @Test
+  void archivesThatLinksLeadToAreConfinedToo() throws IOException {
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    file("cache/b.tar", tar(Map.entry("1.png", png(1)), Map.entry("1.txt", text("two"))));
+    link("in/b.tar", "../cache/b.tar");
+    link("snapshot.tar", "cache/b.tar");
+
+    assertThat(ingest(source("webdataset", "in")).reasons())
+        .isEqualTo(new TreeMap<>(Map.of("link", 1L)));
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("one");
+    // A path that a person names is followed: Hugging Face's cache is made of links.
+    assertThat(ingest(source("webdataset", "snapshot.tar")).pairs()).isEqualTo(1);
+  }
+
+  private void link(String name, String target) throws IOException {
+    Path link = folder.resolve(name);
+    Files.createDirectories(link.getParent());
+    Files.createSymbolicLink(link, Path.of(target));
   }
 
   @Test
@@ -751,6 +812,46 @@ class IngestStageTest {
     IngestResult result = IngestStage.run(LocalSpark.get(), Settings.load(List.of(), all));
     assertThat(result.input()).isEqualTo(result.pairs() + result.rejects());
     return result;
+  }
+
+  @Test
+  void anImageWithSeveralCaptionsIsStoredOnceInBlocksWithoutARepeat() throws IOException {
+    String captions = "{\"captions\": [\"a\", \"b\", \"a\", \"c\", \"d\", \"e\"]}";
+    for (int i = 0; i < 40; i++) {
+      file(
+          "in/" + i + ".tar", tar(Map.entry("0.png", png(i)), Map.entry("0.json", text(captions))));
+    }
+
+    IngestResult result =
+        ingest(
+            source("webdataset", "in", "caption-column = captions"),
+            "ingest.shard-rows=90",
+            "ingest.row-group-rows=16",
+            "ingest.validation-fraction=0");
+
+    assertThat(result.pairs()).isEqualTo(200);
+    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("duplicate", 40L)));
+    List<Shard> shards = dataset().requireManifest().shards();
+    assertThat(shards).hasSize(3);
+    long stored = 0;
+    for (Shard shard : shards) {
+      List<Pair> rows = read(shard);
+      int start = 0;
+      for (int size : shard.blockRows()) {
+        assertThat(size).isLessThanOrEqualTo(16);
+        assertThat(rows.subList(start, start + size).stream().map(Pair::imageId))
+            .doesNotHaveDuplicates();
+        start += size;
+      }
+      assertThat(start).isEqualTo(rows.size());
+      stored += Files.size(Path.of(dataset().pairs(shard).toUri().getPath()));
+    }
+    Map<String, Integer> images = new HashMap<>();
+    pairs().forEach(pair -> images.put(pair.imageId(), pair.image().length));
+    long once = images.values().stream().mapToLong(Integer::longValue).sum();
+    assertThat(images).hasSize(40);
+    // Two images at the ends of shards stand in both; each row has 150 bytes beside its image.
+    assertThat(stored).isLessThan(once + 2L * png(0).length + 200 * 150 + 3 * 8_000);
   }
 
   private String source(String format, String path, String... more) {

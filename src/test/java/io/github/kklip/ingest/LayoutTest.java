@@ -6,9 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.ingest.sources.SourceFiles;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -52,11 +55,35 @@ class LayoutTest {
 
   @Test
   void rowKeysDependOnTheSeedAndSortTrainFirst() {
-    String id = Identity.ofPair("", "x");
-    assertThat(Layout.rowKey(Split.TRAIN, id, 1))
+    Pair pair = pair("image", "x");
+    assertThat(Layout.rowKey(Split.TRAIN, pair, 1))
         .hasSize(Layout.ROW_KEY_LENGTH)
-        .isNotEqualTo(Layout.rowKey(Split.TRAIN, id, 2))
-        .isLessThan(Layout.rowKey(Split.VALIDATION, id, 1));
+        .isNotEqualTo(Layout.rowKey(Split.TRAIN, pair, 2))
+        .isLessThan(Layout.rowKey(Split.VALIDATION, pair, 1));
+  }
+
+  @Test
+  void captionsOfAnImageFollowEachOther() {
+    List<Pair> pairs = new ArrayList<>();
+    for (int i = 0; i < 300; i++) {
+      pairs.add(pair("image " + i % 100, "caption " + i));
+    }
+    List<String> images =
+        pairs.stream()
+            .sorted(Comparator.comparing(pair -> Layout.rowKey(Split.TRAIN, pair, 1)))
+            .map(Pair::imageId)
+            .toList();
+    int runs = 1;
+    for (int i = 1; i < images.size(); i++) {
+      runs += images.get(i).equals(images.get(i - 1)) ? 0 : 1;
+    }
+    assertThat(runs).isEqualTo(100);
+  }
+
+  private static Pair pair(String image, String caption) {
+    String imageId = Identity.ofImage(image.getBytes(StandardCharsets.UTF_8));
+    return new Pair(
+        Identity.ofPair(imageId, caption), imageId, caption, new byte[0], 8, 8, "a.tar");
   }
 
   @Test

@@ -25,8 +25,7 @@ class DeployFilesTest {
       Map.of(
           "spark.authenticate", "true",
           "spark.network.crypto.enabled", "true",
-          "spark.network.crypto.authEngineVersion", "2",
-          "spark.network.crypto.cipher", "AES/GCM/NoPadding");
+          "spark.network.crypto.authEngineVersion", "2");
 
   /** The files that give Spark settings, with how often each gives all of these. */
   private static final Map<String, Integer> FILES =
@@ -77,6 +76,8 @@ class DeployFilesTest {
         String text = Files.readString(file);
         assertThat(text)
             .as("%s", file)
+            // Spark 4.0.1 then drops every message of a connection but the first: SPARK-56227.
+            .doesNotContainPattern("(?m)^[^#`]*spark\\.network\\.crypto\\.cipher")
             .doesNotContainPattern("(?m)^[^#`]*spark\\.authenticate\\.secret[ =:\"]");
         boolean prose = file.toString().endsWith(".md");
         if (!prose

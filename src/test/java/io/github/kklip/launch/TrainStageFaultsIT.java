@@ -51,8 +51,7 @@ class TrainStageFaultsIT {
             "spark.authenticate", "true",
             "spark.authenticate.secret", UUID.randomUUID().toString(),
             "spark.network.crypto.enabled", "true",
-            "spark.network.crypto.authEngineVersion", "2",
-            "spark.network.crypto.cipher", "AES/GCM/NoPadding");
+            "spark.network.crypto.authEngineVersion", "2");
     cluster = new StandaloneCluster(folder, 2, 1, 1024, careful);
     SparkConf conf =
         new SparkConf()

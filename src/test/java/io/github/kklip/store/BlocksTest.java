@@ -11,6 +11,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class BlocksTest {
   @Test
+  void sizesAreTakenTogetherUpToABound() {
+    assertThat(Blocks.together(List.of(64, 3, 1, 60, 1, 64), 64)).containsExactly(64, 64, 1, 64);
+    assertThat(Blocks.together(List.of(), 64)).isEmpty();
+    assertThat(Blocks.together(List.of(70, 2), 64)).containsExactly(70, 2);
+  }
+
+  @Test
   void sizesComeBack() {
     List<Integer> sizes = List.of(64, 64, 64, 57, 3, 3, 1);
     String text = Blocks.write(sizes);

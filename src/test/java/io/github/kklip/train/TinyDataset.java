@@ -6,6 +6,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Label;
 import io.github.kklip.store.ManifestFiles;
@@ -20,6 +21,7 @@ import io.github.kklip.store.Vector;
 import io.github.kklip.store.VectorStorage;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.PairWriter;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.ShardWriter;
 import io.github.kklip.store.shards.VectorFormat;
@@ -78,18 +80,55 @@ public final class TinyDataset {
     for (int rows : shardRows) {
       made.writePairs(rows);
     }
+    return made.published();
+  }
+
+  /** One shard of images that have so many captions each, each image stored once. */
+  public static TinyDataset captioned(Path folder, int images, int captions) throws IOException {
+    TinyDataset made = new TinyDataset(folder);
+    SplitMix64 random = new SplitMix64(0);
+    org.apache.hadoop.fs.Path path =
+        made.dataset.file("pairs/1/" + Shard.stem(Split.TRAIN, 0) + ".parquet");
+    try (PairWriter writer = new PairWriter(CONFIGURATION, path, Split.TRAIN, false, 64)) {
+      for (int i = 0; i < images; i++) {
+        int colour = random.nextInt(COLOURS.length);
+        byte[] image = png(colour, random);
+        for (int p = 0; p < captions; p++) {
+          writer.write(
+              new HashedPair(pair(image, "a " + COLOURS[colour] + " square, way " + p), 0));
+        }
+      }
+      ShardWriter.Written written = writer.commit();
+      made.shards.add(
+          new Shard(
+              Split.TRAIN,
+              0,
+              writer.rows(),
+              written.identity(),
+              made.dataset.inside(written.file()),
+              writer.blocks()));
+    }
+    return made.published();
+  }
+
+  private static Pair pair(byte[] image, String caption) {
+    String imageId = Identity.ofImage(image);
+    return new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test");
+  }
+
+  private TinyDataset published() throws IOException {
     Files.createDirectories(folder.resolve("tokenizer"));
     try (InputStream in =
         TinyDataset.class.getResourceAsStream("/golden/text/clip/tokenizer.json")) {
       Files.copy(in, folder.resolve("tokenizer").resolve("tokenizer.json"));
     }
-    TestDataset.commit(made.dataset, MADE, List.of(TestDataset.generation(made.shards)));
+    TestDataset.commit(dataset, MADE, List.of(TestDataset.generation(shards)));
     TestDataset.commit(
-        made.dataset,
+        dataset,
         new TokenizerManifest(
             MADE, 0, 0, 0, List.of(), "tokenizer", List.of("tokenizer/tokenizer.json")));
     Files.writeString(folder.resolve("student.json"), STUDENT);
-    return made;
+    return this;
   }
 
   /** With embeddings and labels; the embedding of row {@code notANumber} of shard 0 is NaN. */
@@ -150,9 +189,7 @@ public final class TinyDataset {
         image = png(colour, random);
       }
       String caption = "a " + COLOURS[colour] + " square, " + "row ".repeat(row % 4) + row;
-      String imageId = Identity.ofImage(image);
-      pairs.add(
-          new Pair(Identity.ofPair(imageId, caption), imageId, caption, image, 20, 18, "test"));
+      pairs.add(pair(image, caption));
     }
     shards.add(TestDataset.pairs(dataset, Split.TRAIN, shards.size(), pairs, 16));
   }
@@ -181,7 +218,6 @@ public final class TinyDataset {
             new org.apache.hadoop.fs.Path(
                 dataset.teacher("llama", MADE), shard.stem() + ".parquet"),
             new VectorFormat(VectorStorage.FLOAT32, DIMENSION),
-            16,
             shard,
             MADE.digest())) {
       int row = 0;
@@ -207,7 +243,6 @@ public final class TinyDataset {
             new org.apache.hadoop.fs.Path(
                 dataset.concepts("concepts"), MADE.digest() + "/" + shard.stem() + ".parquet"),
             new LabelFormat(),
-            16,
             shard,
             MADE.digest())) {
       for (String id : ids(shard)) {

@@ -9,6 +9,9 @@ import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.store.S3Server;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
+import io.github.kklip.train.checkpoint.CheckpointStoreTest;
+import io.github.kklip.train.checkpoint.CheckpointStoreTest.FullDisk;
+import io.github.kklip.train.checkpoint.CheckpointStoreTest.VolatileDisk;
 import io.github.kklip.train.metrics.MetricsLog;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
@@ -42,6 +45,51 @@ class TrainFaultsTest {
     return mount.exitValue() == 0;
   }
 
+  /** Folders of checkpoints without a marker. */
+  private static List<Path> unfinished(Path run) throws IOException {
+    try (Stream<Path> folders = Files.list(run.resolve(CheckpointStore.FOLDER))) {
+      return folders
+          .filter(folder -> !Files.exists(folder.resolve(CheckpointStore.MARKER)))
+          .toList();
+    }
+  }
+
+  @Test
+  void aLossOfPowerAndAFullDiskEndInTheSameWeights() throws Exception {
+    TinyDataset data = TinyDataset.whole(temporary.resolve("data"), -1, 40);
+    String[] settings = {
+      "train.steps=12", "train.checkpoint.every-steps=3", "train.checkpoint.keep=1"
+    };
+    TinyDataset.train(data.plan(temporary.resolve("straight"), settings), 1);
+
+    Path dark = temporary.resolve("dark");
+    TrainPlan plan = data.plan(dark, settings);
+    AtomicInteger asked = new AtomicInteger();
+    train(plan, CheckpointStoreTest.disk(VolatileDisk.class), () -> asked.incrementAndGet() == 7);
+    VolatileDisk.losePower(dark);
+    TrainResult result = TinyDataset.train(plan, 1);
+    assertThat(result.firstStep()).isEqualTo(7);
+    assertThat(model(dark)).isEqualTo(model(temporary.resolve("straight")));
+
+    Path full = temporary.resolve("full");
+    TrainPlan other = data.plan(full, settings);
+    Configuration disk = CheckpointStoreTest.disk(FullDisk.class);
+    asked.set(0);
+    train(other, disk, () -> asked.incrementAndGet() == 4);
+    FullDisk.full = true;
+    try {
+      assertThat(messages(() -> train(other, disk, () -> false)))
+          .contains(
+              "Cannot write the checkpoint because of this: java.io.IOException: No space left on"
+                  + " device. Check train.output and its space.");
+    } finally {
+      FullDisk.full = false;
+    }
+    assertThat(unfinished(full)).isEmpty();
+    assertThat(TinyDataset.train(other, 1).firstStep()).isEqualTo(4);
+    assertThat(model(full)).isEqualTo(model(temporary.resolve("straight")));
+  }
+
   /** On a real file system of memory, where the test may mount one. */
   @Test
   void aFullTargetAndOneThatCannotBeWrittenEndTheRunWithTheReason() throws Exception {
@@ -59,6 +107,7 @@ class TrainFaultsTest {
                     message.matches(
                         "Cannot write the (checkpoint|metrics) because of this: .*No space left on"
                             + " device.*\\. Check train\\.output and its space\\."));
+        assertThat(unfinished(run)).isEmpty();
       }
       assertThat(CheckpointStore.newestStep(run.toString(), TinyDataset.CONFIGURATION))
           .isBetween(3L, 9L);
@@ -73,8 +122,8 @@ class TrainFaultsTest {
       assertThat(messages(() -> TinyDataset.train(other, 1)))
           .anyMatch(
               message ->
-                  message.startsWith("Cannot write the metrics because of this: ")
-                      && message.contains("failed to create file:" + small.resolve("other"))
+                  message.startsWith("Cannot write the checkpoint because of this: ")
+                      && message.contains("Cannot make the folder file:" + small.resolve("other"))
                       && message.endsWith(". Check train.output and its space."));
     } finally {
       assertThat(new ProcessBuilder("umount", small.toString()).start().waitFor()).isZero();

@@ -334,7 +334,7 @@ class CleanStageTest {
   void theTimeThatFilesAreSparedHasALowerBound() {
     assertThatThrownBy(() -> clean(false, "clean.older-than=23 hours"))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("clean.older-than")
+        .hasMessageContaining("clean.older-than = PT23H")
         .hasMessageContaining("1 day or longer");
   }
 }

@@ -13,7 +13,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /** Folders, at any depth, of images with a text file of the same name each. */
-record FolderReader(long maxBytes) implements SourceReader {
+record FolderReader(long maxBytes, boolean followLinks) implements SourceReader {
   private static final int IMAGES_PER_UNIT = 64;
   private static final int MAX_UNITS = 20_000;
 
@@ -26,26 +26,47 @@ record FolderReader(long maxBytes) implements SourceReader {
       return List.of(
           new Unit(file.source(), parent.toString(), 0, 0, 0, List.of(folder.getName())));
     }
+    FolderWalk walk = FolderWalk.of(configuration, folder, followLinks);
     List<String> names = new ArrayList<>();
-    for (FileStatus status : Storage.files(configuration, folder)) {
-      String name = folder.toUri().relativize(status.getPath().toUri()).getPath();
+    for (FileStatus status : walk.files()) {
       if (!status.getPath().getName().startsWith(".")) {
-        names.add(name);
+        names.add(name(folder, status.getPath()));
       }
     }
     names.sort(null);
-    return chunks(file, withoutCaptions(names));
+    Set<String> stems = stems(names);
+    List<Unit> units = chunks(file, names.stream().filter(n -> !isText(n, stems)).toList());
+    List<String> links = new ArrayList<>();
+    for (FolderWalk.SkippedLink link : walk.skipped()) {
+      String name = name(folder, link.link());
+      if (!isText(name, stems)) {
+        links.addAll(List.of(name, link.why()));
+      }
+    }
+    if (!links.isEmpty()) {
+      units.add(LinkReader.unit(file.source(), file.path(), links));
+    }
+    return units;
   }
 
-  /** The texts of images are read with them; all else stands for itself. */
-  private static List<String> withoutCaptions(List<String> names) {
+  private static String name(Path folder, Path file) {
+    return folder.toUri().relativize(file.toUri()).getPath();
+  }
+
+  /** The names of images without their endings. */
+  private static Set<String> stems(List<String> names) {
     Set<String> stems = new HashSet<>();
     for (String name : names) {
       if (MemberContent.isImage(name)) {
         stems.add(stem(name));
       }
     }
-    return names.stream().filter(n -> !(n.endsWith(".txt") && stems.contains(stem(n)))).toList();
+    return stems;
+  }
+
+  /** Whether it is the text of an image, which is read with it; all else stands for itself. */
+  private static boolean isText(String name, Set<String> stems) {
+    return name.endsWith(".txt") && stems.contains(stem(name));
   }
 
   private static List<Unit> chunks(Unit file, List<String> names) {
@@ -85,6 +106,10 @@ record FolderReader(long maxBytes) implements SourceReader {
     }
     List<Caption> captions = new ArrayList<>();
     Path text = child(folder, stem(name) + ".txt");
+    String link = FolderWalk.whyNot(configuration, folder, text, followLinks);
+    if (link != null) {
+      return Member.problem(stem(name) + ".txt", Problem.LINK, link);
+    }
     try (RawInput in = RawInput.open(configuration, text, 0)) {
       byte[] bytes = MemberContent.read(in, maxBytes);
       captions.add(

@@ -12,6 +12,9 @@ public record Problem(String reason, String detail) {
   /** The file or folder of a row is not there. */
   static final String MISSING_FILE = "missing-file";
 
+  /** A symbolic link that leads out of the folder, or where it was read already. */
+  static final String LINK = "link";
+
   /** A file or member that is not of its format, or a folder where a file should be. */
   static final String UNREADABLE = "unreadable";
 

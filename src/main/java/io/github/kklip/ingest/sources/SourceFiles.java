@@ -21,6 +21,7 @@ import java.util.function.Predicate;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -57,23 +58,35 @@ public final class SourceFiles {
     }
     FileStatus[] found = found(configuration, index, source, source.path(), source.path());
     List<FileStatus> files = new ArrayList<>();
+    List<String> links = new ArrayList<>();
     for (FileStatus status : found) {
       if (status.isFile() || source.format() == IngestSettings.SourceFormat.FOLDER) {
         files.add(status);
       } else {
-        files.addAll(inFolder(configuration, status.getPath(), source.format()));
+        FolderWalk walk = FolderWalk.of(configuration, status.getPath(), source.followLinks());
+        walk.files().stream()
+            .filter(file -> isWanted(file.getPath(), source.format()))
+            .forEach(files::add);
+        walk.skipped().stream()
+            .filter(link -> isWanted(link.link(), source.format()))
+            .forEach(link -> links.addAll(List.of(link.link().toString(), link.why())));
       }
     }
-    if (files.isEmpty()) {
+    if (files.isEmpty() && links.isEmpty()) {
       throw noFile(index, source);
     }
-    return files.stream()
-        .map(
-            file ->
-                new SourceFile(
-                    Unit.whole(index, file.getPath().toString()), fingerprint(source, file)))
-        .sorted(Comparator.comparing(file -> file.unit().path()))
-        .toList();
+    Stream<SourceFile> skipped =
+        links.isEmpty()
+            ? Stream.empty()
+            : Stream.of(new SourceFile(LinkReader.unit(index, source.path(), links), ""));
+    Stream<SourceFile> read =
+        files.stream()
+            .map(
+                file ->
+                    new SourceFile(
+                        Unit.whole(index, file.getPath().toString()), fingerprint(source, file)))
+            .sorted(Comparator.comparing(file -> file.unit().path()));
+    return Stream.concat(read, skipped).toList();
   }
 
   /**
@@ -109,7 +122,7 @@ public final class SourceFiles {
       for (FileStatus status : Storage.of(configuration, folder).listStatus(folder)) {
         if (status.isDirectory()) {
           waiting.add(status);
-        } else if (isWanted(status, source.format())) {
+        } else if (isWanted(status.getPath(), source.format())) {
           return;
         }
       }
@@ -197,20 +210,8 @@ public final class SourceFiles {
             source.path(), why, index, source.format().name().toLowerCase(Locale.ROOT)));
   }
 
-  private static List<FileStatus> inFolder(
-      Configuration configuration, Path folder, IngestSettings.SourceFormat format)
-      throws IOException {
-    List<FileStatus> files = new ArrayList<>();
-    for (FileStatus status : Storage.files(configuration, folder)) {
-      if (isWanted(status, format)) {
-        files.add(status);
-      }
-    }
-    return files;
-  }
-
-  private static boolean isWanted(FileStatus file, IngestSettings.SourceFormat format) {
-    String name = file.getPath().getName().toLowerCase(Locale.ROOT);
+  private static boolean isWanted(Path file, IngestSettings.SourceFormat format) {
+    String name = file.getName().toLowerCase(Locale.ROOT);
     boolean hidden = name.startsWith(".") || name.startsWith("_");
     return !hidden && endings(format).stream().anyMatch(name::endsWith);
   }

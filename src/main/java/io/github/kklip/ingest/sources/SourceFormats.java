@@ -7,13 +7,19 @@ import io.github.kklip.config.Settings;
 public final class SourceFormats {
   private SourceFormats() {}
 
+  /** The reader of a piece of a source. */
+  public static SourceReader reader(
+      Unit unit, IngestSettings.SourceSettings source, Settings settings) {
+    return LinkReader.reads(unit) ? new LinkReader() : reader(source, settings);
+  }
+
   /** The reader of a source. */
   public static SourceReader reader(IngestSettings.SourceSettings source, Settings settings) {
     return switch (source.format()) {
       case WEBDATASET -> new WebDatasetReader(source.captionColumn(), settings.ingest());
       case CSV -> new CsvReader(source, settings.ingest().images().maxBytes());
       case PARQUET -> new ParquetReader(source, settings.ingest().images().maxBytes());
-      case FOLDER -> new FolderReader(settings.ingest().images().maxBytes());
+      case FOLDER -> new FolderReader(settings.ingest().images().maxBytes(), source.followLinks());
       case SYNTHETIC -> new SyntheticReader(settings.seed(), source.pairs());
     };
   }

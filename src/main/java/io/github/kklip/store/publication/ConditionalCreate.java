@@ -7,7 +7,10 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSDataOutputStreamBuilder;
@@ -39,6 +42,9 @@ public final class ConditionalCreate {
   /** Precondition failed; conflict with a request at the same time. */
   private static final Set<Integer> REFUSALS = Set.of(412, 409);
 
+  /** Whether stores keep conditions, by their address. */
+  private static final Map<String, Boolean> KEEPS_CONDITIONS = new ConcurrentHashMap<>();
+
   private enum Way {
     LINK,
     OPTION,
@@ -69,12 +75,11 @@ public final class ConditionalCreate {
       throws IOException {
     FileSystem fileSystem = Storage.of(configuration, target);
     Path file = fileSystem.makeQualified(target);
-    return switch (way(configuration, file.getParent())) {
+    Way way = way(configuration, file.getParent());
+    return switch (way) {
       case LINK -> link(configuration, file, bytes);
       case RENAME -> rename(configuration, file, bytes);
-      case OPTION -> option(fileSystem, file, bytes);
-      case CREATE -> create(fileSystem, file, bytes);
-      case S3 -> S3.put(fileSystem, file, bytes);
+      case OPTION, CREATE, S3 -> create(way, fileSystem, file, bytes);
       case NONE -> {
         if (fileSystem.exists(file)) {
           yield false;
@@ -92,21 +97,48 @@ public final class ConditionalCreate {
       return linksIn(java.nio.file.Path.of(folder.toUri().getPath())) ? Way.LINK : Way.NONE;
     }
     if (fileSystem.hasPathCapability(folder, CAPABILITY)) {
-      return Way.OPTION;
+      return tried(fileSystem, folder, Way.OPTION);
     }
     if (isS3A(fileSystem)) {
-      return Way.S3;
+      return tried(fileSystem, folder, Way.S3);
     }
     if (scheme.equals("gs")) {
-      return Way.CREATE; // Google's connector asks for generation 0.
+      return tried(fileSystem, folder, Way.CREATE); // Google's connector asks for generation 0.
     }
     return ATOMIC_RENAME.contains(scheme) ? Way.RENAME : Way.NONE;
   }
 
+  /**
+   * Some stores that speak S3 pass over a condition that they do not know: then the second of two
+   * creates succeeds, and the way is none. Tried once for each store.
+   */
+  private static Way tried(FileSystem fileSystem, Path folder, Way way) throws IOException {
+    String store = fileSystem.makeQualified(folder).toUri().resolve("/").toString();
+    Boolean keeps = KEEPS_CONDITIONS.get(store);
+    if (keeps == null) {
+      Path file = new Path(folder, ".condition." + UUID.randomUUID() + Publication.SUFFIX);
+      try {
+        keeps =
+            create(way, fileSystem, file, new byte[] {1})
+                && !create(way, fileSystem, file, new byte[] {2});
+      } finally {
+        fileSystem.delete(file, false);
+      }
+      KEEPS_CONDITIONS.put(store, keeps);
+    }
+    return keeps ? way : Way.NONE;
+  }
+
   /** Whether a local file system knows links: some network shares do not. */
   private static boolean linksIn(java.nio.file.Path folder) throws IOException {
-    Files.createDirectories(folder);
-    java.nio.file.Path file = Files.createTempFile(folder, ".link.", Publication.SUFFIX);
+    java.nio.file.Path there = folder;
+    while (!Files.isDirectory(there)) {
+      there = there.getParent();
+    }
+    if (!Files.isWritable(there)) {
+      return true; // Then nothing can be created anyway.
+    }
+    java.nio.file.Path file = Files.createTempFile(there, ".link.", Publication.SUFFIX);
     java.nio.file.Path link = file.resolveSibling(file.getFileName() + "2" + Publication.SUFFIX);
     try {
       Files.createLink(link, file);
@@ -153,6 +185,15 @@ public final class ConditionalCreate {
       throw e;
     }
     return publication;
+  }
+
+  private static boolean create(Way way, FileSystem fileSystem, Path file, byte[] bytes)
+      throws IOException {
+    return switch (way) {
+      case OPTION -> option(fileSystem, file, bytes);
+      case S3 -> S3.put(fileSystem, file, bytes);
+      default -> create(fileSystem, file, bytes);
+    };
   }
 
   private static boolean option(FileSystem fileSystem, Path file, byte[] bytes) throws IOException {

@@ -1,43 +1,63 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.StandardOpenOption;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.StreamCapabilities;
 
 /**
- * What a power failure must not take: bytes of a file and its name. Nothing names a file before
- * both are on the disk.
+ * Puts what was written onto the disks, so that it is there after a loss of power. What points at a
+ * file moves only when the file, and the folder that names it, are there.
  */
 public final class Durability {
   private Durability() {}
 
-  /** Brings to the disk what was written so far, where the file system can. */
+  /**
+   * The stream's bytes are on the disks when this returns. Object stores have no such call, and
+   * need none: a file of theirs is there, and durable, when its stream is closed.
+   */
   public static void sync(FSDataOutputStream out) throws IOException {
     if (out.hasCapability(StreamCapabilities.HSYNC)) {
       out.hsync();
-    } else {
-      out.flush();
     }
   }
 
   /**
-   * Brings the names in a folder to the disk. Only local folders need it: HDFS keeps a journal, and
-   * object stores have no folders.
+   * The names in a folder are on the disks when this returns. Only local disks need it: elsewhere a
+   * name is durable when the call that makes it returns.
    */
   public static void syncFolder(Configuration configuration, Path folder) throws IOException {
-    if (!Storage.isLocal(configuration, folder)) {
+    if (Storage.isLocal(configuration, folder)) {
+      try (FileChannel names =
+          FileChannel.open(
+              java.nio.file.Path.of(folder.toUri().getPath()), StandardOpenOption.READ)) {
+        names.force(true);
+      }
+    }
+  }
+
+  /** Makes a folder, and those above it that are missing, and syncs the names of what it made. */
+  public static void makeFolder(Configuration configuration, Path folder) throws IOException {
+    FileSystem fileSystem = Storage.of(configuration, folder);
+    if (fileSystem.exists(folder)) {
       return;
     }
-    java.nio.file.Path local = java.nio.file.Path.of(folder.toUri().getPath());
-    if (!local.getFileSystem().supportedFileAttributeViews().contains("posix")) {
-      return; // Windows opens no folders.
+    Path above = folder.getParent();
+    if (above != null) {
+      makeFolder(configuration, above);
     }
-    try (FileChannel channel = FileChannel.open(local, StandardOpenOption.READ)) {
-      channel.force(true);
+    if (!fileSystem.mkdirs(folder)) {
+      throw new IOException(
+          message("Cannot make the folder %s. Check that this user may write there.", folder));
+    }
+    if (above != null) {
+      syncFolder(configuration, above);
     }
   }
 }

@@ -2,6 +2,7 @@ package io.github.kklip.store.publication;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
@@ -23,12 +24,13 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * Records as JSON: fields in the order of the record, maps by key, line feeds on every platform, so
- * that equal values are equal bytes. Reading is strict: an unknown, missing or null field is an
- * error.
+ * that equal values are equal bytes. Reading is strict: an unknown, missing, repeated or null field
+ * is an error.
  */
 public final class Json {
   private static final ObjectMapper MAPPER =
       new ObjectMapper()
+          .configure(JsonParser.Feature.STRICT_DUPLICATE_DETECTION, true)
           .configure(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS, true)
           .configure(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES, true)
           .configure(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES, true)
@@ -42,9 +44,12 @@ public final class Json {
                   Separators.createDefaultInstance()
                       .withObjectFieldValueSpacing(Separators.Spacing.AFTER)));
 
-  /** Files of other programs may have more in them than their first value. */
+  /** Files of other programs may repeat a field, and have more in them than their first value. */
   private static final ObjectReader TREE =
-      MAPPER.reader().without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
+      MAPPER
+          .reader()
+          .without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .without(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
 
   private Json() {}
 

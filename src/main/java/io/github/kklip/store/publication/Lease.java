@@ -3,312 +3,273 @@ package io.github.kklip.store.publication;
 import static io.github.kklip.config.Message.message;
 
 import java.io.Closeable;
-import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.StandardOpenOption;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
-import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileAlreadyExistsException;
-import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The right to write into one folder, held by one job at a time: a file {@code .lease} that names
- * the holder and that a daemon thread renews. A second job is refused with the name of the first.
- * The lease of a job that died expires, and the next job takes it over; at once where it can see
- * that the process is gone.
+ * The right to write into one folder, held by one job at a time. Each job that wants it writes a
+ * claim of its own into {@code _leases}; who has it renews its claim by heartbeats. A second job is
+ * refused with the name of the first. The lease of a job that died is taken over: at once where its
+ * process is seen to be gone, else after its claim was watched for the expiry without a heartbeat.
  *
- * <p>Clocks of the hosts have to agree within a third of the expiry. File systems create the file
- * in one step, so that one of two jobs that start together is refused. Object stores may let both
- * create it; the one whose file was replaced finds out at its next renewal, and {@link #check} then
- * throws.
+ * <p>It excludes on any store that lists what was written before, with no help of its rename or
+ * create, and asks no clock but the monotonic one of each process. A job that was stopped and goes
+ * on finds in {@link #check} that its lease has expired. Between a check and a write it may be
+ * stopped all the same: that nothing is overwritten is the matter of the write itself.
  */
 public final class Lease implements Closeable {
   private static final Logger LOG = LoggerFactory.getLogger(Lease.class);
-  private static final String FILE = ".lease";
+  private static final int BEATS_AN_EXPIRY = 10;
 
-  /**
-   * Who holds a folder. Times are milliseconds since 1970.
-   *
-   * @param processes where {@code pid} counts: the machine's boot and its namespace of processes
-   */
-  record Holder(
-      String token,
-      String job,
-      String host,
-      String processes,
-      long pid,
-      long start,
-      long heartbeat) {
-    private Holder at(long now) {
-      return new Holder(token, job, host, processes, pid, start, now);
-    }
-
-    /** Whether its process would be seen from here, and is not there. */
-    private boolean hasDied() {
-      return !processes.isEmpty()
-          && processes.equals(Lease.processes())
-          && ProcessHandle.of(pid).filter(ProcessHandle::isAlive).isEmpty();
-    }
-
-    private String words() {
-      return message(
-          "the job %s on %s (process %s, started %s, last heard of %s)",
-          job, host, pid, Instant.ofEpochMilli(start), Instant.ofEpochMilli(heartbeat));
-    }
-  }
-
-  private final Configuration configuration;
-  private final Path file;
-  private final Duration expiry;
-  private final Clock clock;
-  private final ScheduledExecutorService heartbeat;
+  private final Path folder;
+  private final LeaseClaims claims;
+  private final LeaseHost host;
   private final List<Path> made;
-  private Holder holder;
+  private final Duration expiry;
+  private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+  private final ScheduledExecutorService threads;
+
+  /** Held while a heartbeat is written: not by those who only ask. */
+  private final Object beating = new Object();
+
+  /** The newest that was seen in its place, with no other in the way. */
+  private LeaseClaim claim;
+
+  /** Of the newest file, seen or not. */
+  private long written;
+
+  /** When the heartbeat in {@link #claim} began to be written. */
+  private long renewed;
+
+  private boolean closed;
   private String lost;
 
   private Lease(
-      Configuration configuration,
-      Path file,
-      Duration expiry,
-      Clock clock,
-      Holder holder,
-      List<Path> made) {
-    this.configuration = configuration;
+      Path folder, LeaseClaims claims, LeaseHost host, List<Path> made, LeaseContest.Won won) {
+    this.folder = folder;
+    this.claims = claims;
+    this.host = host;
     this.made = made;
-    this.file = file;
-    this.expiry = expiry;
-    this.clock = clock;
-    this.holder = holder;
-    this.heartbeat =
-        Executors.newSingleThreadScheduledExecutor(
+    this.claim = won.claim();
+    this.renewed = won.begun();
+    this.expiry = Duration.ofMillis(claim.expiry());
+    this.threads =
+        Executors.newScheduledThreadPool(
+            2,
             task -> {
-              Thread thread = new Thread(task, "lease of " + file.getParent());
+              Thread thread = new Thread(task, "lease of " + folder);
               thread.setDaemon(true);
               return thread;
             });
   }
 
   /**
-   * Takes the lease of a folder, which is made when it is not there.
+   * Takes the lease of a folder, which is made when it is not there. Waits, as long as the expiry
+   * of a claim that is there, to see whether its holder lives.
    *
    * @param job the name of the job, for the message that a second one gets
-   * @param expiry how long the lease outlives its last renewal
+   * @param expiry how long the lease outlives its last heartbeat
    * @throws LeaseHeldException when another job holds it
    */
   public static Lease acquire(Configuration configuration, Path folder, String job, Duration expiry)
       throws IOException {
-    Lease lease = acquire(configuration, folder, job, expiry, Clock.systemUTC());
-    long third = Math.max(1, expiry.toMillis() / 3);
-    var unused =
-        lease.heartbeat.scheduleAtFixedRate(lease::renew, third, third, TimeUnit.MILLISECONDS);
+    return acquire(configuration, folder, job, expiry, Takeover.AFTER_EXPIRY);
+  }
+
+  /** The same, with what becomes of a claim that is not renewed. */
+  public static Lease acquire(
+      Configuration configuration, Path folder, String job, Duration expiry, Takeover takeover)
+      throws IOException {
+    Lease lease = acquire(configuration, folder, job, expiry, takeover, LeaseHost.THIS);
+    long beat = Math.max(1, expiry.toMillis() / BEATS_AN_EXPIRY);
+    var unused = lease.threads.scheduleAtFixedRate(lease::renew, beat, beat, TimeUnit.MILLISECONDS);
+    // Beside the heartbeats: they may hang in a store that does not answer.
+    unused = lease.threads.scheduleAtFixedRate(lease::expire, beat, beat, TimeUnit.MILLISECONDS);
     return lease;
   }
 
-  /** Without the thread that renews. */
+  /** Without the threads that renew. */
   public static Lease acquire(
-      Configuration configuration, Path folder, String job, Duration expiry, Clock clock)
+      Configuration configuration,
+      Path folder,
+      String job,
+      Duration expiry,
+      Takeover takeover,
+      LeaseHost host)
       throws IOException {
-    Path file = new Path(folder, FILE);
-    FileSystem fileSystem = Storage.of(configuration, folder);
-    List<Path> made = missing(fileSystem, folder);
-    fileSystem.mkdirs(folder);
-    long now = clock.millis();
-    Holder mine =
-        new Holder(
-            UUID.randomUUID().toString(),
-            job,
-            host(),
-            processes(),
-            ProcessHandle.current().pid(),
-            now,
-            now);
-    Optional<Holder> other = read(configuration, file);
-    if (other.isPresent()) {
-      Holder held = other.get();
-      boolean dead = held.hasDied();
-      if (!dead && now - held.heartbeat < expiry.toMillis()) {
-        throw held(folder, held, expiry);
-      }
-      LOG.warn(
-          "Taking over {} from {}, {}",
-          folder,
-          held.words(),
-          dead ? "which has died" : "whose lease has expired");
-      removeStale(configuration, file, held, folder, expiry);
-    }
+    LeaseClaims claims = new LeaseClaims(configuration, folder, expiry);
+    List<Path> made = claims.missing();
+    LeaseContest.Won won;
     try {
-      create(configuration, file, mine);
-    } catch (FileAlreadyExistsException | java.nio.file.FileAlreadyExistsException e) {
-      Holder winner = read(configuration, file).orElse(mine);
-      throw held(folder, winner, expiry);
+      won = new LeaseContest(folder, claims, host, takeover).win(job, expiry);
+    } catch (IOException | RuntimeException e) {
+      claims.removeEmpty(made);
+      throw e;
     }
-    return new Lease(configuration, file, expiry, clock, mine, made);
+    Lease lease = new Lease(folder, claims, host, made, won);
+    try {
+      lease.beat();
+      lease.check();
+    } catch (IOException | RuntimeException e) {
+      lease.closeAfter(e);
+      throw e;
+    }
+    return lease;
+  }
+
+  /** Who holds a folder, in words; empty when nobody is seen to. Writes nothing. */
+  public static Optional<String> holder(Configuration configuration, Path folder)
+      throws IOException {
+    return new LeaseClaims(configuration, folder, Duration.ZERO)
+        .list().values().stream()
+            .filter(claim -> claim.holds() && !claim.hasDied(LeaseHost.THIS))
+            .map(LeaseClaim::words)
+            .findFirst();
   }
 
   /**
    * Throws when the lease was lost: when it could not be renewed in time, or another job has it. To
    * be called before anything is published.
    */
-  public synchronized void check() throws IOException {
-    if (lost == null && clock.millis() - holder.heartbeat >= expiry.toMillis()) {
-      lost = "it was not renewed since " + Instant.ofEpochMilli(holder.heartbeat);
-    }
-    if (lost != null) {
+  public void check() throws IOException {
+    expire();
+    String why = lost();
+    if (why != null) {
       throw new IOException(
           message(
               "Cannot go on writing to %s because the lease was lost: %s. Run the job again.",
-              file.getParent(), lost));
+              folder, why));
     }
   }
 
-  /** Writes the time of now into the file, unless it is another job's by now. */
-  public synchronized void renew() {
-    if (lost != null) {
-      return;
-    }
-    try {
-      Optional<Holder> current = read(configuration, file);
-      if (current.isEmpty() || !current.get().token.equals(holder.token)) {
-        lost = current.map(other -> other.words() + " has it").orElse("its file was removed");
-        LOG.error("Lost the lease of {}: {}", file.getParent(), lost);
+  /**
+   * Calls a listener as soon as the lease is lost, on a thread of the lease; at once when it is
+   * lost already. Not when it is given back.
+   */
+  public void onLoss(Runnable listener) {
+    synchronized (this) {
+      if (lost == null) {
+        listeners.add(listener);
         return;
       }
-      Holder renewed = holder.at(clock.millis());
-      Json.write(configuration, file, renewed);
-      holder = renewed;
-    } catch (IOException e) {
-      // The next renewal may succeed; check() throws when none does in time.
-      LOG.warn("Cannot renew the lease of {}", file.getParent(), e);
     }
+    listener.run();
+  }
+
+  /** Writes a heartbeat, unless the lease is lost. */
+  public void renew() {
+    try {
+      beat();
+    } catch (IOException | FSError e) {
+      // The next heartbeat may succeed; expire() sees when none does in time.
+      LOG.warn("Cannot renew the lease of {}", folder, e);
+    } catch (RuntimeException e) {
+      // An executor ends what throws.
+      LOG.error("Cannot renew the lease of {}", folder, e);
+    }
+  }
+
+  private void beat() throws IOException {
+    synchronized (beating) {
+      if (closed || lost() != null) {
+        return;
+      }
+      long begun = host.nanos();
+      LeaseClaim next = claim.beat(++written, host.uptime().orElse(-1));
+      claims.write(next);
+      Map<String, LeaseClaim> all = claims.list();
+      String why = others(all.values());
+      if (why == null && !claims.wasListed(claim)) {
+        why = "its claim was removed";
+      }
+      if (why != null) {
+        lose(why);
+        claims.remove(claim.token(), Long.MAX_VALUE);
+        return;
+      }
+      expire();
+      synchronized (this) {
+        if (lost == null) {
+          claim = next;
+          renewed = begun;
+        }
+      }
+      claims.remove(claim.token(), written);
+    }
+  }
+
+  /** Why others have the folder by now, or null. Those who only ask for it go when they see it. */
+  private String others(Iterable<LeaseClaim> all) {
+    for (LeaseClaim other : all) {
+      if (other.takes().contains(claim.token())) {
+        return other.words() + " took it over";
+      }
+      boolean mine = other.token().equals(claim.token());
+      if (!mine && other.holds() && !claim.takes().contains(other.token())) {
+        return other.words() + " has it";
+      }
+    }
+    return null;
+  }
+
+  /** Gives the folder up when the last heartbeat is too long ago. */
+  private void expire() {
+    long age;
+    synchronized (this) {
+      age = host.nanos() - renewed;
+    }
+    if (age >= expiry.toNanos()) {
+      lose("it was not renewed for " + Duration.ofNanos(age).truncatedTo(ChronoUnit.MILLIS));
+    }
+  }
+
+  private synchronized String lost() {
+    return lost;
+  }
+
+  private void lose(String why) {
+    synchronized (this) {
+      if (lost != null || closed) {
+        return;
+      }
+      lost = why;
+    }
+    LOG.error("Lost the lease of {}: {}", folder, why);
+    listeners.forEach(Runnable::run);
   }
 
   /** Gives the folder back; one that was made for the lease and is empty goes. */
   @Override
   public void close() throws IOException {
-    heartbeat.shutdownNow();
-    synchronized (this) {
-      Optional<Holder> current = read(configuration, file);
-      if (current.isPresent() && current.get().token.equals(holder.token)) {
-        Storage.of(configuration, file).delete(file, false);
-        removeEmpty();
+    threads.shutdown();
+    synchronized (beating) {
+      synchronized (this) {
+        closed = true;
+        lost = lost == null ? "it was given back" : lost;
       }
-      lost = "it was given back";
+      claims.remove(claim.token(), Long.MAX_VALUE);
+      claims.removeEmpty(made);
     }
   }
 
-  /** The folders that have to be made for this one to be there, itself included, upwards. */
-  private static List<Path> missing(FileSystem fileSystem, Path folder) throws IOException {
-    List<Path> missing = new ArrayList<>();
-    for (Path path = folder; path != null && !fileSystem.exists(path); path = path.getParent()) {
-      missing.add(path);
-    }
-    return missing;
-  }
-
-  private void removeEmpty() throws IOException {
-    FileSystem fileSystem = Storage.of(configuration, file);
-    for (Path folder : made) {
-      if (fileSystem.listStatus(folder).length > 0) {
-        return;
-      }
-      fileSystem.delete(folder, false);
-    }
-  }
-
-  private static String processes() {
+  private void closeAfter(Exception failure) {
     try {
-      return message(
-          "%s %s",
-          Files.readString(java.nio.file.Path.of("/proc/sys/kernel/random/boot_id")).trim(),
-          Files.readSymbolicLink(java.nio.file.Path.of("/proc/self/ns/pid")));
-    } catch (IOException | UnsupportedOperationException e) {
-      return ""; // Not Linux: only time tells.
-    }
-  }
-
-  private static Optional<Holder> read(Configuration configuration, Path file) throws IOException {
-    String text;
-    try (InputStream in = Storage.of(configuration, file).open(file)) {
-      text = new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (FileNotFoundException e) {
-      return Optional.empty();
-    }
-    try {
-      return Optional.of(Json.parse(text, Holder.class));
-    } catch (IllegalArgumentException e) {
-      // Created, and its holder died or has not come to write it: its age decides.
-      long changed = Storage.of(configuration, file).getFileStatus(file).getModificationTime();
-      return Optional.of(new Holder("", "unknown", "unknown", "", 0, changed, changed));
-    }
-  }
-
-  /**
-   * Two jobs may find the same stale lease. Both rename it away, which succeeds for one; should the
-   * second catch the new lease of the first instead, it puts it back.
-   */
-  private static void removeStale(
-      Configuration configuration, Path file, Holder stale, Path folder, Duration expiry)
-      throws IOException {
-    FileSystem fileSystem = Storage.of(configuration, file);
-    Path aside = new Path(folder, FILE + "." + UUID.randomUUID());
-    try {
-      if (!fileSystem.rename(file, aside)) {
-        return;
-      }
-    } catch (FileNotFoundException e) {
-      return;
-    }
-    Optional<Holder> moved = read(configuration, aside);
-    if (moved.isPresent() && !moved.get().token.equals(stale.token)) {
-      fileSystem.rename(aside, file);
-      throw held(folder, moved.get(), expiry);
-    }
-    fileSystem.delete(aside, false);
-  }
-
-  private static void create(Configuration configuration, Path file, Holder holder)
-      throws IOException {
-    byte[] bytes = Json.pretty(holder);
-    if (Storage.isLocal(configuration, file)) {
-      // Hadoop's local file system looks and then creates; this is one step.
-      Files.write(java.nio.file.Path.of(file.toUri()), bytes, StandardOpenOption.CREATE_NEW);
-      return;
-    }
-    try (OutputStream out = Storage.of(configuration, file).create(file, false)) {
-      out.write(bytes);
-    }
-  }
-
-  private static LeaseHeldException held(Path folder, Holder holder, Duration expiry) {
-    return new LeaseHeldException(
-        message(
-            "Cannot write to %s because %s is writing to it. Wait for its end; if it died, its lease expires after %s.",
-            folder, holder.words(), expiry));
-  }
-
-  private static String host() {
-    try {
-      return InetAddress.getLocalHost().getHostName();
-    } catch (UnknownHostException e) {
-      return "unknown host";
+      close();
+    } catch (IOException | RuntimeException e) {
+      failure.addSuppressed(e);
     }
   }
 }

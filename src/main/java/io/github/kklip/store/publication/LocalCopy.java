@@ -10,7 +10,6 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.StandardOpenOption;
 import java.util.function.Predicate;
-import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -22,14 +21,14 @@ import org.apache.hadoop.fs.Path;
  * removed again by {@link #close}.
  */
 public final class LocalCopy implements Closeable {
-  private static final int COPY_BYTES = 1 << 20;
-
   private final java.nio.file.Path path;
-  private final boolean copied;
 
-  private LocalCopy(java.nio.file.Path path, boolean copied) {
+  /** Null where nothing was copied. */
+  private final TemporaryFolder temporary;
+
+  private LocalCopy(java.nio.file.Path path, TemporaryFolder temporary) {
     this.path = path;
-    this.copied = copied;
+    this.temporary = temporary;
   }
 
   /**
@@ -50,20 +49,19 @@ public final class LocalCopy implements Closeable {
               remote));
     }
     if (Storage.isLocal(configuration, remote)) {
-      return new LocalCopy(java.nio.file.Path.of(remote.toUri().getPath()), false);
+      return new LocalCopy(java.nio.file.Path.of(remote.toUri().getPath()), null);
     }
-    java.nio.file.Path local = Files.createTempDirectory("kklip-copy-");
-    LocalCopy copy = new LocalCopy(local, true);
+    TemporaryFolder temporary = TemporaryFolder.create("copy");
     try {
       for (FileStatus status : fileSystem.listStatus(remote)) {
         String name = status.getPath().getName();
         if (status.isFile() && wanted.test(name)) {
-          copy(fileSystem, status, local.resolve(fileName(remote, name).text()));
+          copy(fileSystem, status, temporary.path().resolve(fileName(remote, name).text()));
         }
       }
-      return copy;
+      return new LocalCopy(temporary.path(), temporary);
     } catch (IOException | RuntimeException e) {
-      copy.close();
+      temporary.close();
       throw e;
     }
   }
@@ -78,29 +76,24 @@ public final class LocalCopy implements Closeable {
   }
 
   /** Writes no more than was listed, whatever the file system goes on to send. */
-  private static void copy(FileSystem fileSystem, FileStatus status, java.nio.file.Path file)
+  private static void copy(FileSystem from, FileStatus listed, java.nio.file.Path to)
       throws IOException {
-    long left = status.getLen();
-    byte[] buffer = new byte[COPY_BYTES];
-    try (InputStream in = fileSystem.open(status.getPath());
-        OutputStream out = Files.newOutputStream(file, StandardOpenOption.CREATE_NEW)) {
-      while (left > 0) {
-        int read = in.read(buffer, 0, (int) Math.min(buffer.length, left));
-        if (read < 0) {
-          throw new IOException(
-              message(
-                  "Cannot copy %s because %s of %s bytes arrived. Run the job again.",
-                  status.getPath(), status.getLen() - left, status.getLen()));
-        }
-        out.write(buffer, 0, read);
-        left -= read;
-      }
-      if (in.read() >= 0) {
-        throw new IOException(
-            message(
-                "Cannot copy %s because it has more than the %s bytes that its folder lists. It was replaced during the copy: run the job again.",
-                status.getPath(), status.getLen()));
-      }
+    long arrived;
+    try (InputStream in = from.open(listed.getPath());
+        OutputStream out = Files.newOutputStream(to, StandardOpenOption.CREATE_NEW)) {
+      arrived = Storage.copy(in, out, listed.getLen());
+    }
+    if (arrived < listed.getLen()) {
+      throw new IOException(
+          message(
+              "Cannot copy %s because %s of %s bytes arrived. Run the job again.",
+              listed.getPath(), arrived, listed.getLen()));
+    }
+    if (arrived > listed.getLen()) {
+      throw new IOException(
+          message(
+              "Cannot copy %s because it has more than the %s bytes that its folder lists. It was replaced during the copy: run the job again.",
+              listed.getPath(), listed.getLen()));
     }
   }
 
@@ -112,14 +105,8 @@ public final class LocalCopy implements Closeable {
   /** Removes what was copied; a local folder stays. */
   @Override
   public void close() throws IOException {
-    if (!copied) {
-      return;
+    if (temporary != null) {
+      temporary.close();
     }
-    try (Stream<java.nio.file.Path> files = Files.list(path)) {
-      for (java.nio.file.Path file : files.toList()) {
-        Files.delete(file);
-      }
-    }
-    Files.delete(path);
   }
 }

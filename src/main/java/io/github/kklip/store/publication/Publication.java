@@ -37,14 +37,16 @@ public final class Publication implements Closeable {
   private final Configuration configuration;
   private final Path target;
   private final Path path;
-  private final boolean spooled;
   private Output output;
 
-  private Publication(Configuration configuration, Path target, Path path, boolean spooled) {
+  /** Holds the spool file; null where there is none. */
+  private final TemporaryFolder spool;
+
+  private Publication(Configuration configuration, Path target, Path path, TemporaryFolder spool) {
     this.configuration = configuration;
     this.target = target;
     this.path = path;
-    this.spooled = spooled;
+    this.spool = spool;
   }
 
   /** A publication of {@code target}; makes the folder that it goes to. */
@@ -53,11 +55,12 @@ public final class Publication implements Closeable {
     Path qualified = fileSystem.makeQualified(target);
     String name = "." + target.getName() + "." + UUID.randomUUID() + SUFFIX;
     if (Storage.isObjectStore(configuration, target)) {
-      File spool = File.createTempFile("kklip-", name);
-      return new Publication(configuration, qualified, new Path(spool.toURI()), true);
+      TemporaryFolder spool = TemporaryFolder.create("spool");
+      Path file = new Path(spool.path().resolve(name).toUri());
+      return new Publication(configuration, qualified, file, spool);
     }
-    fileSystem.mkdirs(qualified.getParent());
-    return new Publication(configuration, qualified, new Path(qualified.getParent(), name), false);
+    Durability.makeFolder(configuration, qualified.getParent());
+    return new Publication(configuration, qualified, new Path(qualified.getParent(), name), null);
   }
 
   /** Writes a file whole or not at all. */
@@ -94,7 +97,7 @@ public final class Publication implements Closeable {
 
   /** A stream to {@link #path}; closing it brings the file to the disk. */
   public Output create() throws IOException {
-    output = new Output(Storage.of(configuration, path).create(path, true), !spooled);
+    output = new Output(Storage.of(configuration, path).create(path, true), spool == null);
     return output;
   }
 
@@ -174,7 +177,7 @@ public final class Publication implements Closeable {
   }
 
   private void commit(Path target) throws IOException {
-    if (spooled) {
+    if (spool != null) {
       FileSystem store = Storage.of(configuration, target);
       long length = new File(path.toUri()).length();
       store.copyFromLocalFile(false, true, path, target);
@@ -202,6 +205,10 @@ public final class Publication implements Closeable {
   /** Removes what was not committed. */
   @Override
   public void close() throws IOException {
+    if (spool != null) {
+      spool.close();
+      return;
+    }
     FileSystem fileSystem = Storage.of(configuration, path);
     if (fileSystem.exists(path)) {
       fileSystem.delete(path, false);

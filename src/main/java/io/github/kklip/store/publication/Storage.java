@@ -4,6 +4,8 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -33,11 +35,13 @@ public final class Storage {
   /**
    * The file system of a path. The local one comes without Hadoop's checksum files: Parquet pages
    * and checkpoints carry their own checksums, and a file replaced by another program would look
-   * damaged.
+   * damaged. All of its failures are an {@link IOException}.
    */
   public static FileSystem of(Configuration configuration, Path path) throws IOException {
     FileSystem fileSystem = path.getFileSystem(configuration);
-    return fileSystem instanceof LocalFileSystem local ? local.getRawFileSystem() : fileSystem;
+    return fileSystem instanceof LocalFileSystem local
+        ? new LocalFiles(local.getRawFileSystem())
+        : fileSystem;
   }
 
   /**
@@ -100,6 +104,26 @@ public final class Storage {
       files.add(listed.next());
     }
     return files;
+  }
+
+  /**
+   * Copies, and stops at the first byte beyond {@code most}, which it does not write.
+   *
+   * @return the number of bytes; more than {@code most} when there are more
+   */
+  public static long copy(InputStream in, OutputStream out, long most) throws IOException {
+    byte[] buffer = new byte[1 << 16];
+    long copied = 0;
+    int read = in.read(buffer);
+    while (read >= 0) {
+      if (copied + read > most) {
+        return most + 1;
+      }
+      out.write(buffer, 0, read);
+      copied += read;
+      read = in.read(buffer);
+    }
+    return copied;
   }
 
   /** Whether a path is on the disks of this machine. */

@@ -52,8 +52,7 @@ public final class FollowingRows {
       Map<String, T> rows)
       throws IOException {
     try (ShardReader<Pair> ids = ShardReader.open(configuration, pairsFile, PairFormat.IDS);
-        ShardWriter<T> writer =
-            new ShardWriter<>(configuration, target, format, rowsPerGroup(ids), pairs, made)) {
+        ShardWriter<T> writer = new ShardWriter<>(configuration, target, format, pairs, made)) {
       for (int group = 0; group < ids.rowGroups(); group++) {
         List<Pair> part = ids.readGroup(group);
         for (Pair pair : part) {
@@ -69,13 +68,5 @@ public final class FollowingRows {
       }
       return writer.commit().file();
     }
-  }
-
-  private static int rowsPerGroup(ShardReader<?> pairs) {
-    int most = 1;
-    for (int group = 0; group < pairs.rowGroups(); group++) {
-      most = Math.max(most, pairs.rows(group));
-    }
-    return most;
   }
 }

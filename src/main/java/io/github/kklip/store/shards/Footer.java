@@ -15,6 +15,7 @@ import org.apache.hadoop.fs.Path;
  */
 record Footer(String settingsDigest, String identity) {
   static final String IDENTITY = "kklip.identity";
+  static final String BLOCKS = "kklip.blocks";
   static final String SETTINGS = "kklip.settings";
 
   /** The file was made from other rows or with other settings. */

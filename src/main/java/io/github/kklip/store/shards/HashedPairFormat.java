@@ -4,28 +4,34 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Pair;
+import io.github.kklip.store.Split;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.schema.MessageType;
 
-/** Pairs with perceptual hashes, which only datasets without near-duplicates have. */
-public enum HashedPairFormat implements RowFormat<HashedPair> {
-  ALL(PairFormat.ALL, true),
-  IDS(PairFormat.IDS, true),
-  /** Writes no hashes. */
-  WITHOUT_HASHES(PairFormat.ALL, false);
+/**
+ * Pairs with perceptual hashes, which only datasets without near-duplicates have.
+ *
+ * @param split of all pairs of the file, for writing; null for reading
+ */
+public record HashedPairFormat(PairFormat pairs, boolean hashes, Split split)
+    implements RowFormat<HashedPair> {
+  /** Reads all columns and hashes. */
+  public static final HashedPairFormat ALL = new HashedPairFormat(PairFormat.ALL, true, null);
+
+  /** Reads ids and hashes. */
+  public static final HashedPairFormat IDS = new HashedPairFormat(PairFormat.IDS, true, null);
 
   private static final String HASH = "perceptual_hash";
+  private static final int SPLIT_COLUMN = 7;
 
-  private final PairFormat pairs;
-  private final boolean hashes;
-
-  HashedPairFormat(PairFormat pairs, boolean hashes) {
-    this.pairs = pairs;
-    this.hashes = hashes;
+  /** Writes all columns, with hashes or without. */
+  static HashedPairFormat of(Split split, boolean hashes) {
+    return new HashedPairFormat(PairFormat.ALL, hashes, split);
   }
 
   /** Whether a file of pairs has perceptual hashes. */
@@ -37,7 +43,13 @@ public enum HashedPairFormat implements RowFormat<HashedPair> {
 
   @Override
   public MessageType schema() {
-    return hashes ? pairs.schema().union(PairFormat.HASH) : pairs.schema();
+    MessageType all = split == null ? pairs.schema() : pairs.schema().union(PairFormat.SPLIT);
+    return hashes ? all.union(PairFormat.HASH) : all;
+  }
+
+  @Override
+  public Set<String> repeated() {
+    return Set.of("image");
   }
 
   @Override
@@ -60,8 +72,9 @@ public enum HashedPairFormat implements RowFormat<HashedPair> {
   @Override
   public void write(HashedPair row, RowGroupWriter cells) {
     pairs.write(row.pair(), cells);
+    cells.text(SPLIT_COLUMN, split.keyword());
     if (hashes) {
-      cells.longInteger(7, row.hash());
+      cells.longInteger(SPLIT_COLUMN + 1, row.hash());
     }
   }
 

@@ -7,12 +7,16 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.parquet.io.api.Binary;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.MessageTypeParser;
 import org.apache.parquet.schema.Type;
 
-/** Pairs, by the columns that are read; the fields of the others are empty or 0 in the pairs. */
+/**
+ * Pairs, by the columns that are read; the fields of the others are empty or 0 in the pairs.
+ * Captions of an image in one row group share the array of its bytes where the file has it once.
+ */
 public enum PairFormat implements RowFormat<Pair> {
   ALL,
   CAPTIONS,
@@ -29,6 +33,10 @@ public enum PairFormat implements RowFormat<Pair> {
               + " required int32 width;"
               + " required int32 height;"
               + " required binary source (STRING); }");
+
+  /** The column that files of format 1 do not have, after those. */
+  static final MessageType SPLIT =
+      MessageTypeParser.parseMessageType("message pair { required binary split (STRING); }");
 
   /** The column that only datasets without near-duplicates have, after the others. */
   static final MessageType HASH =
@@ -54,7 +62,9 @@ public enum PairFormat implements RowFormat<Pair> {
   @Override
   public PairFormat in(RowGroupReader file) throws IOException {
     List<Type> fields = file.schema().getFields();
-    if (!fields.equals(SCHEMA.getFields()) && !fields.equals(SCHEMA.union(HASH).getFields())) {
+    MessageType split = SCHEMA.union(SPLIT);
+    if (Stream.of(SCHEMA, SCHEMA.union(HASH), split, split.union(HASH))
+        .noneMatch(schema -> schema.getFields().equals(fields))) {
       throw new IOException(
           message(
               "Cannot read pairs from %s because it has other columns: %s.", file.path(), fields));

@@ -1,8 +1,10 @@
 package io.github.kklip.store.shards;
 
 import java.io.IOException;
+import java.io.Serializable;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.parquet.schema.MessageType;
 
 /**
@@ -10,7 +12,7 @@ import org.apache.parquet.schema.MessageType;
  *
  * @param <T> one row
  */
-public interface RowFormat<T> {
+public interface RowFormat<T> extends Serializable {
 
   /** The columns that are written, or that are read. */
   MessageType schema();
@@ -30,11 +32,16 @@ public interface RowFormat<T> {
   /** Writes the cells of one row. */
   void write(T row, RowGroupWriter cells);
 
-  /** The rows of one row group. */
+  /** The rows of one row group, or of a part of it. */
   List<T> read(RowGroupReader.Columns columns) throws IOException;
 
   /** The pair's id, of which the shard's identity is made; null where rows have none. */
   String id(T row);
+
+  /** Columns whose values come again within a row group of {@link PairWriter}. */
+  default Set<String> repeated() {
+    return Set.of();
+  }
 
   /** What the footer says beside the rows' origin. */
   default Map<String, String> metadata() {

@@ -6,6 +6,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
@@ -17,6 +18,7 @@ import org.apache.parquet.column.impl.ColumnReadStoreImpl;
 import org.apache.parquet.column.page.PageReadStore;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.metadata.BlockMetaData;
+import org.apache.parquet.io.api.Binary;
 import org.apache.parquet.io.api.Converter;
 import org.apache.parquet.io.api.GroupConverter;
 import org.apache.parquet.io.api.PrimitiveConverter;
@@ -95,6 +97,11 @@ public final class RowGroupReader implements Closeable {
    * @throws IOException when the storage fails
    */
   public Columns read(int group, MessageType requested) throws IOException {
+    return read(group, requested, 0, rows(group));
+  }
+
+  /** As {@link #read(int, MessageType)}, but only the rows {@code from} to {@code to}. */
+  Columns read(int group, MessageType requested, int from, int to) throws IOException {
     try {
       file.setRequestedSchema(requested);
       PageReadStore pages = file.readRowGroup(group);
@@ -103,7 +110,8 @@ public final class RowGroupReader implements Closeable {
           requested,
           new ColumnReadStoreImpl(
               pages, Blank.of(requested), requested, file.getFileMetaData().getCreatedBy()),
-          Math.toIntExact(pages.getRowCount()));
+          from,
+          to);
     } catch (IOException | RuntimeException e) {
       throw failure(path, e);
     }
@@ -128,30 +136,38 @@ public final class RowGroupReader implements Closeable {
         cause);
   }
 
-  /** The columns of one row group; each is read from its first row to its last. */
+  /** The columns of rows of one row group; each is read from its first row to its last. */
   public static final class Columns {
     private final Path path;
     private final MessageType schema;
     private final ColumnReadStoreImpl store;
-    private final int rows;
+    private final int from;
+    private final int to;
 
-    private Columns(Path path, MessageType schema, ColumnReadStoreImpl store, int rows) {
+    private Columns(Path path, MessageType schema, ColumnReadStoreImpl store, int from, int to) {
       this.path = path;
       this.schema = schema;
       this.store = store;
-      this.rows = rows;
+      this.from = from;
+      this.to = to;
     }
 
     public int rows() {
-      return rows;
+      return to - from;
     }
 
-    /** A column by its path; null where an entry is null. Bytes are copied. */
+    /**
+     * A column by its path; null where an entry is null. Bytes are copied; entries that are one in
+     * the file's dictionary share the copy.
+     */
     public List<byte[]> binaries(String... column) throws IOException {
+      // A dictionary gives the same object for the same entry.
+      IdentityHashMap<Binary, byte[]> copies = new IdentityHashMap<>();
       return column(
           column,
           (reader, defined) -> {
-            byte[] value = defined ? reader.getBinary().getBytes() : null;
+            byte[] value =
+                defined ? copies.computeIfAbsent(reader.getBinary(), Binary::getBytes) : null;
             reader.consume();
             return value;
           });
@@ -253,9 +269,15 @@ public final class RowGroupReader implements Closeable {
     private <T> List<T> column(String[] column, Cell<T> cell) throws IOException {
       ColumnDescriptor descriptor = schema.getColumnDescription(column);
       ColumnReader reader = store.getColumnReader(descriptor);
-      List<T> values = new ArrayList<>(rows);
+      List<T> values = new ArrayList<>(rows());
       try {
-        for (int row = 0; row < rows; row++) {
+        for (int row = 0; row < from; row++) {
+          do {
+            reader.skip();
+            reader.consume();
+          } while (reader.getCurrentRepetitionLevel() > 0);
+        }
+        for (int row = from; row < to; row++) {
           values.add(cell.read(reader, isDefined(reader)));
         }
       } catch (RuntimeException e) {

@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -18,6 +20,7 @@ import org.apache.parquet.column.ColumnWriteStore;
 import org.apache.parquet.column.ColumnWriter;
 import org.apache.parquet.column.Encoding;
 import org.apache.parquet.column.ParquetProperties;
+import org.apache.parquet.column.page.DictionaryPage;
 import org.apache.parquet.column.page.PageWriter;
 import org.apache.parquet.column.statistics.Statistics;
 import org.apache.parquet.hadoop.ParquetFileWriter;
@@ -31,8 +34,10 @@ import org.apache.parquet.schema.MessageType;
  * Writes one Parquet file with row groups of a bounded number of rows and bytes.
  *
  * <p>Parquet's own row writer only bounds bytes, so that this class cuts the groups itself. Nothing
- * is compressed and there are no dictionaries: images are compressed already, vectors do not
- * compress, and without a codec equal rows give equal bytes on every platform.
+ * is compressed: images are compressed already, vectors do not compress, and without a codec equal
+ * rows give equal bytes on every platform. Dictionaries are only in columns that the format names
+ * ({@link RowFormat#repeated}), and only in row groups of which the caller knows that values come
+ * again.
  */
 final class RowGroupWriter implements Closeable {
   /**
@@ -51,13 +56,21 @@ final class RowGroupWriter implements Closeable {
       Encoding definition,
       Encoding encoding) {}
 
+  /** What one column of a row group wrote. */
+  private static final class Pages {
+    private final List<Page> data = new ArrayList<>();
+
+    /** Null where there is none. */
+    private DictionaryPage dictionary;
+  }
+
   private final Publication publication;
   private final MessageType schema;
   private final int rowsPerGroup;
-  private final ParquetProperties properties;
+  private final Set<String> repeated;
   private final OrderedFooter out;
   private final ParquetFileWriter file;
-  private final Map<ColumnDescriptor, List<Page>> pages = new java.util.LinkedHashMap<>();
+  private final Map<ColumnDescriptor, Pages> pages = new LinkedHashMap<>();
   private ColumnWriteStore columns;
   private ColumnWriter[] writers;
   private int groupRows;
@@ -65,17 +78,20 @@ final class RowGroupWriter implements Closeable {
   private long rowBytes;
   private long rows;
 
-  RowGroupWriter(Configuration configuration, Path path, MessageType schema, int rowsPerGroup)
+  /**
+   * @param rowsPerGroup rows that end a row group; 0: only {@link #newGroup} does
+   * @param repeated columns whose values come again in row groups that are begun so
+   */
+  RowGroupWriter(
+      Configuration configuration,
+      Path path,
+      MessageType schema,
+      int rowsPerGroup,
+      Set<String> repeated)
       throws IOException {
     this.schema = schema;
     this.rowsPerGroup = rowsPerGroup;
-    this.properties =
-        ParquetProperties.builder()
-            .withWriterVersion(ParquetProperties.WriterVersion.PARQUET_1_0)
-            .withDictionaryEncoding(false)
-            .withMinRowCountForPageSizeCheck(1)
-            .estimateRowCountForPageSizeCheck(false)
-            .build();
+    this.repeated = repeated;
     this.publication = Publication.of(configuration, path);
     try {
       // Parquet's own Hadoop output would write checksum files on a local disk.
@@ -95,7 +111,24 @@ final class RowGroupWriter implements Closeable {
       publication.close();
       throw e;
     }
-    startGroup();
+    startGroup(0);
+  }
+
+  private ParquetProperties properties(long repeatedBytes) {
+    ParquetProperties.Builder properties =
+        ParquetProperties.builder()
+            .withWriterVersion(ParquetProperties.WriterVersion.PARQUET_1_0)
+            .withDictionaryEncoding(false)
+            .withMinRowCountForPageSizeCheck(1)
+            .estimateRowCountForPageSizeCheck(false);
+    if (repeatedBytes > 0) {
+      // Parquet counts the values, not their numbers, against the size of a page, and gives a
+      // dictionary up that saves nothing in the first page: all rows must be one page.
+      int page = (int) Math.min(Integer.MAX_VALUE, 2 * repeatedBytes + (1 << 20));
+      properties.withDictionaryPageSize(Integer.MAX_VALUE).withPageSize(page);
+      repeated.forEach(column -> properties.withDictionaryEncoding(column, true));
+    }
+    return properties.build();
   }
 
   long rows() {
@@ -147,11 +180,22 @@ final class RowGroupWriter implements Closeable {
 
   /** Must come before the cells of a row that has about so many bytes. */
   void startRow(long bytes) throws IOException {
-    if (groupRows == rowsPerGroup || (groupRows > 0 && groupBytes + bytes > MAX_GROUP_BYTES)) {
-      endGroup();
-      startGroup();
+    if (rowsPerGroup > 0
+        && (groupRows == rowsPerGroup || (groupRows > 0 && groupBytes + bytes > MAX_GROUP_BYTES))) {
+      newGroup(0);
     }
     rowBytes = 0;
+  }
+
+  /**
+   * Ends the row group.
+   *
+   * @param repeatedBytes of all rows of the next one where values of the repeated columns come
+   *     again in it; 0 where they do not
+   */
+  void newGroup(long repeatedBytes) throws IOException {
+    endGroup();
+    startGroup(repeatedBytes);
   }
 
   void endRow() {
@@ -166,7 +210,8 @@ final class RowGroupWriter implements Closeable {
     endGroup();
     out.begin();
     file.end(new TreeMap<>(metadata));
-    file.close();
+    // Not the file, which the Parquet of Spark 3.5 has no method to close.
+    out.close();
     return publication.commitByContent();
   }
 
@@ -174,15 +219,15 @@ final class RowGroupWriter implements Closeable {
   @Override
   public void close() throws IOException {
     try (publication) {
-      file.close();
+      out.close();
     } finally {
       columns.close();
     }
   }
 
-  private void startGroup() {
+  private void startGroup(long repeatedBytes) {
     pages.clear();
-    columns = properties.newColumnWriteStore(schema, this::pageWriter);
+    columns = properties(repeatedBytes).newColumnWriteStore(schema, this::pageWriter);
     writers =
         schema.getColumns().stream().map(columns::getColumnWriter).toArray(ColumnWriter[]::new);
     groupRows = 0;
@@ -196,10 +241,14 @@ final class RowGroupWriter implements Closeable {
       return;
     }
     file.startBlock(groupRows);
-    for (Map.Entry<ColumnDescriptor, List<Page>> column : pages.entrySet()) {
-      long values = column.getValue().stream().mapToLong(Page::values).sum();
+    for (Map.Entry<ColumnDescriptor, Pages> column : pages.entrySet()) {
+      Pages written = column.getValue();
+      long values = written.data.stream().mapToLong(Page::values).sum();
       file.startColumn(column.getKey(), values, CompressionCodecName.UNCOMPRESSED);
-      for (Page page : column.getValue()) {
+      if (written.dictionary != null) {
+        file.writeDictionaryPage(written.dictionary);
+      }
+      for (Page page : written.data) {
         file.writeDataPage(
             page.values,
             Math.toIntExact(page.bytes.size()),
@@ -221,7 +270,7 @@ final class RowGroupWriter implements Closeable {
    * parameter (size statistics) in Parquet 1.15 than in the 1.13 of Spark 3.5.
    */
   private PageWriter pageWriter(ColumnDescriptor column) {
-    List<Page> collected = new ArrayList<>();
+    Pages collected = new Pages();
     pages.put(column, collected);
     return (PageWriter)
         Proxy.newProxyInstance(
@@ -230,12 +279,12 @@ final class RowGroupWriter implements Closeable {
             (proxy, method, arguments) -> collect(collected, method, arguments));
   }
 
-  private static Object collect(List<Page> collected, Method method, Object[] arguments)
+  private static Object collect(Pages collected, Method method, Object[] arguments)
       throws IOException {
     return switch (method.getName()) {
       case "writePage" -> {
         int last = arguments.length - 1;
-        collected.add(
+        collected.data.add(
             new Page(
                 copy((BytesInput) arguments[0]),
                 (Integer) arguments[1],
@@ -246,8 +295,12 @@ final class RowGroupWriter implements Closeable {
                 (Encoding) arguments[last]));
         yield null;
       }
+      case "writeDictionaryPage" -> {
+        collected.dictionary = ((DictionaryPage) arguments[0]).copy();
+        yield null;
+      }
       case "getMemSize", "allocatedSize" ->
-          collected.stream().mapToLong(page -> page.bytes.size()).sum();
+          collected.data.stream().mapToLong(page -> page.bytes.size()).sum();
       case "memUsageString", "toString" -> "pages in memory";
       case "close" -> null;
       default -> throw new UnsupportedOperationException(method.toString());

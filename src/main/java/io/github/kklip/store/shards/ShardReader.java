@@ -92,9 +92,19 @@ public final class ShardReader<T> implements Closeable {
     return file.metadata().get(Footer.IDENTITY);
   }
 
+  /** The blocks that the footer lists, as in {@link Shard#blocks}; empty where it lists none. */
+  public String blocks() {
+    return file.metadata().getOrDefault(Footer.BLOCKS, "");
+  }
+
   /** Reads one row group, in the order of the rows. */
   public List<T> readGroup(int group) throws IOException {
-    return format.read(file.read(group, schema));
+    return readGroup(group, 0, file.rows(group));
+  }
+
+  /** Reads the rows {@code from} to {@code to} of one row group. */
+  public List<T> readGroup(int group, int from, int to) throws IOException {
+    return format.read(file.read(group, schema, from, to));
   }
 
   @Override

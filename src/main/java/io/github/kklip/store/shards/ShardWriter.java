@@ -2,10 +2,15 @@ package io.github.kklip.store.shards;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.store.Blocks;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Shard;
 import java.io.Closeable;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Iterator;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
@@ -29,6 +34,15 @@ public final class ShardWriter<T> implements Closeable {
   private final Identity.Rows identity = new Identity.Rows();
   private boolean identified;
 
+  /** Rows of each block that {@link #writeBlocks} wrote. */
+  private final List<Integer> blocks = new ArrayList<>();
+
+  /** Of the shard whose rows these follow: rows that end the row groups to come. */
+  private final Iterator<Integer> groups;
+
+  /** Rows that are still to come in the row group. */
+  private int left;
+
   /**
    * A shard of its own.
    *
@@ -39,13 +53,24 @@ public final class ShardWriter<T> implements Closeable {
     this(configuration, path, format, rowsPerGroup, null, null);
   }
 
+  /** A shard of its own, of {@link #writeBlocks} alone. */
+  ShardWriter(Configuration configuration, Path path, RowFormat<T> format) throws IOException {
+    this(configuration, path, format, 0, null, null);
+  }
+
   /**
    * A shard with one row for each of a pair shard, in its order: {@link #commit} refuses any other.
+   * Its row groups hold whole blocks of the pairs, so that a block's rows are in one of them.
    *
-   * @param rowsPerGroup as in the pair shard, so that row groups cover about the same rows
    * @param made digest of what it is made with
    */
   public ShardWriter(
+      Configuration configuration, Path path, RowFormat<T> format, Shard pairs, String made)
+      throws IOException {
+    this(configuration, path, format, 0, pairs, made);
+  }
+
+  private ShardWriter(
       Configuration configuration,
       Path path,
       RowFormat<T> format,
@@ -57,11 +82,42 @@ public final class ShardWriter<T> implements Closeable {
     this.path = path;
     this.pairs = pairs;
     this.made = made;
-    file = new RowGroupWriter(configuration, path, format.schema(), rowsPerGroup);
+    groups =
+        pairs == null
+            ? Collections.emptyIterator()
+            : Blocks.together(pairs.blockRows(), Blocks.MOST_ROWS).iterator();
+    file =
+        new RowGroupWriter(configuration, path, format.schema(), rowsPerGroup, format.repeated());
   }
 
   /** Writes the next row, of which nothing is kept. */
   public void write(T row) throws IOException {
+    if (left == 0 && groups.hasNext()) {
+      file.newGroup(0);
+      left = groups.next();
+    }
+    left--;
+    writeCells(row);
+  }
+
+  /**
+   * Writes a row group.
+   *
+   * @param rows of each of its blocks; values of {@link RowFormat#repeated} columns come again in
+   *     all but the first
+   */
+  void writeBlocks(List<List<T>> rows) throws IOException {
+    long bytes = rows.stream().flatMap(List::stream).mapToLong(format::bytes).sum();
+    file.newGroup(rows.size() > 1 ? bytes : 0);
+    for (List<T> block : rows) {
+      for (T row : block) {
+        writeCells(row);
+      }
+      blocks.add(block.size());
+    }
+  }
+
+  private void writeCells(T row) throws IOException {
     file.startRow(format.bytes(row));
     format.write(row, file);
     file.endRow();
@@ -74,6 +130,11 @@ public final class ShardWriter<T> implements Closeable {
 
   public long rows() {
     return file.rows();
+  }
+
+  /** The blocks that {@link #writeBlocks} wrote, as in {@link Shard#blocks}. */
+  String blocks() {
+    return Blocks.write(blocks);
   }
 
   /**
@@ -90,6 +151,9 @@ public final class ShardWriter<T> implements Closeable {
   public Written commit() throws IOException {
     String hex = identity.hexAndReset();
     Map<String, String> metadata = new TreeMap<>(format.metadata());
+    if (!blocks.isEmpty()) {
+      metadata.put(Footer.BLOCKS, Blocks.write(blocks));
+    }
     if (identified || pairs != null) {
       metadata.put(Footer.IDENTITY, hex);
     }

@@ -15,17 +15,25 @@ import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.MessageTypeParser;
 
 /**
- * Vectors.
+ * Vectors: fixed-length bytes of little-endian numbers.
  *
  * @param storage how their numbers are held
  * @param dimension numbers of one vector
+ * @param lists whether float32 is a Parquet list, as in files of format 1, which are only read
  */
-public record VectorFormat(VectorStorage storage, int dimension) implements RowFormat<Vector> {
+public record VectorFormat(VectorStorage storage, int dimension, boolean lists)
+    implements RowFormat<Vector> {
   /** For reading: the file says storage and dimension. */
   public static final VectorFormat AS_STORED = new VectorFormat(VectorStorage.FLOAT32, 0);
 
   private static final String DIMENSION = "kklip.dimension";
   private static final String STORAGE = "kklip.storage";
+  private static final String EMBEDDING = "embedding";
+
+  /** For writing. */
+  public VectorFormat(VectorStorage storage, int dimension) {
+    this(storage, dimension, false);
+  }
 
   /** Numbers of one vector of a file. */
   public static int dimension(ShardReader<Vector> vectors) {
@@ -35,7 +43,9 @@ public record VectorFormat(VectorStorage storage, int dimension) implements RowF
   @Override
   public VectorFormat in(RowGroupReader file) {
     return new VectorFormat(
-        storage(file.metadata().get(STORAGE)), Integer.parseInt(file.metadata().get(DIMENSION)));
+        storage(file.metadata().get(STORAGE)),
+        Integer.parseInt(file.metadata().get(DIMENSION)),
+        !file.schema().getType(EMBEDDING).isPrimitive());
   }
 
   private static VectorStorage storage(String keyword) {
@@ -52,11 +62,9 @@ public record VectorFormat(VectorStorage storage, int dimension) implements RowF
   @Override
   public MessageType schema() {
     String column =
-        switch (storage) {
-          case FLOAT32 ->
-              "required group embedding (LIST) { repeated group list { required float element; } }";
-          case FLOAT16 -> "required fixed_len_byte_array(" + 2 * dimension + ") embedding;";
-        };
+        lists
+            ? "required group embedding (LIST) { repeated group list { required float element; } }"
+            : "required fixed_len_byte_array(" + storage.bytes() * dimension + ") embedding;";
     return MessageTypeParser.parseMessageType(
         "message vector { required binary id (STRING); " + column + " }");
   }
@@ -68,7 +76,7 @@ public record VectorFormat(VectorStorage storage, int dimension) implements RowF
 
   @Override
   public long bytes(Vector vector) {
-    return (long) vector.values().length * Float.BYTES;
+    return (long) vector.values().length * storage.bytes();
   }
 
   @Override
@@ -80,20 +88,16 @@ public record VectorFormat(VectorStorage storage, int dimension) implements RowF
               vector.values().length, dimension));
     }
     cells.text(0, vector.id());
-    switch (storage) {
-      case FLOAT32 -> cells.floats(1, vector.values());
-      case FLOAT16 -> cells.binary(1, halves(vector.values()));
-    }
+    cells.binary(1, Binary.fromConstantByteArray(bytes(vector.values())));
   }
 
   @Override
   public List<Vector> read(RowGroupReader.Columns columns) throws IOException {
     List<String> ids = columns.texts("id");
     List<float[]> values =
-        switch (storage) {
-          case FLOAT32 -> columns.floatLists("embedding", "list", "element");
-          case FLOAT16 -> columns.binaries("embedding").stream().map(VectorFormat::floats).toList();
-        };
+        lists
+            ? columns.floatLists(EMBEDDING, "list", "element")
+            : columns.binaries(EMBEDDING).stream().map(this::floats).toList();
     List<Vector> vectors = new ArrayList<>(ids.size());
     for (int i = 0; i < ids.size(); i++) {
       vectors.add(new Vector(ids.get(i), values.get(i)));
@@ -106,21 +110,28 @@ public record VectorFormat(VectorStorage storage, int dimension) implements RowF
     return vector.id();
   }
 
-  private static float[] floats(byte[] bytes) {
-    ByteBuffer halves = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-    float[] values = new float[bytes.length / Short.BYTES];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = HalfPrecision.toFloat(halves.getShort());
+  private float[] floats(byte[] bytes) {
+    ByteBuffer numbers = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    float[] values = new float[dimension];
+    for (int i = 0; i < dimension; i++) {
+      values[i] =
+          switch (storage) {
+            case FLOAT32 -> numbers.getFloat();
+            case FLOAT16 -> HalfPrecision.toFloat(numbers.getShort());
+          };
     }
     return values;
   }
 
-  private static Binary halves(float[] values) {
-    ByteBuffer bytes =
-        ByteBuffer.allocate(values.length * Short.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+  private byte[] bytes(float[] values) {
+    ByteBuffer numbers =
+        ByteBuffer.allocate(values.length * storage.bytes()).order(ByteOrder.LITTLE_ENDIAN);
     for (float value : values) {
-      bytes.putShort(HalfPrecision.of(value));
+      switch (storage) {
+        case FLOAT32 -> numbers.putFloat(value);
+        case FLOAT16 -> numbers.putShort(HalfPrecision.of(value));
+      }
     }
-    return Binary.fromConstantByteArray(bytes.array());
+    return numbers.array();
   }
 }

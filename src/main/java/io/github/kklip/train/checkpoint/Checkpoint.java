@@ -2,12 +2,10 @@ package io.github.kklip.train.checkpoint;
 
 import static io.github.kklip.config.Message.message;
 
-import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.TemporaryFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -45,14 +43,17 @@ public final class Checkpoint implements AutoCloseable {
 
   private final String location;
   private final Path folder;
-  private final boolean fetched;
+
+  /** Null where the folder is the checkpoint's own. */
+  private final TemporaryFolder fetched;
+
   private final TrainState state;
 
-  Checkpoint(String location, Path folder, boolean fetched) throws IOException {
+  Checkpoint(String location, Path folder, TemporaryFolder fetched, TrainState state) {
     this.location = location;
     this.folder = folder;
     this.fetched = fetched;
-    state = Json.parse(Files.readString(folder.resolve(STATE)), TrainState.class);
+    this.state = state;
   }
 
   /** Where it was found, for messages. */
@@ -77,17 +78,11 @@ public final class Checkpoint implements AutoCloseable {
 
   @Override
   public void close() {
-    if (fetched) {
-      delete(folder);
+    if (fetched == null) {
+      return;
     }
-  }
-
-  static void delete(Path folder) {
-    try (Stream<Path> paths = Files.walk(folder)) {
-      List<Path> deepestFirst = paths.sorted(Comparator.reverseOrder()).toList();
-      for (Path path : deepestFirst) {
-        Files.delete(path);
-      }
+    try {
+      fetched.close();
     } catch (IOException e) {
       throw new UncheckedIOException(
           message("Cannot remove the temporary folder %s because of %s.", folder, e), e);

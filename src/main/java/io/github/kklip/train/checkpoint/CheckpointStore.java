@@ -4,15 +4,17 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.publication.Durability;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.store.publication.TemporaryFolder;
+import java.io.ByteArrayOutputStream;
 import java.io.FileNotFoundException;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.security.DigestInputStream;
 import java.security.DigestOutputStream;
@@ -38,23 +40,29 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The checkpoints of a run: {@code OUTPUT/checkpoints/step-NNNNNNNNN.TOKEN/}, on any file system
- * that Hadoop knows.
+ * The checkpoints of a run: {@code OUTPUT/checkpoints/step-NNNNNNNNN.RUN-TOKEN/}, on any file
+ * system that Hadoop knows.
  *
- * <p>A checkpoint's files are written into a folder of its own, whose name carries a random token
- * so that no two attempts ever write one path, and {@code checkpoint.json} last: it lists every
- * file with its size and SHA-256. A folder without it, or with a file that differs from it, is no
- * checkpoint. So nothing is renamed, and file systems and object stores work alike.
+ * <p>A checkpoint's files are written into a folder of its own, whose name carries the run ({@link
+ * RunId}) and a random token so that no two attempts ever write one path, and {@code
+ * checkpoint.json} last: it lists every file with its size and SHA-256. A folder without it, or
+ * with a file that differs from it, is no checkpoint. So nothing is renamed, and file systems and
+ * object stores work alike. The files and their folder are on the disks before the marker is, and
+ * the marker before an older checkpoint is removed.
+ *
+ * <p>A run removes only what it wrote itself, in any of its starts: old checkpoints and what was
+ * not written to its end. What could not be written is removed at once, as it may be what fills the
+ * disk.
  */
 public final class CheckpointStore {
   private static final Logger LOG = LoggerFactory.getLogger(CheckpointStore.class);
 
   public static final String FOLDER = "checkpoints";
-  public static final String MARKER = "checkpoint.json";
-  private static final List<String> NEEDED = List.of(Checkpoint.MODEL, Checkpoint.STATE);
-  private static final List<String> WITH_OPTIMIZER =
-      List.of(Checkpoint.MODEL, Checkpoint.STATE, Checkpoint.OPTIMIZER);
-  private static final Pattern NAME = Pattern.compile("step-(\\d{9,})\\.[0-9a-f]{8}");
+  public static final String MARKER = CheckpointMarker.NAME;
+
+  /** Names without a run are of versions that did not write it. */
+  private static final Pattern NAME =
+      Pattern.compile("step-(\\d{9,18})\\.(?:(" + RunId.DIGITS + ")-)?[0-9a-f]{8}");
 
   /** Writes the bytes of one file. */
   @FunctionalInterface
@@ -62,14 +70,9 @@ public final class CheckpointStore {
     void writeTo(OutputStream out) throws IOException;
   }
 
-  /** What {@code checkpoint.json} says. */
-  record Marker(SortedMap<String, FileEntry> files) {}
-
-  /** Size and hash of one file. */
-  record FileEntry(long bytes, String sha256) {}
-
   private final Path folder;
   private final FileSystem fileSystem;
+  private String run;
 
   /** The checkpoints of the run in folder {@code output}. */
   public CheckpointStore(String output, Configuration configuration) throws IOException {
@@ -147,14 +150,16 @@ public final class CheckpointStore {
   /**
    * What the newest checkpoint that was written to its end is a checkpoint of, without reading its
    * weights; empty when there is none.
+   *
+   * @throws IOException when its state is damaged too
    */
   public static Optional<TrainState> newestState(String output, Configuration configuration)
       throws IOException {
-    Optional<Path> newest = new CheckpointStore(output, configuration).newestMarked();
+    CheckpointStore store = new CheckpointStore(output, configuration);
+    Optional<Path> newest = store.newestMarked();
     return newest.isEmpty()
         ? Optional.empty()
-        : Json.readIfPresent(
-            configuration, new Path(newest.get(), Checkpoint.STATE), TrainState.class);
+        : CheckpointMarker.stateAlone(store.fileSystem, newest.get());
   }
 
   /**
@@ -168,8 +173,7 @@ public final class CheckpointStore {
     for (Path candidate : store.candidates()) {
       if (store.fileSystem.exists(new Path(candidate, MARKER))) {
         states.add(
-            Json.readIfPresent(
-                    configuration, new Path(candidate, Checkpoint.STATE), TrainState.class)
+            CheckpointMarker.stateAlone(store.fileSystem, candidate)
                 .orElseThrow(
                     () ->
                         new FileNotFoundException(
@@ -213,163 +217,198 @@ public final class CheckpointStore {
     return matcher.matches() ? Long.parseLong(matcher.group(1)) : -1;
   }
 
+  private static Optional<String> run(Path candidate) {
+    Matcher matcher = NAME.matcher(candidate.getName());
+    return matcher.matches() ? Optional.ofNullable(matcher.group(2)) : Optional.empty();
+  }
+
+  /**
+   * Begins an attempt at the run: from here on checkpoints may be written. What earlier attempts of
+   * the run did not write to its end goes; the checkpoints of others stay. Only for the holder of
+   * the folder's lease.
+   *
+   * @param guard is asked before anything is written or removed, and throws when nothing may be
+   */
+  void begin(Runnable guard) throws IOException {
+    guard.run();
+    Durability.makeFolder(fileSystem.getConf(), folder);
+    run =
+        RunId.of(
+            fileSystem.getConf(),
+            folder.getParent(),
+            () -> newestMarked().flatMap(CheckpointStore::run));
+    List<String> others = new ArrayList<>();
+    for (Path candidate : candidates()) {
+      if (!isOwn(candidate)) {
+        others.add(candidate.getName());
+      } else if (!isMarked(candidate)) {
+        guard.run();
+        LOG.info("Removing {}, which an earlier start did not write to its end", candidate);
+        fileSystem.delete(candidate, true);
+      }
+    }
+    if (!others.isEmpty()) {
+      LOG.info("The run {} did not write these and leaves them in {}: {}", run, folder, others);
+    }
+  }
+
+  private boolean isOwn(Path candidate) {
+    return run(candidate).filter(run::equals).isPresent();
+  }
+
+  private boolean isMarked(Path candidate) throws IOException {
+    return fileSystem.exists(new Path(candidate, MARKER));
+  }
+
   /** Checks every file against the marker, fetching it on the way when it is remote. */
   private Checkpoint open(Path candidate, boolean withOptimizer) throws IOException {
-    Marker marker = marker(candidate, withOptimizer);
-    boolean local = fileSystem.getUri().getScheme().equals("file");
-    java.nio.file.Path target =
-        local
-            ? java.nio.file.Path.of(candidate.toUri().getPath())
-            : Files.createTempDirectory("kklip-checkpoint-");
+    CheckpointMarker marker = CheckpointMarker.read(fileSystem, candidate, withOptimizer);
+    TrainState state = state(candidate, marker);
+    if (fileSystem.getUri().getScheme().equals("file")) {
+      checkAll(candidate, marker, withOptimizer, null);
+      java.nio.file.Path local = java.nio.file.Path.of(candidate.toUri().getPath());
+      return new Checkpoint(candidate.toString(), local, null, state);
+    }
+    TemporaryFolder fetched = TemporaryFolder.create("checkpoint");
     boolean whole = false;
     try {
-      for (Map.Entry<String, FileEntry> file : marker.files.entrySet()) {
-        if (withOptimizer || !file.getKey().equals(Checkpoint.OPTIMIZER)) {
-          check(candidate, file.getKey(), file.getValue(), local ? null : target);
-        }
-      }
-      Checkpoint checkpoint = new Checkpoint(candidate.toString(), target, !local);
+      checkAll(candidate, marker, withOptimizer, fetched.path());
       whole = true;
-      return checkpoint;
+      return new Checkpoint(candidate.toString(), fetched.path(), fetched, state);
     } finally {
-      if (!whole && !local) {
-        Checkpoint.delete(target);
+      if (!whole) {
+        fetched.close();
       }
     }
   }
 
-  private Marker marker(Path candidate, boolean withOptimizer) throws IOException {
-    Marker marker;
-    try (InputStream in = fileSystem.open(new Path(candidate, MARKER))) {
-      marker = Json.parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), Marker.class);
-    } catch (FileNotFoundException e) {
-      throw new TornCheckpointException(candidate, "it was not written to its end", e);
-    } catch (IllegalArgumentException e) {
-      throw new TornCheckpointException(candidate, message("%s is damaged", MARKER), e);
-    }
-    requireOwnFiles(candidate, marker, withOptimizer);
-    return marker;
-  }
-
-  /** A marker may come from anywhere: no name in it becomes a path before it was looked at. */
-  private static void requireOwnFiles(Path candidate, Marker marker, boolean withOptimizer)
-      throws TornCheckpointException {
-    if (marker == null || marker.files == null) {
-      throw new TornCheckpointException(candidate, message("%s lists no files", MARKER), null);
-    }
-    for (Map.Entry<String, FileEntry> file : marker.files.entrySet()) {
-      FileEntry entry = file.getValue();
-      if (!Checkpoint.FILES.contains(file.getKey())) {
-        throw new TornCheckpointException(
-            candidate,
-            message("%s lists %s, which no checkpoint has", MARKER, file.getKey()),
-            null);
-      }
-      if (entry == null || entry.bytes < 0 || entry.sha256 == null) {
-        throw new TornCheckpointException(
-            candidate, message("%s gives no size and hash of %s", MARKER, file.getKey()), null);
-      }
-    }
-    for (String needed : withOptimizer ? WITH_OPTIMIZER : NEEDED) {
-      if (!marker.files.containsKey(needed)) {
-        throw new TornCheckpointException(
-            candidate, message("%s does not list %s", MARKER, needed), null);
+  private void checkAll(
+      Path candidate, CheckpointMarker marker, boolean withOptimizer, java.nio.file.Path target)
+      throws IOException {
+    for (Map.Entry<String, CheckpointMarker.FileEntry> file : marker.files().entrySet()) {
+      if (withOptimizer || !file.getKey().equals(Checkpoint.OPTIMIZER)) {
+        OutputStream out =
+            target == null
+                ? OutputStream.nullOutputStream()
+                : Files.newOutputStream(target.resolve(file.getKey()));
+        check(candidate, file.getKey(), file.getValue(), out);
       }
     }
   }
 
-  private void check(Path candidate, String name, FileEntry listed, java.nio.file.Path target)
+  /** The state, by the bytes that the marker lists. */
+  private TrainState state(Path candidate, CheckpointMarker marker) throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    check(candidate, Checkpoint.STATE, marker.files().get(Checkpoint.STATE), bytes);
+    return CheckpointMarker.parse(
+        candidate, Checkpoint.STATE, bytes.toByteArray(), TrainState.class);
+  }
+
+  private void check(
+      Path candidate, String name, CheckpointMarker.FileEntry listed, OutputStream target)
       throws IOException {
     MessageDigest sha256 = Identity.sha256();
     long bytes = 0;
     try (InputStream in =
             new DigestInputStream(fileSystem.open(new Path(candidate, name)), sha256);
-        OutputStream out =
-            target == null
-                ? OutputStream.nullOutputStream()
-                : Files.newOutputStream(target.resolve(name))) {
-      bytes = copy(in, out, listed.bytes);
+        OutputStream out = target) {
+      bytes = Storage.copy(in, out, listed.bytes());
     } catch (FileNotFoundException e) {
       throw new TornCheckpointException(candidate, message("%s is missing", name), e);
     }
-    if (bytes > listed.bytes) {
+    if (bytes > listed.bytes()) {
       throw new TornCheckpointException(
           candidate,
-          message("%s has more than the %s bytes that are listed", name, listed.bytes),
+          message("%s has more than the %s bytes that are listed", name, listed.bytes()),
           null);
     }
-    if (bytes < listed.bytes) {
+    if (bytes < listed.bytes()) {
       throw new TornCheckpointException(
-          candidate, message("%s has %s bytes instead of %s", name, bytes, listed.bytes), null);
+          candidate, message("%s has %s bytes instead of %s", name, bytes, listed.bytes()), null);
     }
-    if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.sha256)) {
+    if (!HexFormat.of().formatHex(sha256.digest()).equals(listed.sha256())) {
       throw new TornCheckpointException(candidate, message("the hash of %s differs", name), null);
     }
   }
 
   /**
-   * Copies, and stops at the first byte beyond {@code most}, which it counts but does not write.
-   */
-  private static long copy(InputStream in, OutputStream out, long most) throws IOException {
-    byte[] buffer = new byte[1 << 16];
-    long copied = 0;
-    int read = in.read(buffer);
-    while (read >= 0) {
-      if (copied + read > most) {
-        return most + 1;
-      }
-      out.write(buffer, 0, read);
-      copied += read;
-      read = in.read(buffer);
-    }
-    return copied;
-  }
-
-  /**
-   * Writes a checkpoint, marker last, and removes those beyond the {@code keep} newest.
+   * Writes a checkpoint, marker last, and removes those of this run beyond the {@code keep} newest.
+   * After a failure nothing of it is left.
    *
-   * @param guard is asked before anything is written or removed, and throws when nothing may be
+   * @param guard is asked before anything is written or an older one is removed, and throws when
+   *     nothing may be
    * @return its folder
    */
   String write(long step, Map<String, Content> files, int keep, Runnable guard) throws IOException {
     guard.run();
     String token = UUID.randomUUID().toString().substring(0, 8);
-    Path target = new Path(folder, String.format("step-%09d.%s", step, token));
-    fileSystem.mkdirs(target);
-    SortedMap<String, FileEntry> written = new TreeMap<>();
-    for (Map.Entry<String, Content> file : files.entrySet()) {
-      written.put(file.getKey(), write(new Path(target, file.getKey()), file.getValue(), guard));
-    }
-    guard.run();
-    // In one step: a marker that is there but not whole would pass for a checkpoint at a glance.
-    try (Publication marker = Publication.of(fileSystem.getConf(), new Path(target, MARKER))) {
-      try (OutputStream out = marker.create()) {
-        out.write(Json.pretty(new Marker(written)));
+    Path target = new Path(folder, String.format("step-%09d.%s-%s", step, run, token));
+    boolean whole = false;
+    try {
+      write(target, files, guard);
+      whole = true;
+    } finally {
+      if (!whole) {
+        abandon(target);
       }
-      guard.run();
-      marker.commit();
     }
     guard.run();
     retire(step, keep);
     return target.toString();
   }
 
-  private FileEntry write(Path path, Content content, Runnable guard) throws IOException {
+  private void write(Path target, Map<String, Content> files, Runnable guard) throws IOException {
+    Durability.makeFolder(fileSystem.getConf(), target);
+    SortedMap<String, CheckpointMarker.FileEntry> written = new TreeMap<>();
+    for (Map.Entry<String, Content> file : files.entrySet()) {
+      written.put(file.getKey(), write(new Path(target, file.getKey()), file.getValue(), guard));
+    }
+    Durability.syncFolder(fileSystem.getConf(), target);
+    guard.run();
+    // In one step: a marker that is there but not whole would pass for a checkpoint at a glance.
+    try (Publication marker = Publication.of(fileSystem.getConf(), new Path(target, MARKER))) {
+      try (OutputStream out = marker.create()) {
+        out.write(Json.pretty(new CheckpointMarker(written)));
+      }
+      guard.run();
+      marker.commit();
+    }
+  }
+
+  /**
+   * Removes what was not written to its end. Also a rank that was stopped and continued may: nobody
+   * else has ever written there. A marker that has come into its place in spite of the failure
+   * stays, with what it lists.
+   */
+  private void abandon(Path target) {
+    try {
+      if (!isMarked(target)) {
+        fileSystem.delete(target, true);
+      }
+    } catch (IOException e) {
+      LOG.warn("Cannot remove the unfinished checkpoint {}; the run's next start does", target, e);
+    }
+  }
+
+  private CheckpointMarker.FileEntry write(Path path, Content content, Runnable guard)
+      throws IOException {
     MessageDigest sha256 = Identity.sha256();
     guard.run();
     try (FSDataOutputStream file = fileSystem.create(path, false, 1 << 20)) {
+      boolean whole = false;
       try {
         content.writeTo(new DigestOutputStream(new GuardedStream(file, guard), sha256));
         guard.run();
-      } catch (IOException | RuntimeException e) {
+        Durability.sync(file);
+        whole = true;
+      } finally {
         // Where closing is what publishes, a part must not be.
-        if (file.hasCapability(StreamCapabilities.ABORTABLE_STREAM)) {
+        if (!whole && file.hasCapability(StreamCapabilities.ABORTABLE_STREAM)) {
           file.abort();
         }
-        throw e;
       }
     }
-    return new FileEntry(
+    return new CheckpointMarker.FileEntry(
         fileSystem.getFileStatus(path).getLen(), HexFormat.of().formatHex(sha256.digest()));
   }
 
@@ -389,29 +428,23 @@ public final class CheckpointStore {
     }
   }
 
-  /** Removes checkpoints, and torn ones, older than the {@code keep} newest up to {@code step}. */
+  /**
+   * Removes checkpoints of this run, and torn ones, older than the {@code keep} newest up to {@code
+   * step}.
+   */
   private void retire(long step, int keep) throws IOException {
     int kept = 0;
     for (Path candidate : candidates()) {
-      if (step(candidate) > step) {
+      if (!isOwn(candidate) || step(candidate) > step) {
         continue;
       }
-      if (kept < keep && fileSystem.exists(new Path(candidate, MARKER))) {
+      if (kept < keep && isMarked(candidate)) {
         kept++;
       } else if (kept == keep) {
         // The marker first: a removal that is cut short must not leave what looks whole.
         fileSystem.delete(new Path(candidate, MARKER), false);
         fileSystem.delete(candidate, true);
       }
-    }
-  }
-
-  /** A folder that is no whole checkpoint. */
-  private static final class TornCheckpointException extends IOException {
-    private static final long serialVersionUID = 1L;
-
-    TornCheckpointException(Path checkpoint, String reason, Throwable cause) {
-      super(message("Cannot use the checkpoint %s because %s.", checkpoint, reason), cause);
     }
   }
 }

@@ -65,11 +65,14 @@ public final class CheckpointWriter implements AutoCloseable {
   public record WrittenCheckpoint(long step, String location) {}
 
   /**
+   * Begins an attempt at the run.
+   *
    * @param collective must be whole whenever something is written
    * @param tokenizer the tokenizer's files by name, written into every checkpoint
    * @param headInputs what the heads refer to: metadata of their file
    * @param keep checkpoints that are kept
    * @param timeout the longest time that one may take
+   * @throws IllegalStateException when the folder of checkpoints cannot be written
    */
   public CheckpointWriter(
       Collective collective,
@@ -79,6 +82,11 @@ public final class CheckpointWriter implements AutoCloseable {
       Map<String, String> headInputs,
       int keep,
       Duration timeout) {
+    try {
+      store.begin(collective::check);
+    } catch (IOException e) {
+      throw failure(e.toString(), e);
+    }
     this.collective = collective;
     this.store = store;
     this.model = model;

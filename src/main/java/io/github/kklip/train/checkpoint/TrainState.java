@@ -15,6 +15,7 @@ import java.io.Serializable;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -55,8 +56,17 @@ public record TrainState(
   private static final int WITHOUT_DERIVED_FILES = 2;
 
   public TrainState {
+    if (step < 0 || updates < 0 || skippedInRow < 0 || skipped < 0) {
+      throw new IllegalArgumentException(
+          message(
+              "step %s, updates %s, skippedInRow %s and skipped %s must not be negative",
+              step, updates, skippedInRow, skipped));
+    }
+    Objects.requireNonNull(last, "last");
     identity = Collections.unmodifiableSortedMap(new TreeMap<>(identity));
     circumstances = Collections.unmodifiableSortedMap(new TreeMap<>(circumstances));
+    identity.values().forEach(Objects::requireNonNull);
+    circumstances.values().forEach(Objects::requireNonNull);
     shards = List.copyOf(shards);
   }
 

@@ -111,14 +111,14 @@ final class BlockReader {
       }
       return rows(
           reader,
-          group -> {
+          (group, from, to) -> {
             if (reader.bytes(group) > LARGEST_GROUP) {
               throw new IOException(
                   message(
                       "Cannot read row group %s of %s because it has %s bytes, over %s. Ingest the pairs again, which makes small row groups.",
                       group, folder.pairs(shard), reader.bytes(group), LARGEST_GROUP));
             }
-            return reader.readGroup(group);
+            return reader.readGroup(group, from, to);
           },
           block);
     }
@@ -143,7 +143,7 @@ final class BlockReader {
   }
 
   private interface GroupReader<T> {
-    List<T> read(int group) throws IOException;
+    List<T> read(int group, int from, int to) throws IOException;
   }
 
   /** The rows of a block, from the row groups that hold them. */
@@ -157,7 +157,7 @@ final class BlockReader {
       int low = Math.max(start, block.start());
       int high = Math.min(groupEnd, end);
       if (low < high) {
-        rows.addAll(reader.read(group).subList(low - start, high - start));
+        rows.addAll(reader.read(group, low - start, high - start));
       }
       start = groupEnd;
     }

@@ -14,10 +14,10 @@ import java.util.stream.IntStream;
  * Which row every position of every batch holds: a function of seed and epoch alone, the same for
  * any number of ranks, computed without reading any data.
  *
- * <p>The rows of a shard are cut into blocks of {@value #BLOCK_ROWS}: the most that its row groups
- * have. An epoch lines all blocks up in random order and the rows of each block in random order:
- * the line, of T rows. Of it S = floor(T / B) batches of B rows are made; the T - S B rows at the
- * end of the line are the epoch's remainder, which is left out.
+ * <p>The rows of a shard are cut into blocks, none of which has two captions of one image ({@link
+ * io.github.kklip.store.Shard#blockRows}). An epoch lines all blocks up in random order and the
+ * rows of each block in random order: the line, of T rows. Of it S = floor(T / B) batches of B rows
+ * are made; the T - S B rows at the end of the line are the epoch's remainder, which is left out.
  *
  * <p>V virtual streams walk along the line at the same time, each over its own section. Stream v
  * fills the positions floor(v B / V) up to floor((v + 1) B / V) of every batch, c of them, and its
@@ -34,7 +34,6 @@ public final class SampleOrder {
   /** The rows {@code start} to {@code start + rows} of a shard, read together. */
   public record Block(int shard, int start, int rows) {}
 
-  static final int BLOCK_ROWS = 64;
   private static final int STREAMS = 32;
   private static final int ROWS_PER_STREAM = 32;
 
@@ -46,20 +45,21 @@ public final class SampleOrder {
   private final long steps;
 
   /**
-   * The order over shards of the given sizes.
+   * The order over shards of the given blocks.
    *
-   * @param shardRows rows of each shard
+   * @param blockRows rows of each block of each shard
    * @param batch rows of one step over all ranks
    */
-  SampleOrder(long seed, List<Long> shardRows, int batch) {
+  SampleOrder(long seed, List<List<Integer>> blockRows, int batch) {
     this.seed = seed;
     this.batch = batch;
     streams = Math.min(batch, Math.max(STREAMS, batch / ROWS_PER_STREAM));
     blocks = new ArrayList<>();
-    for (int shard = 0; shard < shardRows.size(); shard++) {
-      int count = Math.toIntExact(shardRows.get(shard));
-      for (int start = 0; start < count; start += BLOCK_ROWS) {
-        blocks.add(new Block(shard, start, Math.min(BLOCK_ROWS, count - start)));
+    for (int shard = 0; shard < blockRows.size(); shard++) {
+      int start = 0;
+      for (int count : blockRows.get(shard)) {
+        blocks.add(new Block(shard, start, count));
+        start += count;
       }
     }
     rows = blocks.stream().mapToLong(Block::rows).sum();

@@ -396,7 +396,7 @@ public record TrainPlan(
   public SampleOrder order(List<Shard> over) {
     return new SampleOrder(
         settings.seed(),
-        over.stream().map(Shard::rows).toList(),
+        over.stream().map(Shard::blockRows).toList(),
         settings.train().schedule().batch());
   }
 

@@ -156,7 +156,7 @@ class ShardFilesTest {
       String name = storage.keyword() + ".parquet";
       try (ShardWriter<Vector> writer =
           new ShardWriter<>(
-              configuration, path(name), new VectorFormat(storage, 3), 64, shard, settings)) {
+              configuration, path(name), new VectorFormat(storage, 3), shard, settings)) {
         for (int i = 0; i < 70; i++) {
           writer.write(new Vector(pairs.get(i).id(), new float[] {i, -0.5f, i / 8f}));
         }
@@ -184,7 +184,6 @@ class ShardFilesTest {
             configuration,
             path("v.parquet"),
             new VectorFormat(VectorStorage.FLOAT32, 1),
-            64,
             shard,
             settings("mean"))) {
       for (Pair pair : pairs) {
@@ -223,7 +222,6 @@ class ShardFilesTest {
             configuration,
             path("v.parquet"),
             new VectorFormat(VectorStorage.FLOAT32, 1),
-            64,
             shard,
             settings("mean"))) {
       writer.write(new Vector(pairs.get(1).id(), new float[1]));
@@ -240,7 +238,7 @@ class ShardFilesTest {
     Shard shard = new Shard(Split.VALIDATION, 7, 3, write(pairs, "pairs.parquet", 64));
     try (ShardWriter<Label> writer =
         new ShardWriter<>(
-            configuration, path("l.parquet"), new LabelFormat(), 2, shard, settings("k"))) {
+            configuration, path("l.parquet"), new LabelFormat(), shard, settings("k"))) {
       writer.write(new Label(pairs.get(0).id(), new int[] {3, 1}, new float[] {0.75f, 0.25f}));
       writer.write(new Label(pairs.get(1).id(), new int[] {9}, new float[] {1}));
       writer.write(new Label(pairs.get(2).id(), new int[] {}, new float[] {}));
@@ -250,8 +248,7 @@ class ShardFilesTest {
     try (ShardReader<Label> reader =
         ShardReader.open(
             configuration, path("l.parquet"), new LabelFormat(), shard, settings("k"))) {
-      List<Label> labels = new ArrayList<>(reader.readGroup(0));
-      labels.addAll(reader.readGroup(1));
+      List<Label> labels = reader.readGroup(0);
       assertThat(labels.get(0).concepts()).containsExactly(3, 1);
       assertThat(labels.get(0).weights()).containsExactly(0.75f, 0.25f);
       assertThat(labels.get(1).concepts()).containsExactly(9);

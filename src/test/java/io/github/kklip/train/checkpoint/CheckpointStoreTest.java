@@ -9,32 +9,49 @@ import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.train.metrics.StepReport;
 import io.github.kklip.train.plan.DerivedFiles;
+import java.io.FilterOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.stream.Stream;
+import org.apache.commons.io.FileUtils;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.fs.StreamCapabilities;
+import org.apache.hadoop.fs.Syncable;
+import org.apache.hadoop.fs.permission.FsPermission;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class CheckpointStoreTest {
+public class CheckpointStoreTest {
   @TempDir Path output;
   private CheckpointStore store;
 
   @BeforeEach
   void open() throws IOException {
-    store = new CheckpointStore(output.toString(), new Configuration(false));
+    store = begun(new Configuration(false));
+  }
+
+  private CheckpointStore begun(Configuration configuration) throws IOException {
+    CheckpointStore begun = new CheckpointStore(output.toString(), configuration);
+    begun.begin(() -> {});
+    return begun;
   }
 
   private static TrainState state(long step) {
@@ -59,6 +76,11 @@ class CheckpointStoreTest {
   }
 
   private String write(long step, int keep, Runnable guard) throws IOException {
+    return write(store, step, keep, guard);
+  }
+
+  private static String write(CheckpointStore store, long step, int keep, Runnable guard)
+      throws IOException {
     Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
     files.put(
         Checkpoint.MODEL, out -> out.write(("weights " + step).getBytes(StandardCharsets.UTF_8)));
@@ -185,7 +207,7 @@ class CheckpointStoreTest {
     Map<String, String> reasons =
         Map.of(
             "null",
-            "checkpoint.json lists no files",
+            "checkpoint.json is damaged",
             "{\"files\": null}",
             "checkpoint.json lists no files",
             "{\"files\": {}}",
@@ -247,12 +269,222 @@ class CheckpointStoreTest {
     assertThat(newestStep()).isEqualTo(1);
   }
 
+  /** A disk that is full, as Hadoop's local streams tell it: by an Error. */
+  public static final class FullDisk extends LocalFileSystem {
+    public static volatile boolean full;
+
+    public FullDisk() {
+      super(new FillingDisk());
+    }
+
+    private static final class FillingDisk extends RawLocalFileSystem {
+      @Override
+      protected OutputStream createOutputStreamWithMode(
+          org.apache.hadoop.fs.Path path, boolean append, FsPermission permission)
+          throws IOException {
+        boolean fits = !full || !path.getName().equals(Checkpoint.OPTIMIZER);
+        return super.createOutputStreamWithMode(
+            fits ? path : new org.apache.hadoop.fs.Path("/dev/full"), append, null);
+      }
+    }
+  }
+
+  /** With another kind of local disk. */
+  public static Configuration disk(Class<? extends FileSystem> kind) {
+    Configuration configuration = new Configuration(false);
+    configuration.setClass("fs.file.impl", kind, FileSystem.class);
+    configuration.setBoolean("fs.file.impl.disable.cache", true);
+    return configuration;
+  }
+
+  private List<String> folders() throws IOException {
+    try (Stream<Path> left = Files.list(output.resolve("checkpoints"))) {
+      return left.map(p -> p.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void whatDoesNotFitIsRemovedAtOnce() throws IOException {
+    CheckpointStore onFullDisk = begun(disk(FullDisk.class));
+    write(onFullDisk, 1, 1, () -> {});
+    List<String> first = folders();
+    FullDisk.full = true;
+    try {
+      assertThatThrownBy(() -> write(onFullDisk, 2, 1, () -> {}))
+          .isInstanceOf(IOException.class)
+          .hasMessage("No space left on device");
+    } finally {
+      FullDisk.full = false;
+    }
+    assertThat(folders()).isEqualTo(first);
+    assertThat(newestStep()).isEqualTo(1);
+    write(onFullDisk, 2, 1, () -> {});
+    assertThat(newestStep()).isEqualTo(2);
+    assertThat(folders()).hasSize(1);
+  }
+
+  /** A disk that forgets, when the power goes, what was not synced. */
+  public static final class VolatileDisk extends LocalFileSystem {
+    /** Files with bytes in memory alone, however they are called now. */
+    private static final Set<Object> UNSYNCED = ConcurrentHashMap.newKeySet();
+
+    public VolatileDisk() {
+      super(new ForgettingDisk());
+    }
+
+    public static void losePower(Path folder) throws IOException {
+      try (Stream<Path> files = Files.walk(folder)) {
+        for (Path file : files.filter(Files::isRegularFile).toList()) {
+          if (UNSYNCED.contains(key(file))) {
+            Files.write(file, new byte[0]);
+          }
+        }
+      }
+      UNSYNCED.clear();
+    }
+
+    private static Object key(Path file) throws IOException {
+      return Files.readAttributes(file, BasicFileAttributes.class).fileKey();
+    }
+
+    private static final class ForgettingDisk extends RawLocalFileSystem {
+      @Override
+      protected OutputStream createOutputStreamWithMode(
+          org.apache.hadoop.fs.Path path, boolean append, FsPermission permission)
+          throws IOException {
+        OutputStream out = super.createOutputStreamWithMode(path, append, permission);
+        return new InMemory(out, key(pathToFile(path).toPath()));
+      }
+    }
+
+    private static final class InMemory extends FilterOutputStream
+        implements Syncable, StreamCapabilities {
+      private final Object key;
+
+      InMemory(OutputStream out, Object key) {
+        super(out);
+        this.key = key;
+        UNSYNCED.add(key);
+      }
+
+      @Override
+      public void write(byte[] bytes, int from, int length) throws IOException {
+        UNSYNCED.add(key);
+        out.write(bytes, from, length);
+      }
+
+      @Override
+      public void hflush() throws IOException {
+        out.flush();
+      }
+
+      @Override
+      public void hsync() throws IOException {
+        out.flush();
+        UNSYNCED.remove(key);
+      }
+
+      @Override
+      public boolean hasCapability(String capability) {
+        return capability.equals(StreamCapabilities.HSYNC);
+      }
+    }
+  }
+
+  /** The power goes at every piece of a second checkpoint, which replaces the first. */
+  @Test
+  void afterALossOfPowerThereIsAWholeCheckpoint() throws IOException {
+    Configuration disk = disk(VolatileDisk.class);
+    AtomicInteger pieces = new AtomicInteger();
+    write(begun(disk), 1, 1, () -> {});
+    VolatileDisk.losePower(output);
+    assertThat(newestStep()).isEqualTo(1);
+    write(begun(disk), 2, 1, pieces::incrementAndGet);
+    VolatileDisk.losePower(output);
+    assertThat(newestStep()).isEqualTo(2);
+    assertThat(pieces.get()).isGreaterThan(10);
+
+    for (int allowed = 0; allowed < pieces.get(); allowed++) {
+      AtomicInteger left = new AtomicInteger(allowed);
+      long step = 3L + allowed;
+      long before = newestStep();
+      CheckpointStore attempt = begun(disk);
+      assertThatThrownBy(
+              () ->
+                  write(
+                      attempt,
+                      step,
+                      1,
+                      () -> {
+                        if (left.getAndDecrement() == 0) {
+                          throw new IllegalStateException("the power is gone");
+                        }
+                      }))
+          .hasMessage("the power is gone");
+      VolatileDisk.losePower(output);
+      // The last time only the removal was left to do.
+      assertThat(newestStep()).isEqualTo(allowed < pieces.get() - 1 ? before : step);
+    }
+  }
+
+  @Test
+  void aRunRemovesWhatItWroteItselfAndNothingElse() throws IOException {
+    Path torn = local(write(1, 2));
+    Files.delete(torn.resolve(CheckpointStore.MARKER));
+    Path old = local(write(2, 2));
+    // Another run's, and those of a version that wrote no run into names, whole and torn.
+    Path checkpoints = output.resolve("checkpoints");
+    List<String> others =
+        List.of("step-000000001.0123456789abcdef-01234567", "step-000000001.01234567");
+    for (String other : others) {
+      FileUtils.copyDirectory(old.toFile(), checkpoints.resolve(other).toFile());
+    }
+    Path alien =
+        Files.createDirectory(checkpoints.resolve("step-000000009.fedcba9876543210-00000000"));
+    Files.writeString(alien.resolve(Checkpoint.OPTIMIZER), "of a run that is writing");
+    Path notes = Files.writeString(checkpoints.resolve("notes.txt"), "of a person");
+
+    // A resumed run is the same: it removes the torn one, and prunes those of its first start.
+    open();
+    assertThat(torn).doesNotExist();
+    write(3, 1);
+    assertThat(old).doesNotExist();
+    assertThat(newestStep()).isEqualTo(3);
+    for (String other : others) {
+      assertThat(checkpoints.resolve(other).resolve(CheckpointStore.MARKER)).exists();
+    }
+    assertThat(alien.resolve(Checkpoint.OPTIMIZER)).exists();
+    assertThat(notes).exists();
+  }
+
+  @Test
+  void aRunKeepsItsNumberAsLongAsAnythingTellsIt() throws IOException {
+    Path file = output.resolve(RunId.FILE);
+    String said = Files.readString(file);
+    write(1, 9);
+    open();
+    assertThat(file).hasContent(said);
+    // Lost, cut short by a loss of power, or not one at all: the newest checkpoint tells it.
+    for (String damage : List.of("", "{", "null", "{\"run\": \"../..\"}", "{\"run\": null}")) {
+      Files.writeString(file, damage);
+      open();
+      assertThat(file).hasContent(said);
+    }
+    Files.delete(file);
+    open();
+    assertThat(file).hasContent(said);
+    FileUtils.deleteDirectory(output.resolve("checkpoints").toFile());
+    Files.delete(file);
+    open();
+    assertThat(Files.readString(file)).isNotEqualTo(said).matches("(?s).*\"[0-9a-f]{16}\".*");
+  }
+
   /** Whichever piece it was at when it was stopped: it makes no checkpoint and removes none. */
   @Test
   void whatMayNotWriteAnyMoreMakesNoCheckpointAndRemovesNone() throws IOException {
     Path first = local(write(1, 9));
     AtomicInteger asked = new AtomicInteger();
-    Checkpoint.delete(local(write(2, 9, asked::incrementAndGet)));
+    FileUtils.deleteDirectory(local(write(2, 9, asked::incrementAndGet)).toFile());
     assertThat(asked.get()).isGreaterThan(10);
     for (int allowed = 0; allowed < asked.get(); allowed++) {
       AtomicInteger left = new AtomicInteger(allowed);

@@ -1,0 +1,939 @@
+package io.github.kklip.faults;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.lang.reflect.Constructor;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSError;
+import org.apache.hadoop.fs.FileAlreadyExistsException;
+import org.apache.hadoop.fs.ParentNotDirectoryException;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.PathIOException;
+import org.apache.hadoop.fs.PathIsNotEmptyDirectoryException;
+
+/**
+ * Files in memory that outlive the file systems which show them, and what goes wrong with them.
+ *
+ * <p>All operations have numbers; {@link #inject} makes one of them fail. What bypasses the numbers
+ * ({@link #read}, {@link #write}, {@link #files}, {@link #digest}) is for the test itself.
+ *
+ * <pre>{@code
+ * try (FaultStore store = FaultStore.open("data", Rule.HDFS)) {
+ *   Configuration configuration = store.configuration("first");
+ *   store.inject(Fault.at(Fault.Kind.CRASH, 17, seed));
+ *   ... // store.path("dataset")
+ *   store.restart(seed);
+ * }
+ * }</pre>
+ */
+public final class FaultStore implements AutoCloseable {
+  /** When a file that is written is there for others. */
+  public enum Rule {
+    /**
+     * As HDFS: a file is there, empty, when it is created, in one step; others see what was
+     * flushed; what was not synced is lost with the power; rename is one step.
+     */
+    HDFS,
+    /**
+     * As S3A of Hadoop before 3.4.2: a file appears when its stream is closed, replaces what is
+     * there, and is safe then; create without overwrite looks only when it is called; rename is a
+     * copy of each file and then a removal.
+     */
+    S3,
+    /**
+     * The same with {@value #CONDITIONAL}, as S3A since Hadoop 3.4.2: a stream made with that
+     * option fails when it is closed if there is a file by then.
+     */
+    S3_CONDITIONAL;
+
+    boolean appearsAtClose() {
+      return this != HDFS;
+    }
+  }
+
+  /** Names the client of a configuration. */
+  public static final String CLIENT = "fs.fault.client";
+
+  /** Path capability, stream capability and option of {@code createFile}. */
+  public static final String CONDITIONAL = "fs.option.create.conditional.overwrite";
+
+  private static final Map<String, FaultStore> STORES = new ConcurrentHashMap<>();
+
+  /** A folder, or what is in a file. */
+  private static final class Node {
+    private final boolean folder;
+    private byte[] bytes = {};
+
+    /** Bytes written; the first {@code visible} are seen by others. */
+    private int length;
+
+    private int visible;
+
+    /** Of these the first are safe. */
+    private int synced;
+
+    /** Whether it is in the store, by whatever name. */
+    private boolean linked;
+
+    private long modified;
+
+    private Node(boolean folder, long modified) {
+      this.folder = folder;
+      this.modified = modified;
+    }
+
+    private Node copy() {
+      Node copy = new Node(folder, modified);
+      copy.bytes = bytes; // Only ever appended to, by one writer that a copy has lost.
+      copy.length = visible;
+      copy.visible = visible;
+      copy.synced = Math.min(synced, visible);
+      copy.linked = linked;
+      return copy;
+    }
+
+    private void append(byte[] source, int offset, int count) {
+      if (length + count > bytes.length) {
+        bytes = Arrays.copyOf(bytes, Math.max(length + count, 2 * bytes.length));
+      }
+      System.arraycopy(source, offset, bytes, length, count);
+      length += count;
+    }
+
+    private byte[] content() {
+      return Arrays.copyOf(bytes, visible);
+    }
+  }
+
+  /** What a store held at one moment. */
+  public static final class Snapshot {
+    private final NavigableMap<String, Node> nodes;
+
+    private Snapshot(NavigableMap<String, Node> nodes) {
+      this.nodes = nodes;
+    }
+  }
+
+  /** What an operation does once its number is known. */
+  @FunctionalInterface
+  interface Effect<T> {
+    T apply() throws IOException;
+  }
+
+  private final String name;
+  private final Rule rule;
+  private final List<Fault> faults = new ArrayList<>();
+  private final List<OperationEvent> events = new ArrayList<>();
+  private final Map<String, Long> counts = new HashMap<>();
+  private final Set<String> dead = new HashSet<>();
+
+  /** When a client that stands goes on; {@link Long#MAX_VALUE}: when it is released. */
+  private final Map<String, Long> paused = new HashMap<>();
+
+  private NavigableMap<String, Node> nodes = new TreeMap<>();
+  private FaultClock clock = FaultClock.REAL;
+  private long mostLatency;
+  private SplittableRandom random = new SplittableRandom(0);
+  private long count;
+  private long capacity = Long.MAX_VALUE;
+
+  /** Streams of before a restart are dead. */
+  private long epoch;
+
+  private FaultStore(String name, Rule rule) {
+    this.name = name;
+    this.rule = rule;
+    nodes.put("/", folder());
+  }
+
+  /** A new, empty store, at its name until it is closed. */
+  public static FaultStore open(String name, Rule rule) {
+    FaultStore store = new FaultStore(name, rule);
+    if (STORES.putIfAbsent(name, store) != null) {
+      throw new IllegalStateException("There is a store of the name " + name + " already");
+    }
+    return store;
+  }
+
+  /** The store of a name in this process. */
+  static FaultStore named(String name) {
+    FaultStore store = STORES.get(name);
+    if (store == null) {
+      throw new IllegalStateException("There is no store of the name " + name);
+    }
+    return store;
+  }
+
+  @Override
+  public void close() {
+    STORES.remove(name, this);
+  }
+
+  /** A configuration with which this store is reached, by a client of that name. */
+  public Configuration configuration(String client) {
+    Configuration configuration = new Configuration();
+    configure(client).forEach(configuration::set);
+    return configuration;
+  }
+
+  /** The entries of {@link #configuration}. For Spark, with {@code spark.hadoop.} before each. */
+  public Map<String, String> configure(String client) {
+    Map<String, String> entries = new TreeMap<>();
+    entries.put(CLIENT, client);
+    for (String scheme : List.of("fault", "s3")) {
+      entries.put("fs." + scheme + ".impl", FaultFileSystem.class.getName());
+      entries.put("fs." + scheme + ".impl.disable.cache", "true");
+      entries.put("fs.AbstractFileSystem." + scheme + ".impl", FaultFileContext.class.getName());
+    }
+    return entries;
+  }
+
+  /**
+   * The address of a file or folder. Stores with S3's rules have the scheme {@code s3}, which KKLIP
+   * knows for an object store, the others {@code fault}.
+   */
+  public Path path(String inside) {
+    return new Path(rule.appearsAtClose() ? "s3" : "fault", name, "/" + inside);
+  }
+
+  public Rule rule() {
+    return rule;
+  }
+
+  /** Every operation waits before it takes effect, and before it returns. */
+  public synchronized void latency(FaultClock time, long seed, Duration most) {
+    clock = time;
+    random = new SplittableRandom(seed);
+    mostLatency = most.toNanos();
+  }
+
+  /** From now on this goes wrong as well. */
+  public synchronized void inject(Fault fault) {
+    faults.add(fault);
+  }
+
+  /** Number of operations so far. */
+  public synchronized long operations() {
+    return count;
+  }
+
+  /** Number of operations of one client so far. */
+  public synchronized long operations(String client) {
+    return counts.getOrDefault(client, 0L);
+  }
+
+  /** All operations so far, in order. */
+  public synchronized List<OperationEvent> log() {
+    return List.copyOf(events);
+  }
+
+  /** Forgets operations and faults: the next one has the number 1. */
+  public synchronized void startCounting() {
+    count = 0;
+    counts.clear();
+    events.clear();
+    faults.clear();
+  }
+
+  /** A client that stands goes on. */
+  public synchronized void release(String client) {
+    paused.remove(client);
+    notifyAll();
+  }
+
+  /** Waits until a client stands. */
+  public synchronized void awaitPause(String client) throws InterruptedException {
+    while (!paused.containsKey(client)) {
+      wait();
+    }
+  }
+
+  /**
+   * The store after the power came back, for new processes: of what was not synced, all, a piece or
+   * nothing is there, or zeros are in its place. Folders, names and lengths are as they were told
+   * to be, as HDFS keeps them in its journal. Faults are over.
+   */
+  public synchronized void restart(long seed) {
+    SplittableRandom choice = new SplittableRandom(seed);
+    for (Node node : nodes.values()) {
+      int unsafe = node.length - node.synced;
+      if (unsafe > 0) {
+        byte[] bytes = Arrays.copyOf(node.bytes, node.length);
+        int kept = node.synced;
+        switch (choice.nextInt(4)) {
+          case 0 -> {}
+          case 1 -> kept = node.length;
+          case 2 -> kept += choice.nextInt(unsafe);
+          default -> {
+            Arrays.fill(bytes, node.synced, node.length, (byte) 0);
+            kept = node.length;
+          }
+        }
+        node.bytes = Arrays.copyOf(bytes, kept);
+        node.length = kept;
+      }
+      node.visible = node.length;
+      node.synced = node.length;
+    }
+    epoch++;
+    dead.clear();
+    paused.clear();
+    faults.clear();
+    capacity = Long.MAX_VALUE;
+    notifyAll();
+  }
+
+  /** What is there now; costs little, as contents are shared. */
+  public synchronized Snapshot snapshot() {
+    return new Snapshot(copy(nodes));
+  }
+
+  /** Puts the store back. Processes that wrote to it are dead, faults are over. */
+  public synchronized void restore(Snapshot snapshot) {
+    restart(0);
+    nodes = copy(snapshot.nodes);
+  }
+
+  private static NavigableMap<String, Node> copy(NavigableMap<String, Node> from) {
+    NavigableMap<String, Node> copy = new TreeMap<>();
+    from.forEach((path, node) -> copy.put(path, node.copy()));
+    return copy;
+  }
+
+  /** SHA-256 of each file's content, by its path inside the store. */
+  public synchronized NavigableMap<String, String> files() {
+    NavigableMap<String, String> digests = new TreeMap<>();
+    nodes.forEach(
+        (path, node) -> {
+          if (!node.folder) {
+            digests.put(path, HexFormat.of().formatHex(sha256().digest(node.content())));
+          }
+        });
+    return digests;
+  }
+
+  /** Of all files: names and contents. */
+  public String digest() {
+    MessageDigest digest = sha256();
+    files()
+        .forEach((path, content) -> digest.update((path + "\0" + content + "\n").getBytes(UTF_8)));
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static final java.nio.charset.Charset UTF_8 = StandardCharsets.UTF_8;
+
+  /** The content of a file. */
+  public synchronized byte[] read(String path) {
+    return nodes.get(path).content();
+  }
+
+  /** Makes or replaces a file, whole and safe. */
+  public synchronized void write(String path, byte[] bytes) {
+    Node node = new Node(false, System.currentTimeMillis());
+    node.append(bytes, 0, bytes.length);
+    node.visible = node.length;
+    node.synced = node.length;
+    try {
+      makeFolders(parent(path));
+    } catch (IOException e) {
+      throw new IllegalArgumentException(e);
+    }
+    link(path, node);
+  }
+
+  /** All that is there becomes older. */
+  public synchronized void age(Duration duration) {
+    nodes.values().forEach(node -> node.modified -= duration.toMillis());
+  }
+
+  // What file systems ask for.
+
+  /** What a listing tells of a file or folder. */
+  record Entry(String path, boolean folder, long length, long modified) {}
+
+  /** Where a file is written to. */
+  final class Writing {
+    private final String client;
+    private final String path;
+    private final boolean conditional;
+    private final Node node;
+    private final long opened = epoch;
+    private boolean closed;
+
+    private Writing(String client, String path, boolean conditional, Node node) {
+      this.client = client;
+      this.path = path;
+      this.conditional = conditional;
+      this.node = node;
+    }
+
+    void write(byte[] bytes, int offset, int length) throws IOException {
+      perform(
+          client,
+          Operation.WRITE,
+          path,
+          opened,
+          () -> {
+            requireSpace(length);
+            node.append(bytes, offset, length);
+            return null;
+          });
+    }
+
+    void flush(boolean sync) throws IOException {
+      perform(
+          client,
+          sync ? Operation.SYNC : Operation.FLUSH,
+          path,
+          opened,
+          () -> {
+            if (!rule.appearsAtClose()) {
+              publish();
+              node.synced = sync ? node.length : node.synced;
+            }
+            return null;
+          });
+    }
+
+    void close() throws IOException {
+      if (closed) {
+        return;
+      }
+      closed = true;
+      perform(
+          client,
+          Operation.CLOSE,
+          path,
+          opened,
+          () -> {
+            if (rule.appearsAtClose()) {
+              upload();
+            } else {
+              publish();
+            }
+            return null;
+          });
+    }
+
+    boolean appearsAtClose() {
+      return rule.appearsAtClose();
+    }
+
+    boolean conditional() {
+      return conditional;
+    }
+
+    private void publish() throws IOException {
+      if (!node.linked) {
+        throw new FileNotFoundException(path + " was removed or replaced while it was written");
+      }
+      node.visible = node.length;
+      node.modified = System.currentTimeMillis();
+    }
+
+    private void upload() throws IOException {
+      Node there = nodes.get(path);
+      if (conditional && there != null) {
+        throw new PathIOException(path, "status 412: there is an object of that key");
+      }
+      if (there != null && there.folder) {
+        throw new FileAlreadyExistsException(path + " is a folder");
+      }
+      requireSpace(node.length);
+      makeFolders(parent(path));
+      node.visible = node.length;
+      node.synced = node.length;
+      node.modified = System.currentTimeMillis();
+      link(path, node);
+    }
+  }
+
+  /** Bytes of a file as they were when it was opened. */
+  final class Reading {
+    private final String client;
+    private final String path;
+    private final byte[] bytes;
+    private final long opened = epoch;
+
+    private Reading(String client, String path, byte[] bytes) {
+      this.client = client;
+      this.path = path;
+      this.bytes = bytes;
+    }
+
+    int length() {
+      return bytes.length;
+    }
+
+    /** Copies bytes from a position on; less than asked for at the end, -1 behind it. */
+    int read(int position, byte[] target, int offset, int length) throws IOException {
+      return perform(
+          client,
+          Operation.READ,
+          path,
+          opened,
+          () -> {
+            int count = Math.min(length, bytes.length - position);
+            if (count <= 0) {
+              return length == 0 ? 0 : -1;
+            }
+            System.arraycopy(bytes, position, target, offset, count);
+            return count;
+          });
+    }
+  }
+
+  Writing create(String client, String path, boolean overwrite, boolean conditional)
+      throws IOException {
+    return perform(
+        client,
+        Operation.CREATE,
+        path,
+        epoch(),
+        () -> {
+          Node there = nodes.get(path);
+          if (there != null && !conditional && (there.folder || !overwrite)) {
+            throw new FileAlreadyExistsException(path + " is there already");
+          }
+          Node node = new Node(false, System.currentTimeMillis());
+          if (!rule.appearsAtClose()) {
+            makeFolders(parent(path));
+            link(path, node);
+          }
+          return new Writing(client, path, conditional, node);
+        });
+  }
+
+  Reading open(String client, String path) throws IOException {
+    return perform(
+        client,
+        Operation.OPEN,
+        path,
+        epoch(),
+        () -> {
+          Node node = require(path);
+          if (node.folder) {
+            throw new FileNotFoundException(path + " is a folder");
+          }
+          return new Reading(client, path, node.content());
+        });
+  }
+
+  Entry status(String client, String path) throws IOException {
+    return perform(client, Operation.STATUS, path, epoch(), () -> entry(path, require(path)));
+  }
+
+  List<Entry> list(String client, String path) throws IOException {
+    return perform(
+        client,
+        Operation.LIST,
+        path,
+        epoch(),
+        () -> {
+          Node node = require(path);
+          if (!node.folder) {
+            return List.of(entry(path, node));
+          }
+          int prefix = prefix(path).length();
+          List<Entry> children = new ArrayList<>();
+          below(path)
+              .forEach(
+                  (child, value) -> {
+                    if (child.indexOf('/', prefix) < 0) {
+                      children.add(entry(child, value));
+                    }
+                  });
+          return children;
+        });
+  }
+
+  void makeFolder(String client, String path) throws IOException {
+    perform(
+        client,
+        Operation.MAKE_FOLDER,
+        path,
+        epoch(),
+        () -> {
+          makeFolders(path);
+          return null;
+        });
+  }
+
+  boolean delete(String client, String path, boolean recursive) throws IOException {
+    return perform(
+        client,
+        Operation.DELETE,
+        path,
+        epoch(),
+        () -> {
+          Node node = nodes.get(path);
+          if (node == null || path.equals("/")) {
+            return false;
+          }
+          NavigableMap<String, Node> children = below(path);
+          if (!recursive && !children.isEmpty()) {
+            throw new PathIsNotEmptyDirectoryException(path);
+          }
+          children.values().forEach(child -> child.linked = false);
+          children.clear();
+          node.linked = false;
+          nodes.remove(path);
+          return true;
+        });
+  }
+
+  /**
+   * Renames as {@code FileSystem.rename} does.
+   *
+   * @return false where nothing was renamed
+   */
+  boolean rename(String client, String from, String to) throws IOException {
+    if (rule.appearsAtClose()) {
+      return renameByCopy(client, from, to);
+    }
+    return perform(
+        client,
+        Operation.RENAME,
+        from,
+        epoch(),
+        () -> {
+          String target = target(from, to);
+          if (target == null) {
+            return false;
+          }
+          move(from, target);
+          return true;
+        });
+  }
+
+  /** Renames as {@code FileContext.rename} does. */
+  void rename(String client, String from, String to, boolean overwrite) throws IOException {
+    if (rule.appearsAtClose()) {
+      throw new UnsupportedOperationException("An object store has no rename that replaces");
+    }
+    perform(
+        client,
+        Operation.RENAME,
+        from,
+        epoch(),
+        () -> {
+          Node node = require(from);
+          Node there = nodes.get(to);
+          if (there != null && (!overwrite || there.folder != node.folder)) {
+            throw new FileAlreadyExistsException(to + " is there already");
+          }
+          if (there != null && there.folder && !below(to).isEmpty()) {
+            throw new PathIsNotEmptyDirectoryException(to);
+          }
+          require(parent(to));
+          move(from, to);
+          return null;
+        });
+  }
+
+  private boolean renameByCopy(String client, String from, String to) throws IOException {
+    long begun = epoch();
+    Map<String, String> files = new TreeMap<>();
+    boolean possible =
+        perform(
+            client,
+            Operation.RENAME,
+            from,
+            begun,
+            () -> {
+              String target = target(from, to);
+              if (target == null) {
+                return false;
+              }
+              files.put(from, target);
+              below(from)
+                  .keySet()
+                  .forEach(path -> files.put(path, target + path.substring(from.length())));
+              return true;
+            });
+    if (!possible) {
+      return false;
+    }
+    for (Map.Entry<String, String> file : files.entrySet()) {
+      perform(
+          client,
+          Operation.COPY,
+          file.getKey(),
+          begun,
+          () -> {
+            Node copy = require(file.getKey()).copy();
+            if (copy.folder) {
+              makeFolders(file.getValue());
+            } else {
+              requireSpace(copy.length);
+              makeFolders(parent(file.getValue()));
+              link(file.getValue(), copy);
+            }
+            return null;
+          });
+    }
+    for (String file : new TreeMap<>(files).descendingKeySet()) {
+      delete(client, file, false);
+    }
+    return true;
+  }
+
+  /** Where a rename leads, or null where HDFS says that nothing was renamed. */
+  private String target(String from, String to) {
+    Node there = nodes.get(to);
+    String target = to;
+    if (there != null && there.folder) {
+      target = prefix(to) + from.substring(from.lastIndexOf('/') + 1);
+      there = nodes.get(target);
+    }
+    Node parent = nodes.get(parent(target));
+    boolean possible =
+        nodes.containsKey(from)
+            && there == null
+            && parent != null
+            && parent.folder
+            && !target.startsWith(prefix(from));
+    return possible ? target : null;
+  }
+
+  private void move(String from, String to) {
+    NavigableMap<String, Node> moved = new TreeMap<>(below(from));
+    moved.put(from, nodes.get(from));
+    below(from).clear();
+    nodes.remove(from);
+    Node replaced = nodes.remove(to);
+    if (replaced != null) {
+      replaced.linked = false;
+    }
+    moved.forEach((path, node) -> nodes.put(to + path.substring(from.length()), node));
+  }
+
+  private void link(String path, Node node) {
+    Node replaced = nodes.put(path, node);
+    if (replaced != null) {
+      replaced.linked = false;
+    }
+    node.linked = true;
+  }
+
+  private void makeFolders(String path) throws IOException {
+    Node there = nodes.get(path);
+    if (there == null) {
+      makeFolders(parent(path));
+      nodes.put(path, folder());
+    } else if (!there.folder) {
+      throw new ParentNotDirectoryException(path + " is a file");
+    }
+  }
+
+  private static Node folder() {
+    Node node = new Node(true, System.currentTimeMillis());
+    node.linked = true;
+    return node;
+  }
+
+  private Node require(String path) throws FileNotFoundException {
+    Node node = nodes.get(path);
+    if (node == null) {
+      throw new FileNotFoundException("There is no " + path);
+    }
+    return node;
+  }
+
+  private void requireSpace(long more) throws IOException {
+    if (capacity < Long.MAX_VALUE && used() + more > capacity) {
+      throw new InjectedException("No space left on device");
+    }
+  }
+
+  private long used() {
+    return nodes.values().stream().mapToLong(node -> node.length).sum();
+  }
+
+  private NavigableMap<String, Node> below(String path) {
+    String prefix = prefix(path);
+    // The character after the slash: all paths that begin with the prefix are in between.
+    return nodes.subMap(prefix, false, prefix.substring(0, prefix.length() - 1) + "0", false);
+  }
+
+  private static String prefix(String path) {
+    return path.equals("/") ? path : path + "/";
+  }
+
+  private static String parent(String path) {
+    return path.substring(0, Math.max(1, path.lastIndexOf('/')));
+  }
+
+  private static Entry entry(String path, Node node) {
+    return new Entry(path, node.folder, node.visible, node.modified);
+  }
+
+  private synchronized long epoch() {
+    return epoch;
+  }
+
+  /** Numbers an operation, lets it wait, fail or take effect, and notes it. */
+  private <T> T perform(
+      String client, Operation operation, String path, long opened, Effect<T> effect)
+      throws IOException {
+    awaitTurn(client, opened);
+    long number;
+    Fault fault;
+    Duration request;
+    Duration answer;
+    synchronized (this) {
+      number = ++count;
+      fault = fault(number, client, counts.merge(client, 1L, Long::sum));
+      request = anyLatency();
+      answer = anyLatency();
+    }
+    sleep(request);
+    String where = operation + " " + number + " of " + client + ", " + path;
+    if (fault != null && !fault.done()) {
+      try {
+        strike(fault, client, where);
+      } catch (IOException | FSError e) {
+        note(new OperationEvent(number, client, operation, path, false));
+        throw e;
+      }
+      awaitTurn(client, opened);
+    }
+    T result;
+    synchronized (this) {
+      boolean done = false;
+      try {
+        // A request that is on its way when its process dies arrives; not so when the power goes.
+        if (opened != epoch) {
+          throw new DeadProcessException("The process is dead: " + where);
+        }
+        result = effect.apply();
+        done = true;
+      } finally {
+        note(new OperationEvent(number, client, operation, path, done));
+      }
+    }
+    if (fault != null && fault.done()) {
+      strike(fault, client, where);
+    }
+    sleep(answer);
+    awaitTurn(client, opened);
+    return result;
+  }
+
+  private synchronized void note(OperationEvent event) {
+    events.add(event);
+  }
+
+  private Fault fault(long number, String client, long ofClient) {
+    for (Fault fault : faults) {
+      if (fault.client().isEmpty()
+          ? fault.at() == number
+          : fault.client().equals(client) && fault.at() == ofClient) {
+        return fault;
+      }
+    }
+    return null;
+  }
+
+  private void strike(Fault fault, String client, String where) throws IOException {
+    switch (fault.kind()) {
+      case CRASH -> {
+        synchronized (this) {
+          dead.add(fault.client().isEmpty() ? "" : client);
+          notifyAll();
+        }
+        throw new DeadProcessException("The process died at " + where);
+      }
+      case IO_EXCEPTION -> throw new InjectedException("Injected at " + where);
+      case FS_ERROR -> throw error(new InjectedException("Injected at " + where));
+      case NO_SPACE -> {
+        synchronized (this) {
+          capacity = used();
+        }
+      }
+      case PAUSE -> {
+        synchronized (this) {
+          boolean released = fault.pause().isZero();
+          paused.put(client, released ? Long.MAX_VALUE : clock.nanos() + fault.pause().toNanos());
+          notifyAll();
+        }
+      }
+    }
+  }
+
+  /** Hadoop's own file systems alone can make one. */
+  private static FSError error(IOException cause) {
+    try {
+      Constructor<FSError> constructor = FSError.class.getDeclaredConstructor(Throwable.class);
+      constructor.setAccessible(true);
+      return constructor.newInstance(cause);
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Waits while the client stands; fails when it is dead. */
+  private void awaitTurn(String client, long opened) throws IOException {
+    while (true) {
+      Duration left;
+      synchronized (this) {
+        if (dead.contains("") || dead.contains(client) || opened != epoch) {
+          throw new DeadProcessException("The process " + client + " is dead");
+        }
+        long until = paused.getOrDefault(client, 0L);
+        if (until == 0) {
+          return;
+        }
+        if (until == Long.MAX_VALUE) {
+          try {
+            wait();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new java.io.InterruptedIOException("Interrupted while the process stands");
+          }
+          continue;
+        }
+        left = Duration.ofNanos(until - clock.nanos());
+        if (left.isNegative() || left.isZero()) {
+          paused.remove(client);
+          return;
+        }
+      }
+      sleep(left);
+    }
+  }
+
+  private Duration anyLatency() {
+    return mostLatency == 0 ? Duration.ZERO : Duration.ofNanos(random.nextLong(mostLatency + 1));
+  }
+
+  private void sleep(Duration duration) {
+    if (!duration.isZero()) {
+      clock.sleep(duration);
+    }
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}
