@@ -314,7 +314,7 @@ public final class HuggingFaceExport {
     for (FileStatus file : found) {
       String name = file.getPath().getName();
       boolean ours = FILES.contains(name) || Checkpoint.TOKENIZER_FILES.contains(name);
-      if (!ours && !name.startsWith(".")) {
+      if (!ours && !name.startsWith(".") && !name.equals(Lease.FOLDER)) {
         throw new SettingsException(
             message(
                 "Cannot export to %s because the folder holds something else: %s. Set export.path to a new folder.",

@@ -27,6 +27,7 @@ import io.github.kklip.tensor.Torch;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerException;
 import io.github.kklip.train.checkpoint.TrainState;
+import io.github.kklip.train.metrics.StepReport;
 import io.github.kklip.train.plan.DerivedFiles;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -109,7 +110,7 @@ class HuggingFaceExportTest {
             0,
             0,
             true,
-            null,
+            new StepReport(3, 3, 1, 1, new TreeMap<>(), 2.6, 1e-3, 1, 0, 10, 0),
             new TreeMap<>(),
             new TreeMap<>(),
             List.of(),

@@ -96,13 +96,14 @@ class FaultStoreTest {
   @Test
   void parquetIsWrittenAndRead() throws IOException {
     Configuration configuration = store.configuration("a");
-    Path file = store.path("rejects/part-00000.parquet");
+    Path file;
     try (ShardWriter<Reject> writer =
-        new ShardWriter<>(configuration, file, new RejectFormat(), 8)) {
+        new ShardWriter<>(
+            configuration, store.path("rejects/part-00000.parquet"), new RejectFormat(), 8)) {
       for (int i = 0; i < 20; i++) {
         writer.write(new Reject("unit", "member " + i, "reason", "detail"));
       }
-      writer.commit();
+      file = writer.commit().file();
     }
 
     try (ShardReader<Reject> reader = ShardReader.open(configuration, file, new RejectFormat())) {

@@ -150,7 +150,11 @@ class CaptionEmbedderTest {
     Files.delete(folder.resolve("model.safetensors"));
     Path config = folder.resolve("config.json");
     String text = Files.readString(config);
-    String larger = text.replaceFirst("(\"num_hidden_layers\"\\s*:\\s*)2", "$1" + 1_000_000_000);
+    // About the largest that a configuration may be.
+    String larger =
+        text.replaceFirst("(\"num_hidden_layers\"\\s*:\\s*)\\d+", "$1" + 15)
+            .replaceFirst("(\"hidden_size\"\\s*:\\s*)\\d+", "$1" + 65_536)
+            .replaceFirst("(\"intermediate_size\"\\s*:\\s*)\\d+", "$1" + 262_144);
     assertThat(larger).isNotEqualTo(text);
     Files.writeString(config, larger);
 
@@ -159,7 +163,7 @@ class CaptionEmbedderTest {
                 SharedEmbedder.acquire(new Configuration(), settings("path=" + folder), "x", "cpu"))
         .isInstanceOf(SettingsException.class)
         .hasMessageMatching(
-            "Cannot load the teacher .* because it needs \\d{5,}\\.\\d GiB .* and \\d+\\.\\d GiB of"
+            "Cannot load the teacher .* because it needs \\d{4,}\\.\\d GiB .* and \\d+\\.\\d GiB of"
                 + " memory are available\\..*");
   }
 

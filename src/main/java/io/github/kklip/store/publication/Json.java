@@ -45,11 +45,7 @@ public final class Json {
                       .withObjectFieldValueSpacing(Separators.Spacing.AFTER)));
 
   /** Files of other programs may repeat a field, and have more in them than their first value. */
-  private static final ObjectReader TREE =
-      MAPPER
-          .reader()
-          .without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .without(JsonParser.Feature.STRICT_DUPLICATE_DETECTION);
+  private static final ObjectReader TREE = new ObjectMapper().reader();
 
   private Json() {}
 

@@ -32,6 +32,10 @@ import org.slf4j.LoggerFactory;
  */
 public final class Lease implements Closeable {
   private static final Logger LOG = LoggerFactory.getLogger(Lease.class);
+
+  /** Where claims stand in the folder; readers of Parquet folders pass it over. */
+  public static final String FOLDER = LeaseClaims.FOLDER;
+
   private static final int BEATS_AN_EXPIRY = 10;
 
   private final Path folder;
