@@ -196,7 +196,8 @@ public final class CheckpointBench {
         null,
         plan.identity(),
         new TreeMap<>(),
-        plan.shards());
+        plan.shards(),
+        plan.derived(plan.shards()));
   }
 
   /** Seconds until the first batch of one rank, from several places of an epoch. */

@@ -30,7 +30,7 @@ public record Settings(
     @Role(value = DATASET, kind = NONE) @Role({CONCEPTS, RUN}) long seed,
     @Key(text = Key.TextForm.PATH) @Role(value = RUN, content = "its settings") String dataset,
     @Key(max = 1024) @Role(value = RUN, kind = ROUNDING, content = "in use") int threads,
-    @Role({}) Duration leaseExpiry,
+    @Key(flat = true) FolderSettings folders,
     IngestSettings ingest,
     TokenizerSettings tokenizer,
     TeacherSettings teacher,
@@ -40,6 +40,16 @@ public record Settings(
     EvaluateSettings evaluate,
     ExportSettings export)
     implements Serializable {
+
+  /** How long a lease outlives the last heartbeat of its holder. */
+  public Duration leaseExpiry() {
+    return folders.leaseExpiry();
+  }
+
+  /** What {@code clean} deletes. */
+  public CleanSettings clean() {
+    return folders.clean();
+  }
 
   /**
    * Reads the settings from files and assignments over the defaults.

@@ -31,7 +31,7 @@ import org.apache.spark.api.java.JavaSparkContext;
  * The page {@code card.html}: what a dataset holds, where it came from and what was left out. It
  * needs no network: images stand in it as small JPEGs.
  */
-final class DataCard {
+public final class DataCard {
   static final String FILE = "card.html";
 
   private static final int EXAMPLES_OF_A_REASON = 5;
@@ -61,7 +61,8 @@ final class DataCard {
     }
   }
 
-  static void write(JavaSparkContext spark, DatasetFolder folder, DatasetManifest manifest)
+  /** Writes the page of what a manifest names. */
+  public static void write(JavaSparkContext spark, DatasetFolder folder, DatasetManifest manifest)
       throws IOException {
     PortableConfiguration hadoop = new PortableConfiguration(folder.configuration());
     List<String> shards =

@@ -30,6 +30,7 @@ import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
@@ -172,12 +173,15 @@ public final class IngestStage {
         WorkFolder.begin(folder, digest(older, fresh, units), older.generations().size());
     int[] sources = units.stream().mapToInt(unit -> Unit.decode(unit).source()).toArray();
     Broadcast<KnownIds> known = spark.broadcast(knownIds(older));
+    Broadcast<KnownIds> removed =
+        spark.broadcast(
+            new KnownIds(List.of(KnownIds.pack(new ArrayList<>(Takedowns.read(folder, older))))));
     long shuffleSeed = Seeds.derive(settings.seed(), "ingest", older.generations().size());
     TaskProgress reading =
         TaskProgress.begin(
             spark, Progress.of("ingest", "units").total(units.size()).items("candidates"));
     JavaPairRDD<String, byte[]> candidates =
-        candidates(units, known, shuffleSeed, work, reading.counts())
+        candidates(units, known, removed, shuffleSeed, work, reading.counts())
             .persist(StorageLevel.DISK_ONLY());
     JavaRDD<Fact> facts =
         candidates
@@ -221,6 +225,7 @@ public final class IngestStage {
       facts.unpersist();
       candidates.unpersist();
       known.destroy();
+      removed.destroy();
     }
   }
 
@@ -251,6 +256,7 @@ public final class IngestStage {
     of.put("shards", settings.ingest().shardRows() + " " + settings.ingest().rowGroupRows());
     of.put("files", fresh.stream().map(SourceFile::fingerprint).toList().toString());
     of.put("units", units.toString());
+    of.put("removed", older.removed().toString());
     return Identity.ofSettings(of);
   }
 
@@ -400,6 +406,7 @@ public final class IngestStage {
   private JavaPairRDD<String, byte[]> candidates(
       List<String> units,
       Broadcast<KnownIds> known,
+      Broadcast<KnownIds> removed,
       long shuffleSeed,
       WorkFolder work,
       TaskCounts counts) {
@@ -426,6 +433,7 @@ public final class IngestStage {
                       given.ingest(),
                       given.ingest().sources().get(unit.source()).weight(),
                       known.value()::contains,
+                      removed.value()::contains,
                       images,
                       new Journal(hadoop.get(), work, unit, TaskContext.get().attemptNumber() > 0)),
                   unit,
@@ -597,7 +605,7 @@ public final class IngestStage {
   }
 
   /** Sends each sort key to the task that writes its shard. */
-  private static final class ShardPartitioner extends Partitioner {
+  static final class ShardPartitioner extends Partitioner {
     private static final long serialVersionUID = 1L;
 
     private final Layout layout;

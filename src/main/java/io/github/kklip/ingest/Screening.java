@@ -41,6 +41,7 @@ final class Screening {
   private final IngestSettings settings;
   private final double weight;
   private final Predicate<String> known;
+  private final Predicate<String> removed;
   private final Decoder decoder;
   private final Journal journal;
 
@@ -52,17 +53,20 @@ final class Screening {
   /**
    * @param weight of the source: rows for each pair
    * @param known tells the ids of pairs that the dataset has already: their images need no decoding
+   * @param removed tells the ids of pairs and images that were taken down
    * @param journal what is known of images
    */
   Screening(
       IngestSettings settings,
       double weight,
       Predicate<String> known,
+      Predicate<String> removed,
       Decoder decoder,
       Journal journal) {
     this.settings = settings;
     this.weight = weight;
     this.known = known;
+    this.removed = removed;
     this.decoder = decoder;
     this.journal = journal;
   }
@@ -103,6 +107,12 @@ final class Screening {
       }
       String text = text(caption);
       checked = checked == null ? new CheckedMember(picture.bytes()) : checked;
+      String first = Identity.ofPair(checked.imageId, text);
+      if (removed.test(checked.imageId) || removed.test(first)) {
+        candidates.add(
+            reject(source, key, new Problem(Problem.REMOVED, "it was taken down and stays away")));
+        continue;
+      }
       int copies = copies(checked.imageId);
       if (copies == 0) {
         candidates.add(
@@ -111,7 +121,6 @@ final class Screening {
                 key,
                 new Problem(Problem.SAMPLED_OUT, "the source has a weight of " + weight)));
       }
-      String first = Identity.ofPair(checked.imageId, text);
       for (int copy = 0; copy < copies; copy++) {
         String id = copy == 0 ? first : Identity.ofCopy(first, copy);
         candidates.add(pair(source, key, id, text, checked));

@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -93,10 +94,23 @@ final class CommandLineParser {
               .description("Run through spark-submit; what follows -- goes to spark-submit.")
               .build());
     }
-    if (name.equals("settings")) {
+    for (JobOption option : job.options()) {
       spec.addOption(
-          flag("--changed")
-              .description("Only the settings that differ from the defaults.")
+          (option.label().isEmpty()
+                  ? flag(option.name())
+                  : one(option.name(), option.label(), String.class))
+              .description(option.description())
+              .build());
+    }
+    if (!job.words().isEmpty()) {
+      spec.addPositional(
+          PositionalParamSpec.builder()
+              .paramLabel(String.join(" ", job.words()))
+              .type(List.class)
+              .auxiliaryTypes(String.class)
+              .index("0.." + (job.words().size() - 1))
+              .arity("0..1")
+              .hidden(true)
               .build());
     }
     spec.addOption(flag("--stacktrace").description("Show an error with its stack trace.").build());
@@ -104,10 +118,17 @@ final class CommandLineParser {
     spec.usageMessage()
         .width(WIDTH)
         .description(job.purpose())
-        .customSynopsis("kklip " + name + " [OPTION]... [-- SPARK-SUBMIT-ARGUMENT...]")
+        .customSynopsis(synopsis(name, job))
         .optionListHeading("%nOptions:%n")
         .sortOptions(false);
     return spec;
+  }
+
+  private static String synopsis(String name, Job<?> job) {
+    List<String> words = new ArrayList<>(List.of("kklip", name));
+    words.addAll(job.words());
+    words.add("[OPTION]... [-- SPARK-SUBMIT-ARGUMENT...]");
+    return String.join(" ", words);
   }
 
   private static OptionSpec.Builder list(String name, String label, Class<?> type) {
@@ -182,7 +203,7 @@ final class CommandLineParser {
     if (name.equals(COMPLETION)) {
       return new Command.Show(AutoComplete.bash(NAME, root));
     }
-    Arguments arguments = arguments(name, parsed);
+    Arguments arguments = arguments(name, jobs.get(name), parsed);
     if (parsed.hasMatchedOption("--submit")) {
       return new Command.Submit(arguments, List.copyOf(forwarded));
     }
@@ -193,7 +214,15 @@ final class CommandLineParser {
     return new Command.Run(arguments);
   }
 
-  private static Arguments arguments(String name, ParseResult parsed) {
+  private static Arguments arguments(String name, Job<?> job, ParseResult parsed) {
+    Map<String, String> options = new LinkedHashMap<>();
+    for (JobOption option : job.options()) {
+      if (parsed.hasMatchedOption(option.name())) {
+        options.put(
+            option.name(),
+            option.label().isEmpty() ? "" : parsed.matchedOptionValue(option.name(), ""));
+      }
+    }
     Map<String, String> spark = new LinkedHashMap<>();
     for (String value : parsed.matchedOptionValue("--spark", List.<String>of())) {
       int equals = value.indexOf('=');
@@ -210,7 +239,8 @@ final class CommandLineParser {
         spark,
         Optional.ofNullable(parsed.matchedOptionValue("--result", (Path) null)),
         parsed.hasMatchedOption("--stacktrace"),
-        parsed.hasMatchedOption("--changed"));
+        options,
+        job.words().isEmpty() ? List.of() : parsed.matchedPositionalValue(0, List.<String>of()));
   }
 
   private String jobHelp(String name) {

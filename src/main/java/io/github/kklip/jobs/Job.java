@@ -18,6 +18,16 @@ interface Job<R extends Record> {
    */
   List<String> settings();
 
+  /** Options that it alone has. */
+  default List<JobOption> options() {
+    return List.of();
+  }
+
+  /** What its words without a name are, for the help; those in brackets may be left out. */
+  default List<String> words() {
+    return List.of();
+  }
+
   /** Whether it begins only when nothing is known to keep it from its end. */
   default boolean isChecked() {
     return true;
@@ -29,6 +39,11 @@ interface Job<R extends Record> {
   /** What went wrong, when the record tells of a failure. */
   default Optional<String> failure(R result) {
     return Optional.empty();
+  }
+
+  /** What stands on standard output before the RESULT line. */
+  default List<String> lines(R result) {
+    return List.of();
   }
 
   /** What stands on standard output in place of the RESULT line, when it went well. */

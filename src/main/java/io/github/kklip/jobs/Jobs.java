@@ -13,6 +13,7 @@ final class Jobs {
     jobs.put("check", new CheckJob());
     jobs.putAll(StageJobs.all());
     jobs.put("run", new RunJob());
+    jobs.putAll(DatasetJobs.all());
     jobs.put("demo", new DemoJob());
     jobs.put("settings", new SettingsJob());
     return jobs;

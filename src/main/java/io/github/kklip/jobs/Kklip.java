@@ -5,8 +5,10 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.embed.EmbedStage;
 import io.github.kklip.eval.EvaluationSummary;
 import io.github.kklip.export.HuggingFaceExport;
+import io.github.kklip.ingest.CompactResult;
 import io.github.kklip.ingest.IngestResult;
 import io.github.kklip.tokenize.TokenizerStage;
+import io.github.kklip.upkeep.RemoveResult;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -100,14 +102,43 @@ public final class Kklip {
     return run("export", new ExportJob());
   }
 
+  /** Makes full shards of small ones. */
+  public CompactResult compact() throws IOException {
+    return run("compact", new CompactJob());
+  }
+
+  /**
+   * Takes rows out of the dataset.
+   *
+   * @param ids a file with ids of rows or of images, one a line
+   */
+  public RemoveResult remove(String ids) throws IOException {
+    return run(
+        new RemoveJob(), new Arguments("remove", files, assignments).withOption("--ids", ids));
+  }
+
+  /**
+   * The files of a kind that the dataset is made of: {@code spark.read().parquet(...)} takes their
+   * paths.
+   *
+   * @param kind such as {@code pairs/train} or {@code teachers/llama}
+   */
+  public FilesSummary files(String kind) throws IOException {
+    return run(new FilesJob(), new Arguments("files", files, assignments).withWords(List.of(kind)));
+  }
+
   /** Runs all stages that the settings need. */
   public RunSummary run() throws IOException {
     return run("run", new RunJob());
   }
 
   private <R extends Record> R run(String name, Job<R> job) throws IOException {
+    return run(job, new Arguments(name, files, assignments));
+  }
+
+  private <R extends Record> R run(Job<R> job, Arguments arguments) throws IOException {
     try {
-      return run(job, new Arguments(name, files, assignments), session);
+      return run(job, arguments, session);
     } catch (IOException | RuntimeException e) {
       throw e;
     } catch (Exception e) {

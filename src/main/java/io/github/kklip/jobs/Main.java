@@ -27,7 +27,7 @@ import org.slf4j.LoggerFactory;
  * job}, {@code status} (done, failed, refused, stopped), {@code exit}, what the job gave, and then,
  * where it was not done, {@code error}, the {@code stage} that failed and what the {@code stages}
  * before it gave. {@code exit} is the exit status: 0, 1, 2 or 143. Only {@code settings} prints
- * HOCON instead.
+ * HOCON instead. {@code files} and {@code clean} print what they list before that line.
  */
 public final class Main {
   private static final Logger LOG = LoggerFactory.getLogger(Main.class);
@@ -144,6 +144,9 @@ public final class Main {
           // What was cancelled is no fault of the machine.
           stop.check();
           err.println(ending.error());
+        }
+        if (ending.error() == null) {
+          report.print(job.lines(result));
         }
         return stop.exits(
             report.tell(ending, ending.error() == null ? job.output(result) : Optional.empty()));

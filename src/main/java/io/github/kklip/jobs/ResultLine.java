@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -55,6 +56,13 @@ final class ResultLine {
   /** Seconds since the beginning. */
   double seconds() {
     return Math.round((System.nanoTime() - start) / 1e6) / 1e3;
+  }
+
+  /** Lines for standard output, before the RESULT line. */
+  void print(List<String> lines) {
+    if (!told.get()) {
+      lines.forEach(out::println);
+    }
   }
 
   /**

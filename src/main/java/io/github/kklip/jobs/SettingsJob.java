@@ -8,6 +8,13 @@ import java.util.Optional;
  * takes, without starting Spark.
  */
 final class SettingsJob implements Job<SettingsSummary> {
+  private static final String CHANGED = "--changed";
+
+  @Override
+  public List<JobOption> options() {
+    return List.of(new JobOption(CHANGED, "", "Only the settings that differ from the defaults."));
+  }
+
   @Override
   public String purpose() {
     return "Prints the settings that the same arguments would give a job, as a file for --conf.";
@@ -25,7 +32,7 @@ final class SettingsJob implements Job<SettingsSummary> {
 
   @Override
   public SettingsSummary run(JobContext context) {
-    return new SettingsSummary(context.settings().toHocon(context.arguments().changed()));
+    return new SettingsSummary(context.settings().toHocon(context.arguments().has(CHANGED)));
   }
 
   @Override

@@ -167,9 +167,11 @@ final class SparkSubmit {
     if (arguments.stacktrace()) {
       words.add("--stacktrace");
     }
-    if (arguments.changed()) {
-      words.add("--changed");
-    }
+    arguments
+        .options()
+        .forEach(
+            (name, value) -> words.addAll(value.isEmpty() ? List.of(name) : List.of(name, value)));
+    words.addAll(arguments.words());
     return words;
   }
 

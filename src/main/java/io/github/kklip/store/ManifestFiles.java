@@ -65,6 +65,32 @@ public final class ManifestFiles {
         : Optional.of(read(configuration, root, last.getKey()));
   }
 
+  /** The number of the newest manifest; 0 when there is none. */
+  public static long newestNumber(Configuration configuration, Path root) throws IOException {
+    NavigableMap<Long, FileStatus> numbers = list(configuration, root);
+    return numbers.isEmpty() ? 0 : numbers.lastKey();
+  }
+
+  /**
+   * The manifest of any number, 0 included.
+   *
+   * @throws IOException when there is none, or it is damaged
+   */
+  public static DatasetManifest any(Configuration configuration, Path root, long number)
+      throws IOException {
+    return number > 0
+        ? read(configuration, root, number)
+        : format1(configuration, root)
+            .orElseThrow(
+                () -> new FileNotFoundException(message("%s has no manifest of format 1.", root)));
+  }
+
+  /** What a dataset of format 1 says, also after commits of today; empty when it was none. */
+  public static Optional<DatasetManifest> format1(Configuration configuration, Path root)
+      throws IOException {
+    return Format1.read(configuration, root);
+  }
+
   /**
    * The manifest of a commit.
    *

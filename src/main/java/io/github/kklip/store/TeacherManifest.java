@@ -35,6 +35,11 @@ public record TeacherManifest(
     mean = List.copyOf(mean);
   }
 
+  /** The same embeddings in these files. */
+  public TeacherManifest with(SortedMap<String, String> vectors) {
+    return new TeacherManifest(settings, dimension, storage, vectors, meanRows, mean);
+  }
+
   /** Whether the pairs of a shard have embeddings. */
   public boolean contains(Shard pairs) {
     return files.containsKey(pairs.identity());

@@ -26,4 +26,9 @@ public record TokenizerManifest(
     shards = List.copyOf(shards);
     files = List.copyOf(files);
   }
+
+  /** The same tokenizer, whose rows are in these pair shards now. */
+  public TokenizerManifest with(List<String> counted) {
+    return new TokenizerManifest(settings, captions, words, vocabSize, counted, folder, files);
+  }
 }

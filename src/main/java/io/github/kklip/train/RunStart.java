@@ -3,22 +3,29 @@ package io.github.kklip.train;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.comms.Collective;
+import io.github.kklip.config.SettingsException;
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.RegisteredRun;
 import io.github.kklip.store.Shard;
+import io.github.kklip.store.publication.AccessDenied;
 import io.github.kklip.store.publication.Json;
+import io.github.kklip.store.publication.Storage;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.checkpoint.TrainState;
 import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.DerivedFiles;
 import io.github.kklip.train.plan.TrainPlan;
 import io.github.kklip.train.step.Student;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.HashSet;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -114,26 +121,79 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
     student.broadcast(checkpoint, state == null ? 0 : state.updates());
   }
 
-  /** The shards that the run began with, which must still be those of the dataset. */
-  List<Shard> shards(TrainPlan plan) {
+  /**
+   * The plan of the run with the files that it began with, whatever the dataset is made of by now.
+   *
+   * @param shards that it began with
+   * @throws io.github.kklip.config.SettingsException when files of them are not there
+   */
+  TrainPlan plan(TrainPlan newest, List<Shard> shards, Configuration configuration)
+      throws IOException {
     if (state == null) {
-      return plan.shards();
+      return newest;
     }
-    Set<Shard> there = new HashSet<>(plan.shards());
-    for (Shard shard : state.shards()) {
-      if (!there.contains(shard)) {
-        throw new IllegalStateException(
-            message(
-                "Cannot go on from the checkpoint because the dataset %s no longer has the shard that it was trained on: %s. Bring the dataset back, or use another train.output.",
-                plan.dataset(), shard));
-      }
+    DerivedFiles derived = state.derived() == null ? newest.derived(shards) : state.derived();
+    TrainPlan plan = newest.with(derived);
+    if (checkpoint != null) {
+      requireFiles(plan, shards, derived, configuration);
     }
-    if (state.shards().size() < plan.shards().size() && checkpoint != null) {
+    return plan;
+  }
+
+  private void requireFiles(
+      TrainPlan plan, List<Shard> shards, DerivedFiles derived, Configuration configuration)
+      throws IOException {
+    List<String> files = new ArrayList<>(derived.all());
+    shards.forEach(shard -> files.add(shard.file()));
+    Set<String> there = new DatasetFolder(plan.dataset(), configuration).present(files);
+    List<String> missing = files.stream().filter(file -> !there.contains(file)).toList();
+    if (!missing.isEmpty()) {
+      throw new SettingsException(
+          message(
+              "Cannot go on from the checkpoint %s because %s of %s files that the run began with are not in the dataset %s, the first is %s. Bring them back, or use another train.output.",
+              location(), missing.size(), files.size(), plan.dataset(), missing.get(0)));
+    }
+  }
+
+  /** The shards that the run began with, which the dataset may have replaced since. */
+  List<Shard> shards(TrainPlan newest) {
+    if (state == null) {
+      return newest.shards();
+    }
+    if (checkpoint != null && !state.shards().equals(newest.shards())) {
       LOG.info(
           "The run keeps to the {} shards that it began with; the dataset has {} now",
           state.shards().size(),
-          plan.shards().size());
+          newest.shards().size());
     }
     return state.shards();
+  }
+
+  /**
+   * Tells the dataset that this run uses its files, once for all its attempts. A run that may only
+   * read the dataset goes on without that.
+   */
+  void register(TrainPlan plan, Configuration configuration) throws IOException {
+    DatasetFolder dataset = new DatasetFolder(plan.dataset(), configuration);
+    String output = Storage.path(plan.settings().train().output(), configuration).toString();
+    boolean known =
+        state != null
+            && RegisteredRun.list(dataset).values().stream()
+                .anyMatch(run -> run.output().equals(output));
+    if (known) {
+      return;
+    }
+    try {
+      new RegisteredRun(output, plan.manifest()).register(dataset);
+    } catch (IOException e) {
+      if (!AccessDenied.is(e)) {
+        throw e;
+      }
+      LOG.warn(
+          "The run {} is not registered in the dataset {} because this user may only read it: {}. `clean` spares what the run uses for seven days from the time at which other files replace it.",
+          output,
+          dataset.root(),
+          e.getMessage());
+    }
   }
 }

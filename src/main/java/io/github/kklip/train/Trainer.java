@@ -109,16 +109,25 @@ public final class Trainer {
       }
       try (NDManager manager = Torch.manager(rank.device());
           Student student = new Student(manager, plan, collective)) {
+        if (first()) {
+          start.register(plan, configuration);
+        }
         start.fill(student, plan, collective);
-        return train(manager, student, store, start);
+        List<Shard> shards = start.shards(plan);
+        return train(
+            manager, student, store, start, start.plan(plan, shards, configuration), shards);
       }
     }
   }
 
   private TrainResult train(
-      NDManager manager, Student student, CheckpointStore store, RunStart start)
+      NDManager manager,
+      Student student,
+      CheckpointStore store,
+      RunStart start,
+      TrainPlan began,
+      List<Shard> shards)
       throws IOException {
-    List<Shard> shards = start.shards(plan);
     SampleOrder order = plan.order(shards);
     SortedMap<String, String> circumstances = circumstances();
     if (first()) {
@@ -133,7 +142,7 @@ public final class Trainer {
         GradientStep gradient = new GradientStep(student, collective, settings);
         PairLoader loader =
             new PairLoader(
-                plan,
+                began,
                 configuration,
                 shards,
                 order,
@@ -162,7 +171,7 @@ public final class Trainer {
               student, settings.checkpoint().everySteps(), writer, metrics, progress);
       TrainingLoop loop =
           new TrainingLoop(
-              plan,
+              began,
               collective,
               start,
               order,

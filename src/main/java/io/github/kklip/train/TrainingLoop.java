@@ -131,7 +131,8 @@ final class TrainingLoop {
                 last,
                 plan.identity(),
                 circumstances,
-                shards));
+                shards,
+                plan.derived(shards)));
       }
     }
     String checkpoint = checkpoints.finish();

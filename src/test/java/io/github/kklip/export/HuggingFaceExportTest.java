@@ -28,6 +28,7 @@ import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerException;
 import io.github.kklip.train.checkpoint.TrainState;
 import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.DerivedFiles;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.FloatBuffer;
@@ -112,7 +113,8 @@ class HuggingFaceExportTest {
             new StepReport(3, 3, 1, 1, new TreeMap<>(), 2.6, 1e-3, 1, 0, 10, 0),
             new TreeMap<>(),
             new TreeMap<>(),
-            List.of());
+            List.of(),
+            new DerivedFiles(new TreeMap<>(), new TreeMap<>(), ""));
     Files.write(checkpoint.resolve("state.json"), Json.pretty(state));
     ObjectNode marker = JSON.createObjectNode();
     ObjectNode listed = marker.putObject("files");

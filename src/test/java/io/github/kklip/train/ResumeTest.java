@@ -276,11 +276,12 @@ class ResumeTest {
     Path state = Path.of(java.net.URI.create(result.checkpoint())).resolve("state.json");
     Path marker = state.resolveSibling("checkpoint.json");
     byte[] before = Files.readAllBytes(state);
-    replace(state, "\"format\": 2", "\"format\": 1");
+    replace(state, "\"format\": 3", "\"format\": 1");
     replace(marker, sha256(before), sha256(Files.readAllBytes(state)));
     assertThatThrownBy(() -> step(plan()))
         .isInstanceOf(SettingsException.class)
-        .hasMessageContaining("because it has format 1 and this version goes on from format 2 only")
+        .hasMessageContaining(
+            "because it has format 1 and this version goes on from the formats 2 and 3,")
         .hasMessageEndingWith("Use another train.output.");
   }
 

@@ -241,7 +241,7 @@ public final class TinyDataset {
         new ShardWriter<>(
             CONFIGURATION,
             new org.apache.hadoop.fs.Path(
-                dataset.concepts("concepts"), "made/" + shard.stem() + ".parquet"),
+                dataset.concepts("concepts"), MADE.digest() + "/" + shard.stem() + ".parquet"),
             new LabelFormat(),
             shard,
             MADE.digest())) {

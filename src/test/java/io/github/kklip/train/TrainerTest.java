@@ -480,10 +480,10 @@ class TrainerTest {
     TinyDataset other = TinyDataset.whole(temporary.resolve("other"), -1, 40, 31);
     assertThatThrownBy(() -> TinyDataset.train(other.plan(output("run"), "train.steps=3"), 1))
         .rootCause()
-        .hasMessageStartingWith(
-            "Cannot go on from the checkpoint because the dataset " + temporary.resolve("other"))
-        .hasMessageContaining("no longer has the shard that it was trained on: ")
-        .hasMessageContaining("rows=30");
+        .hasMessageStartingWith("Cannot go on from the checkpoint file:" + output("run"))
+        .hasMessageContaining(
+            "because 3 of 6 files that the run began with are not in the dataset ")
+        .hasMessageContaining(temporary.resolve("other") + ", the first is teachers/llama/");
 
     Path labels = data.labelsOf(1);
     Files.move(labels, output("away"));
@@ -492,7 +492,9 @@ class TrainerTest {
         .hasMessage(
             "Cannot train because 1 of 2 files of labels that the manifest names are not in the dataset "
                 + data.dataset().root()
-                + ": concepts/concepts/made/"
+                + ": concepts/concepts/"
+                + labels.getParent().getFileName()
+                + "/"
                 + labels.getFileName()
                 + ". Bring them back, or make the labels anew in an empty"
                 + " folder.");

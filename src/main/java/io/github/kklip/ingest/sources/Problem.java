@@ -46,6 +46,9 @@ public record Problem(String reason, String detail) {
   /** The decoder ended the process: the image is not decoded again. */
   public static final String DECODER_CRASH = "decoder-crash";
 
+  /** Taken down: it does not come back. */
+  public static final String REMOVED = "removed";
+
   /** Whether the source's file may be better the next time, so that it is looked at again. */
   public static boolean isOfTheMoment(String reason) {
     return OF_THE_MOMENT.contains(reason);

@@ -9,6 +9,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.parquet.schema.MessageType;
 
 /**
@@ -18,6 +20,9 @@ import org.apache.parquet.schema.MessageType;
  */
 public record HashedPairFormat(PairFormat pairs, boolean hashes, Split split)
     implements RowFormat<HashedPair> {
+  /** Reads all columns and hashes. */
+  public static final HashedPairFormat ALL = new HashedPairFormat(PairFormat.ALL, true, null);
+
   /** Reads ids and hashes. */
   public static final HashedPairFormat IDS = new HashedPairFormat(PairFormat.IDS, true, null);
 
@@ -27,6 +32,13 @@ public record HashedPairFormat(PairFormat pairs, boolean hashes, Split split)
   /** Writes all columns, with hashes or without. */
   static HashedPairFormat of(Split split, boolean hashes) {
     return new HashedPairFormat(PairFormat.ALL, hashes, split);
+  }
+
+  /** Whether a file of pairs has perceptual hashes. */
+  public static boolean isIn(Configuration configuration, Path file) throws IOException {
+    try (RowGroupReader reader = RowGroupReader.open(configuration, file)) {
+      return reader.schema().containsField(HASH);
+    }
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.github.kklip.store.shards;
 
 import java.io.IOException;
+import java.io.Serializable;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -11,7 +12,7 @@ import org.apache.parquet.schema.MessageType;
  *
  * @param <T> one row
  */
-public interface RowFormat<T> {
+public interface RowFormat<T> extends Serializable {
 
   /** The columns that are written, or that are read. */
   MessageType schema();

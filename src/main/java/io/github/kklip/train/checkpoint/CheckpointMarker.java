@@ -25,8 +25,8 @@ record CheckpointMarker(SortedMap<String, FileEntry> files) {
   /** A marker of all files has less than 2 KiB. */
   private static final int MOST_BYTES = 1 << 16;
 
-  /** A state of 500,000 shards has less. */
-  private static final int MOST_STATE_BYTES = 1 << 26;
+  /** A state of 300,000 shards with their derived files has less. */
+  private static final int MOST_STATE_BYTES = 1 << 28;
 
   private static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
   private static final List<String> NEEDED = List.of(Checkpoint.MODEL, Checkpoint.STATE);

@@ -162,6 +162,27 @@ public final class CheckpointStore {
         : CheckpointMarker.stateAlone(store.fileSystem, newest.get());
   }
 
+  /**
+   * What all checkpoints that were written to their ends are checkpoints of, without reading their
+   * weights.
+   */
+  public static List<TrainState> states(String output, Configuration configuration)
+      throws IOException {
+    CheckpointStore store = new CheckpointStore(output, configuration);
+    List<TrainState> states = new ArrayList<>();
+    for (Path candidate : store.candidates()) {
+      if (store.fileSystem.exists(new Path(candidate, MARKER))) {
+        states.add(
+            CheckpointMarker.stateAlone(store.fileSystem, candidate)
+                .orElseThrow(
+                    () ->
+                        new FileNotFoundException(
+                            message("%s has no %s", candidate, Checkpoint.STATE))));
+      }
+    }
+    return states;
+  }
+
   /** The newest that was written to its end. */
   private Optional<Path> newestMarked() throws IOException {
     for (Path candidate : candidates()) {

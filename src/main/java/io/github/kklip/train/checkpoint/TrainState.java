@@ -2,11 +2,14 @@ package io.github.kklip.train.checkpoint;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.kklip.config.Role;
 import io.github.kklip.config.Roles;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Shard;
 import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.DerivedFiles;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.Serializable;
 import java.util.Collections;
@@ -31,6 +34,7 @@ import java.util.TreeMap;
  *     on only from a checkpoint with the same
  * @param circumstances what a bitwise equal continuation also needs: ranks, threads, transport
  * @param shards the training shards that the order of samples is made of
+ * @param derived the files that belong to them; null in format 2
  */
 public record TrainState(
     int format,
@@ -42,10 +46,14 @@ public record TrainState(
     StepReport last,
     SortedMap<String, String> identity,
     SortedMap<String, String> circumstances,
-    List<Shard> shards)
+    List<Shard> shards,
+    DerivedFiles derived)
     implements Serializable {
   /** The layout that this program writes. */
-  public static final int FORMAT = 2;
+  public static final int FORMAT = 3;
+
+  /** It does not name the derived files: those of the dataset's newest manifest are read. */
+  private static final int WITHOUT_DERIVED_FILES = 2;
 
   public TrainState {
     if (step < 0 || updates < 0 || skippedInRow < 0 || skipped < 0) {
@@ -62,6 +70,60 @@ public record TrainState(
     shards = List.copyOf(shards);
   }
 
+  /** Formats before 3 have no derived files. */
+  @JsonCreator(mode = JsonCreator.Mode.DELEGATING)
+  static TrainState read(Fields read) {
+    TrainState older = read.older;
+    if (older.format == FORMAT && read.derived == null) {
+      throw new IllegalArgumentException("derived is missing");
+    }
+    return new TrainState(
+        older.format,
+        older.step,
+        older.updates,
+        older.skippedInRow,
+        older.skipped,
+        older.complete,
+        older.last,
+        older.identity,
+        older.circumstances,
+        older.shards,
+        read.derived);
+  }
+
+  /** As in JSON, where the derived files may be missing. */
+  static final class Fields {
+    private final TrainState older;
+    @JsonProperty private DerivedFiles derived;
+
+    @JsonCreator
+    Fields(
+        @JsonProperty("format") int format,
+        @JsonProperty("step") long step,
+        @JsonProperty("updates") long updates,
+        @JsonProperty("skippedInRow") int skippedInRow,
+        @JsonProperty("skipped") long skipped,
+        @JsonProperty("complete") boolean complete,
+        @JsonProperty("last") StepReport last,
+        @JsonProperty("identity") SortedMap<String, String> identity,
+        @JsonProperty("circumstances") SortedMap<String, String> circumstances,
+        @JsonProperty("shards") List<Shard> shards) {
+      older =
+          new TrainState(
+              format,
+              step,
+              updates,
+              skippedInRow,
+              skipped,
+              complete,
+              last,
+              identity,
+              circumstances,
+              shards,
+              null);
+    }
+  }
+
   /**
    * Refuses to go on with other settings than the checkpoint's. Those that may be extended count
    * while the run is unfinished.
@@ -70,11 +132,11 @@ public record TrainState(
    * @throws SettingsException naming every setting that differs
    */
   public void checkIdentity(Map<String, String> now, String location) {
-    if (format != FORMAT) {
+    if (format != FORMAT && format != WITHOUT_DERIVED_FILES) {
       throw new SettingsException(
           message(
-              "Cannot go on from the checkpoint %s because it has format %s and this version goes on from format %s only, which names its inputs by content. It can still be evaluated and exported. Use another train.output.",
-              location, format, FORMAT));
+              "Cannot go on from the checkpoint %s because it has format %s and this version goes on from the formats %s and %s, which name their inputs by content. It can still be evaluated and exported. Use another train.output.",
+              location, format, WITHOUT_DERIVED_FILES, FORMAT));
     }
     Set<String> extendable = Roles.extendable(Role.Output.RUN);
     SortedMap<String, String> before = new TreeMap<>(identity);

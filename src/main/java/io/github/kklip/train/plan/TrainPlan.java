@@ -38,6 +38,7 @@ import org.apache.hadoop.fs.Path;
  * manifests.
  *
  * @param dataset the dataset's folder
+ * @param manifest number of the manifest that all of it is from
  * @param shards the training shards
  * @param tokenizer the folder of the student's tokenizer
  * @param student the student's {@code config.json}
@@ -50,6 +51,7 @@ import org.apache.hadoop.fs.Path;
 public record TrainPlan(
     Settings settings,
     String dataset,
+    long manifest,
     List<Shard> shards,
     String tokenizer,
     String student,
@@ -138,6 +140,7 @@ public record TrainPlan(
     return new TrainPlan(
         settings,
         dataset,
+        manifest.number(),
         shards,
         tokenizer,
         student,
@@ -329,8 +332,64 @@ public record TrainPlan(
 
   /** The same run, told to another server. */
   public TrainPlan with(Tracking other) {
+    return with(teacher, concepts, other);
+  }
+
+  /** The same run with the derived files that it began with, of what its losses need. */
+  public TrainPlan with(DerivedFiles began) {
+    return with(
+        teacher == null
+            ? null
+            : new TeacherData(
+                teacher.name,
+                teacher.settings,
+                teacher.dimension,
+                teacher.postprocessing,
+                teacher.meanDigest,
+                began.teacher()),
+        concepts == null
+            ? null
+            : new ConceptData(
+                concepts.name,
+                concepts.settings,
+                concepts.k,
+                concepts.centroids,
+                began.made(),
+                began.labels()),
+        tracking);
+  }
+
+  private TrainPlan with(TeacherData vectors, ConceptData labels, Tracking server) {
     return new TrainPlan(
-        settings, dataset, shards, tokenizer, student, teacher, concepts, identity, other);
+        settings, dataset, manifest, shards, tokenizer, student, vectors, labels, identity, server);
+  }
+
+  /**
+   * The derived files of these shards.
+   *
+   * @throws SettingsException when a shard has none
+   */
+  public DerivedFiles derived(List<Shard> over) {
+    return new DerivedFiles(
+        teacher == null ? new TreeMap<>() : of(over, teacher.files, "embeddings", teacher.name),
+        concepts == null ? new TreeMap<>() : of(over, concepts.files, "labels", concepts.name),
+        concepts == null ? "" : concepts.made);
+  }
+
+  private SortedMap<String, String> of(
+      List<Shard> over, SortedMap<String, String> files, String what, String name) {
+    SortedMap<String, String> found = new TreeMap<>();
+    for (Shard shard : over) {
+      String file = files.get(shard.identity());
+      if (file == null) {
+        throw new SettingsException(
+            message(
+                "Cannot go on with the shards that the run began with because the %s %s of the dataset %s no longer have any for %s. Its checkpoint is of an earlier version and does not name them. Use another train.output.",
+                what, name, dataset, shard.file()));
+      }
+      found.put(shard.identity(), file);
+    }
+    return found;
   }
 
   /** The order of samples over these shards. */

@@ -9,6 +9,7 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.DerivedFiles;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.net.URI;
@@ -69,7 +70,9 @@ class CheckpointFuzzTest {
         last,
         new TreeMap<>(Map.of("seed", "7")),
         new TreeMap<>(Map.of("ranks", "2")),
-        List.of(new Shard(Split.TRAIN, 0, 2048, "ab")));
+        List.of(new Shard(Split.TRAIN, 0, 2048, "ab")),
+        new DerivedFiles(
+            new TreeMap<>(Map.of("ab", "teachers/t/ab.parquet")), new TreeMap<>(), ""));
   }
 
   @BeforeEach

@@ -8,6 +8,7 @@ import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.train.metrics.StepReport;
+import io.github.kklip.train.plan.DerivedFiles;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -65,7 +66,9 @@ public class CheckpointStoreTest {
             step, 20, 0.5, 1.25, new TreeMap<>(Map.of("emb", 1.25)), 2.6, 1e-3, 3, 1, 99.5, 0.01),
         new TreeMap<>(Map.of("seed", "7", "train.lr", "0.001")),
         new TreeMap<>(Map.of("ranks", "2")),
-        List.of(new Shard(Split.TRAIN, 0, 2048, "ab"), new Shard(Split.TRAIN, 4, 17, "cd")));
+        List.of(new Shard(Split.TRAIN, 0, 2048, "ab"), new Shard(Split.TRAIN, 4, 17, "cd")),
+        new DerivedFiles(
+            new TreeMap<>(Map.of("ab", "teachers/t/ab.parquet")), new TreeMap<>(), ""));
   }
 
   private String write(long step, int keep) throws IOException {
