@@ -149,8 +149,11 @@ final class DemoJob implements Job<DemoSummary> {
       return;
     }
     Set<String> words = new TreeSet<>();
-    String pairs =
-        new DatasetFolder(context.settings().dataset(), context.hadoop()).pairs().toString();
+    DatasetFolder dataset = new DatasetFolder(context.settings().dataset(), context.hadoop());
+    String[] pairs =
+        dataset.requireManifest().shards().stream()
+            .map(shard -> dataset.pairs(shard).toString())
+            .toArray(String[]::new);
     for (String caption :
         context
             .spark()
