@@ -22,6 +22,9 @@ final class FaultRuns {
 
   static final int SLOW_SAMPLE = Integer.getInteger("kklip.faults.slow-sample", 150);
 
+  /** Flipped bits. */
+  static final int FLIPS = Integer.getInteger("kklip.faults.flips", ALL ? 20_000 : 60);
+
   /** Every so many operations, for a run that has less time than all of them take. */
   static final int STRIDE = Integer.getInteger("kklip.faults.stride", 1);
 

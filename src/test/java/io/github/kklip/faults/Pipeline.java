@@ -10,8 +10,12 @@ import io.github.kklip.ingest.sources.SyntheticWorld;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Identity;
+import io.github.kklip.store.Label;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.TeacherManifest;
+import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.shards.LabelFormat;
 import io.github.kklip.store.shards.PairFormat;
@@ -21,6 +25,7 @@ import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.store.shards.VectorFormat;
 import io.github.kklip.teacher.RandomLlama;
 import io.github.kklip.tensor.TestDevice;
+import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.tokenize.TokenizerStage;
 import io.github.kklip.train.Rank;
 import io.github.kklip.train.TrainProgress;
@@ -33,10 +38,12 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -73,9 +80,10 @@ final class Pipeline {
   private final FaultStore store;
   private final JavaSparkContext spark;
   private final Path local;
+  private MessageDigest rows = Identity.sha256();
 
   /** What is there before a stage, and what it makes of that. */
-  record Step(FaultStore.Snapshot before, Result after, long operations) {}
+  record Step(FaultStore.Snapshot before, String content, Result after, long operations) {}
 
   /** All that the newest manifest and the newest checkpoint name, with the manifest itself. */
   record Result(String manifest, NavigableMap<String, String> files) {}
@@ -96,16 +104,19 @@ final class Pipeline {
     for (Stage stage : Stage.values()) {
       if (stage == Stage.INGEST_AGAIN) {
         store.write("/in/1.tar", archive(30, 40));
-        for (String foreign : List.of("pairs/1", "rejects", "teachers/llama", "concepts/concepts")) {
+        for (String foreign :
+            List.of("pairs/1", "rejects", "teachers/llama", "concepts/concepts")) {
           store.write("/data/" + foreign + "/train-00000-foreign.parquet", new byte[] {2});
         }
         store.write("/run/checkpoints/step-000000001.abcdefab/model.safetensors", new byte[] {3});
       }
       FaultStore.Snapshot before = store.snapshot();
       store.startCounting();
+      String content = stage == Stage.INGEST ? "" : content();
+      store.startCounting();
       run(stage, "undisturbed");
       long operations = store.operations("undisturbed");
-      steps.put(stage, new Step(before, result(), operations));
+      steps.put(stage, new Step(before, content, result(), operations));
     }
     return steps;
   }
@@ -183,7 +194,8 @@ final class Pipeline {
                 "ingest.validation-fraction=0.2",
                 "tokenizer.vocab-size=540",
                 "teacher.path=" + local.resolve("llama"),
-                "concepts.k=" + (again ? 5 : 4),
+                "concepts.k=" + (again ? 6 : 5),
+                "concepts.target-perplexity=2",
                 "concepts.recluster=" + again,
                 "concepts.iterations=3",
                 "student.config=" + local.resolve("student.json"),
@@ -193,6 +205,47 @@ final class Pipeline {
                 "train.checkpoint.every-steps=2",
                 "train.checkpoint.keep=1",
                 "train.step-timeout=1 minute")));
+  }
+
+  /** All rows of all files that the newest manifest names, as their readers give them. */
+  String content() throws IOException {
+    rows = Identity.sha256();
+    DatasetFolder dataset = dataset();
+    DatasetManifest manifest = dataset.requireManifest();
+    result(manifest);
+    if (manifest.tokenizer() != null) {
+      try (StudentTokenizer tokenizer =
+          StudentTokenizer.load(
+              dataset.requireTokenizer(manifest).toString(), dataset.configuration())) {
+        add(tokenizer.vocabSize() + " " + Arrays.toString(tokenizer.encode("a red circle", 24)));
+      }
+    }
+    add(new String(Json.pretty(manifest), StandardCharsets.UTF_8));
+    return HexFormat.of().formatHex(rows.digest());
+  }
+
+  private void add(String text) {
+    rows.update(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static String text(Object row) {
+    if (row instanceof Pair pair) {
+      return pair.id()
+          + pair.imageId()
+          + pair.caption()
+          + Identity.ofBytes(pair.image())
+          + pair.width()
+          + " "
+          + pair.height()
+          + pair.source();
+    }
+    if (row instanceof Vector vector) {
+      return vector.id() + Arrays.toString(vector.values());
+    }
+    if (row instanceof Label label) {
+      return label.id() + Arrays.toString(label.concepts()) + Arrays.toString(label.weights());
+    }
+    return row.toString();
   }
 
   private DatasetFolder dataset() {
@@ -262,7 +315,7 @@ final class Pipeline {
     }
   }
 
-  private static void derived(
+  private void derived(
       DatasetFolder dataset, String file, RowFormat<?> format, Shard shard, String made)
       throws IOException {
     read(
@@ -270,11 +323,14 @@ final class Pipeline {
         shard.rows());
   }
 
-  private static long read(ShardReader<?> opened, long rows) throws IOException {
+  private long read(ShardReader<?> opened, long rows) throws IOException {
     try (ShardReader<?> reader = opened) {
       long found = 0;
       for (int group = 0; group < reader.rowGroups(); group++) {
-        found += reader.readGroup(group).size();
+        for (Object row : reader.readGroup(group)) {
+          add(text(row));
+          found++;
+        }
       }
       if (rows >= 0 && rows != found) {
         throw new IOException(found + " rows instead of " + rows);

@@ -12,7 +12,7 @@ import io.github.kklip.store.publication.Publication;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.EnumMap;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -20,7 +20,6 @@ import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.FutureTask;
 import org.apache.hadoop.fs.FSError;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -32,8 +31,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Stages fail at operations of their store, in all ways, and are run again. After each fault the
- * dataset can be read whole, and what was there is there; who ends well has made what an undisturbed
- * run makes; and so has the run after it.
+ * dataset can be read whole, and what was there is there; who ends well has made what an
+ * undisturbed run makes; and so has the run after it.
  */
 class PipelineFaultTest {
   private static JavaSparkContext spark;
@@ -91,6 +90,57 @@ class PipelineFaultTest {
       ends.merge(end, 1, Integer::sum);
     }
     System.out.println(runs + " runs, seeds from " + FaultRuns.SEED + ": " + ends);
+  }
+
+  /**
+   * One bit of a file that the newest manifest names, or of that manifest, is another: all that
+   * read it say so, or are right all the same.
+   */
+  @Test
+  void aFlippedBitIsFoundOrDoesNoHarm() throws Exception {
+    store.restore(steps.get(Stage.TRAIN).before());
+    store.startCounting();
+    Result expected = pipeline.result();
+    FaultStore.Snapshot before = store.snapshot();
+    DatasetFolder dataset = new DatasetFolder(store.path("data"), store.configuration("reader"));
+    DatasetManifest manifest = dataset.requireManifest();
+    List<String> files = new ArrayList<>(manifest.files());
+    files.add(dataset.inside(ManifestFiles.file(dataset.root(), manifest.number())));
+    Map<String, Integer> ends = new TreeMap<>();
+    List<String> silent = new ArrayList<>();
+    for (int i = 0; i < FaultRuns.FLIPS; i++) {
+      SplittableRandom random = new SplittableRandom(FaultRuns.SEED + i);
+      String file = files.get(random.nextInt(files.size()));
+      byte[] bytes = store.read("/data/" + file);
+      int bit = random.nextInt(8 * bytes.length);
+      bytes[bit / 8] ^= (byte) (1 << bit % 8);
+      store.write("/data/" + file, bytes);
+      String what = file + ", bit " + bit + " -Dkklip.faults.seed=" + (FaultRuns.SEED + i);
+      String kind = file.substring(0, file.indexOf('/'));
+      try {
+        String read = pipeline.content();
+        if (read.equals(steps.get(Stage.TRAIN).content())) {
+          ends.merge(kind + " harmless", 1, Integer::sum);
+        } else {
+          ends.merge(kind + " SILENT", 1, Integer::sum);
+          silent.add(what);
+        }
+      } catch (IOException | RuntimeException e) {
+        String name = file.substring(file.lastIndexOf('/') + 1);
+        boolean named = messages(e).contains(name);
+        ends.merge(kind + (named ? " found" : " found, but not named: " + e), 1, Integer::sum);
+      }
+      store.restore(before);
+      store.startCounting();
+    }
+    assertThat(pipeline.result()).isEqualTo(expected);
+    System.out.println(FaultRuns.FLIPS + " flips, seeds from " + FaultRuns.SEED);
+    ends.forEach((end, count) -> System.out.println("  " + end + ": " + count));
+    assertThat(silent).isEmpty();
+  }
+
+  private static String messages(Throwable e) {
+    return e == null ? "" : e.getMessage() + messages(e.getCause());
   }
 
   /** Once, for the record: hours. */
