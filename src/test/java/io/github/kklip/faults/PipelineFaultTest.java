@@ -75,13 +75,17 @@ class PipelineFaultTest {
     sample(FaultRuns.SLOW_SAMPLE);
   }
 
+  private static <T> T any(List<T> all, SplittableRandom random) {
+    return all.get(random.nextInt(all.size()));
+  }
+
   private void sample(int runs) throws Exception {
     Map<String, Integer> ends = new TreeMap<>();
     for (int i = 0; i < runs; i++) {
       long seed = FaultRuns.SEED + i;
       SplittableRandom random = new SplittableRandom(seed);
-      Stage stage = Stage.values()[random.nextInt(Stage.values().length)];
-      Fault.Kind kind = Fault.Kind.values()[random.nextInt(Fault.Kind.values().length)];
+      Stage stage = any(List.of(Stage.values()), random);
+      Fault.Kind kind = any(List.of(Fault.Kind.values()), random);
       long k = 1 + random.nextLong(steps.get(stage).operations());
       String end =
           random.nextInt(4) == 0 && stage != Stage.TRAIN
