@@ -1,8 +1,11 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
+import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
@@ -29,8 +32,15 @@ final class SeenFiles {
       for (String name : generation.seenFiles()) {
         Path file = dataset.file(name);
         try (InputStream in = Storage.of(dataset.configuration(), file).open(file)) {
-          fingerprints.addAll(
-              new String(in.readAllBytes(), StandardCharsets.US_ASCII).lines().toList());
+          byte[] lines = in.readAllBytes();
+          if (!file.getName().equals(Digests.name("seen.txt", Digests.of(lines)))
+              && file.getName().startsWith("seen-")) {
+            throw new IOException(
+                message(
+                    "Cannot read %s because its content is not what its name says. It is damaged: bring it back from a copy.",
+                    file));
+          }
+          fingerprints.addAll(new String(lines, StandardCharsets.US_ASCII).lines().toList());
         }
       }
     }

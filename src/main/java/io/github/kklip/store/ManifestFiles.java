@@ -6,6 +6,8 @@ import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -25,6 +27,10 @@ public final class ManifestFiles {
   public static final String FOLDER = "_manifests";
 
   private static final Pattern NAME = Pattern.compile("(\\d{9,18})\\.json");
+
+  private static final String END = "\n}\n";
+  private static final String SEAL = ",\n  \"sha256\": \"";
+  private static final String SEAL_END = "\"" + END;
 
   private ManifestFiles() {}
 
@@ -99,9 +105,11 @@ public final class ManifestFiles {
   public static DatasetManifest read(Configuration configuration, Path root, long number)
       throws IOException {
     Path file = file(root, number);
-    DatasetManifest manifest =
-        Json.readIfPresent(configuration, file, DatasetManifest.class)
-            .orElseThrow(() -> new FileNotFoundException(message("There is no %s.", file)));
+    byte[] bytes;
+    try (InputStream in = Storage.of(configuration, file).open(file)) {
+      bytes = in.readAllBytes();
+    }
+    DatasetManifest manifest = unsealed(file, bytes);
     if (manifest.format() != DatasetManifest.FORMAT || manifest.number() != number) {
       throw new IOException(
           message(
@@ -109,5 +117,39 @@ public final class ManifestFiles {
               file, manifest.number(), manifest.format(), DatasetManifest.FORMAT));
     }
     return manifest;
+  }
+
+  /**
+   * The bytes of a manifest's file: JSON whose last field {@code sha256} is the digest of the file
+   * without that field, so that not one bit of it changes unseen.
+   */
+  static byte[] sealed(DatasetManifest manifest) {
+    byte[] plain = Json.pretty(manifest);
+    String text = new String(plain, StandardCharsets.UTF_8);
+    String rest = text.substring(0, text.length() - END.length());
+    return (rest + SEAL + Identity.ofBytes(plain) + SEAL_END).getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static DatasetManifest unsealed(Path file, byte[] bytes) throws IOException {
+    String text = new String(bytes, StandardCharsets.UTF_8);
+    int seal = text.lastIndexOf(SEAL);
+    String plain = seal < 0 ? text : text.substring(0, seal) + END;
+    byte[] whole = plain.getBytes(StandardCharsets.UTF_8);
+    String expected = SEAL + Identity.ofBytes(whole) + SEAL_END;
+    if (seal < 0 || !text.substring(seal).equals(expected)) {
+      throw new IOException(
+          message(
+              "Cannot read %s because its content is not what its last field, sha256, says. It is damaged: bring it back from a copy.",
+              file));
+    }
+    try {
+      return Json.parse(plain, DatasetManifest.class);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(
+          message(
+              "Cannot read %s because of its content. It was written by another version: %s",
+              file, e.getMessage()),
+          e);
+    }
   }
 }

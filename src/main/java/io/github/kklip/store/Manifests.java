@@ -3,9 +3,7 @@ package io.github.kklip.store;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.store.publication.ConditionalCreate;
-import io.github.kklip.store.publication.Json;
 import java.io.IOException;
-import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -84,20 +82,17 @@ public final class Manifests {
       throws IOException {
     Path file = ManifestFiles.file(dataset.root(), manifest.number());
     try {
-      return ConditionalCreate.create(dataset.configuration(), file, Json.pretty(manifest));
+      return ConditionalCreate.create(
+          dataset.configuration(), file, ManifestFiles.sealed(manifest));
     } catch (IOException e) {
       // The answer may be lost, and not the file.
-      Optional<DatasetManifest> there;
       try {
-        there = Json.readIfPresent(dataset.configuration(), file, DatasetManifest.class);
+        return ManifestFiles.read(dataset.configuration(), dataset.root(), manifest.number())
+            .equals(manifest);
       } catch (IOException again) {
         e.addSuppressed(again);
         throw e;
       }
-      if (there.isEmpty()) {
-        throw e;
-      }
-      return there.get().equals(manifest);
     }
   }
 }

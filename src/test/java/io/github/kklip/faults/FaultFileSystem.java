@@ -8,6 +8,7 @@ import java.net.URI;
 import java.util.List;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Abortable;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSDataOutputStreamBuilder;
@@ -181,7 +182,8 @@ public final class FaultFileSystem extends FileSystem {
     }
   }
 
-  private static final class Output extends OutputStream implements Syncable, StreamCapabilities {
+  private static final class Output extends OutputStream
+      implements Syncable, StreamCapabilities, Abortable {
     private final FaultStore.Writing writing;
 
     private Output(FaultStore.Writing writing) {
@@ -215,9 +217,26 @@ public final class FaultFileSystem extends FileSystem {
     @Override
     public boolean hasCapability(String capability) {
       return switch (capability) {
+        case StreamCapabilities.ABORTABLE_STREAM -> writing.appearsAtClose();
         case "hflush", StreamCapabilities.HSYNC -> !writing.appearsAtClose();
         case FaultStore.CONDITIONAL -> writing.conditional();
         default -> false;
+      };
+    }
+
+    @Override
+    public AbortableResult abort() {
+      boolean before = writing.abort();
+      return new AbortableResult() {
+        @Override
+        public boolean alreadyClosed() {
+          return before;
+        }
+
+        @Override
+        public IOException anyCleanupException() {
+          return null;
+        }
       };
     }
 

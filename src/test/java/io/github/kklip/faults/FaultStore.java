@@ -201,6 +201,7 @@ public final class FaultStore implements AutoCloseable {
       entries.put("fs." + scheme + ".impl.disable.cache", "true");
       entries.put("fs.AbstractFileSystem." + scheme + ".impl", FaultFileContext.class.getName());
     }
+    entries.put("fs.fault.kklip.atomic-rename", "true");
     return entries;
   }
 
@@ -429,6 +430,17 @@ public final class FaultStore implements AutoCloseable {
             }
             return null;
           });
+    }
+
+    /**
+     * Closes without making the file, as S3A's streams can.
+     *
+     * @return whether it was closed before
+     */
+    boolean abort() {
+      boolean before = closed;
+      closed = true;
+      return before;
     }
 
     boolean appearsAtClose() {

@@ -2,6 +2,7 @@ package io.github.kklip.store.publication;
 
 import static io.github.kklip.config.Message.message;
 
+import java.io.ByteArrayInputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -38,6 +39,12 @@ public final class ConditionalCreate {
   /** File systems whose rename is one step that never replaces a file. */
   private static final Set<String> ATOMIC_RENAME =
       Set.of("hdfs", "webhdfs", "swebhdfs", "viewfs", "ofs", "o3fs", "abfs", "abfss");
+
+  /**
+   * {@code fs.SCHEME.kklip.atomic-rename} in Hadoop's configuration says it of a file system that
+   * is not in the list.
+   */
+  private static final String ATOMIC_RENAME_KEY = ".kklip.atomic-rename";
 
   /** Precondition failed; conflict with a request at the same time. */
   private static final Set<Integer> REFUSALS = Set.of(412, 409);
@@ -105,7 +112,10 @@ public final class ConditionalCreate {
     if (scheme.equals("gs")) {
       return tried(fileSystem, folder, Way.CREATE); // Google's connector asks for generation 0.
     }
-    return ATOMIC_RENAME.contains(scheme) ? Way.RENAME : Way.NONE;
+    boolean renames =
+        configuration.getBoolean(
+            "fs." + scheme + ATOMIC_RENAME_KEY, ATOMIC_RENAME.contains(scheme));
+    return renames ? Way.RENAME : Way.NONE;
   }
 
   /**
@@ -199,8 +209,8 @@ public final class ConditionalCreate {
   private static boolean option(FileSystem fileSystem, Path file, byte[] bytes) throws IOException {
     FSDataOutputStreamBuilder<?, ?> builder = fileSystem.createFile(file);
     builder.recursive().overwrite(true).must(CAPABILITY, true);
-    try (OutputStream out = builder.build()) {
-      out.write(bytes);
+    try {
+      Upload.write(new ByteArrayInputStream(bytes), (FSDataOutputStream) builder.build());
     } catch (FileAlreadyExistsException e) {
       return false;
     } catch (IOException e) {
@@ -210,8 +220,8 @@ public final class ConditionalCreate {
   }
 
   private static boolean create(FileSystem fileSystem, Path file, byte[] bytes) throws IOException {
-    try (FSDataOutputStream out = fileSystem.create(file, false)) {
-      out.write(bytes);
+    try {
+      Upload.write(new ByteArrayInputStream(bytes), fileSystem.create(file, false));
     } catch (FileAlreadyExistsException e) {
       return false;
     } catch (IOException e) {

@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import java.io.Closeable;
 import java.io.File;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
@@ -180,7 +181,14 @@ public final class Publication implements Closeable {
     if (spool != null) {
       FileSystem store = Storage.of(configuration, target);
       long length = new File(path.toUri()).length();
-      store.copyFromLocalFile(false, true, path, target);
+      if (store.getScheme().equals("s3a")) {
+        // In parts side by side, and whole or not at all.
+        store.copyFromLocalFile(false, true, path, target);
+      } else {
+        try (InputStream in = Files.newInputStream(java.nio.file.Path.of(path.toUri()))) {
+          Upload.write(in, store.create(target, true));
+        }
+      }
       long arrived = store.getFileStatus(target).getLen();
       if (arrived != length) {
         throw new IOException(

@@ -8,7 +8,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /** A process on a machine, both made up. */
-final class VirtualHost implements LeaseHost {
+public final class VirtualHost implements LeaseHost {
   private final VirtualClock clock;
   private final String name;
   private final long pid;
@@ -19,7 +19,7 @@ final class VirtualHost implements LeaseHost {
   private Duration ahead = Duration.ZERO;
   private long rate = 1;
 
-  VirtualHost(VirtualClock clock, String name, long pid) {
+  public VirtualHost(VirtualClock clock, String name, long pid) {
     this(clock, name, pid, ConcurrentHashMap.newKeySet());
   }
 

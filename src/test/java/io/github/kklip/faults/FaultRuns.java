@@ -1,0 +1,40 @@
+package io.github.kklip.faults;
+
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * How many faults the fault tests try: few in {@code mvn verify}, more with {@code -Pslow}, all of
+ * them with {@code -Dkklip.faults.all=true}. A failure tells its seed; {@code
+ * -Dkklip.faults.seed=SEED} begins there.
+ */
+final class FaultRuns {
+  static final long SEED = Long.getLong("kklip.faults.seed", 1);
+
+  /** Whether each operation of each stage fails in each way. */
+  static final boolean ALL = Boolean.getBoolean("kklip.faults.all");
+
+  /** Of two writers at the commit layer, under each rule. */
+  static final int COMMIT_RACES = Integer.getInteger("kklip.faults.races", ALL ? 2000 : 150);
+
+  /** Runs of stages in {@code mvn verify}, and with {@code -Pslow}. */
+  static final int SAMPLE = Integer.getInteger("kklip.faults.sample", 8);
+
+  static final int SLOW_SAMPLE = Integer.getInteger("kklip.faults.slow-sample", 150);
+
+  /** Flipped bits. */
+  static final int FLIPS = Integer.getInteger("kklip.faults.flips", ALL ? 20_000 : 60);
+
+  /** Every so many operations, for a run that has less time than all of them take. */
+  static final int STRIDE = Integer.getInteger("kklip.faults.stride", 1);
+
+  private FaultRuns() {}
+
+  /** The stages that {@link #ALL} is about: all, or those named. */
+  static List<Pipeline.Stage> stages() {
+    String names = System.getProperty("kklip.faults.stages", "");
+    return Arrays.stream(Pipeline.Stage.values())
+        .filter(stage -> names.isEmpty() || List.of(names.split(",")).contains(stage.name()))
+        .toList();
+  }
+}
