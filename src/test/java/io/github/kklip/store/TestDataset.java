@@ -5,6 +5,8 @@ import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardWriter;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.util.List;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.Path;
@@ -68,6 +70,18 @@ public final class TestDataset {
   /** Commits a tokenizer. */
   public static void commit(DatasetFolder folder, TokenizerManifest tokenizer) throws IOException {
     Manifests.commit(folder, folder.requireManifest(), newest -> newest.with(tokenizer));
+  }
+
+  /** Changes the first place of a manifest that has this text; its digest fits again. */
+  public static void replace(java.nio.file.Path manifest, String text, String by)
+      throws IOException {
+    String whole = Files.readString(manifest);
+    String plain = whole.substring(0, whole.lastIndexOf(",\n  \"sha256\": ")) + "\n}\n";
+    int found = plain.indexOf(text);
+    String changed = plain.substring(0, found) + by + plain.substring(found + text.length());
+    String rest = changed.substring(0, changed.length() - "\n}\n".length());
+    String digest = Identity.ofBytes(changed.getBytes(StandardCharsets.UTF_8));
+    Files.writeString(manifest, rest + ",\n  \"sha256\": \"" + digest + "\"\n}\n");
   }
 
   /** The bytes of the newest manifest. */

@@ -10,6 +10,7 @@ import io.github.kklip.config.ChangedSetting;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.plan.TrainPlan;
@@ -144,21 +145,21 @@ class ResumeTest {
     changed.add(
         changing(
             concepts,
-            () -> replace(concepts, "\"centroids\": \"\"", "\"centroids\": \"cd\""),
+            () -> TestDataset.replace(concepts, "\"centroids\": \"\"", "\"centroids\": \"cd\""),
             "concepts.name \\(its labels and centroids\\)",
             settings));
     Path teacher = data.manifest();
     changed.add(
         changing(
             teacher,
-            () -> replace(teacher, "0.1", "0.2"),
+            () -> TestDataset.replace(teacher, "0.1", "0.2"),
             "teacher.name \\(its embeddings and their mean\\)",
             settings));
     Path pairs = data.manifest();
     changed.add(
         changing(
             pairs,
-            () -> replace(pairs, "for tests", "otherwise"),
+            () -> TestDataset.replace(pairs, "for tests", "otherwise"),
             "dataset \\(its settings\\)",
             settings));
     Path other = temporary.resolve("other");
@@ -223,9 +224,7 @@ class ResumeTest {
   }
 
   private static void replace(Path file, String a, String b) throws IOException {
-    String text = Files.readString(file);
-    int found = text.indexOf(a);
-    Files.writeString(file, text.substring(0, found) + b + text.substring(found + a.length()));
+    Files.writeString(file, Files.readString(file).replace(a, b));
   }
 
   private static void copyStudent(TrainResult result, Path to) throws IOException {
@@ -291,7 +290,7 @@ class ResumeTest {
 
   @Test
   void theHeadsSayWhatTheyReferTo() throws IOException {
-    replace(data.manifest(), "\"centroids\": \"\"", "\"centroids\": \"cd\"");
+    TestDataset.replace(data.manifest(), "\"centroids\": \"\"", "\"centroids\": \"cd\"");
     step(plan());
     String mean = data.dataset().requireManifest().teachers().get("llama").meanDigest();
     assertThat(mean).hasSize(64);
