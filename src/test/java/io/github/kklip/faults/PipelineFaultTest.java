@@ -19,6 +19,7 @@ import java.util.NavigableMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.spark.SparkConf;
@@ -204,7 +205,7 @@ class PipelineFaultTest {
     two.setDaemon(true);
     one.start();
     two.start();
-    boolean firstEnded = running.get();
+    boolean firstEnded = running.get(1, TimeUnit.MINUTES);
     if (store.operations(first) < k) {
       store.inject(new Fault(Fault.Kind.PAUSE, first, k, done, Duration.ZERO));
       two.interrupt();
@@ -212,7 +213,7 @@ class PipelineFaultTest {
       after(stage, before, List.of(true), seed, what, first);
       return "race without a pause";
     }
-    boolean secondEnded = other.get();
+    boolean secondEnded = other.get(1, TimeUnit.MINUTES);
     assertThat(commits() - commits).as(what + ", commits").isLessThanOrEqualTo(1);
     after(stage, before, List.of(firstEnded, secondEnded), seed, what, first, second);
     return "race " + firstEnded + " " + secondEnded;
