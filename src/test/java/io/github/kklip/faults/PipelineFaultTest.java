@@ -34,7 +34,11 @@ import org.junit.jupiter.api.io.TempDir;
  * Stages fail at operations of their store, in all ways, and are run again. After each fault the
  * dataset can be read whole, and what was there is there; who ends well has made what an
  * undisturbed run makes; and so has the run after it.
+ *
+ * <p>Not yet a part of {@code verify}: a race of two writers has once stood still, for a reason
+ * that is not known.
  */
+@Tag("faults")
 class PipelineFaultTest {
   private static JavaSparkContext spark;
   private static FaultStore store;
