@@ -499,6 +499,31 @@ public final class IngestStage {
         .collectAsMap();
   }
 
+  /** What an interrupted run has written of the same candidates; its bytes are read and checked. */
+  private Map<Integer, WrittenShard> done(Map<Integer, String> parts, WorkFolder work) {
+    PortableConfiguration hadoop = configuration;
+    String root = folder.root().toString();
+    Map<Integer, WrittenShard> done = new TreeMap<>();
+    spark
+        .parallelize(
+            parts.entrySet().stream()
+                .map(part -> new Tuple2<>(part.getKey(), part.getValue()))
+                .toList(),
+            slices(parts.size()))
+        .mapToPair(
+            part -> {
+              Optional<WrittenShard> before = work.written(part._1, part._2);
+              boolean whole =
+                  before.isPresent()
+                      && before.get().isWhole(new DatasetFolder(new Path(root), hadoop.get()));
+              return new Tuple2<>(part._1, whole ? Json.line(before.get()) : "");
+            })
+        .filter(part -> !part._2.isEmpty())
+        .collect()
+        .forEach(part -> done.put(part._1, Json.parse(part._2, WrittenShard.class)));
+    return done;
+  }
+
   /** Writes the shards that no interrupted run has written of the same candidates. */
   private List<WrittenShard> write(
       JavaPairRDD<String, byte[]> candidates,
@@ -508,13 +533,7 @@ public final class IngestStage {
       Broadcast<Set<String>> gone,
       WorkFolder work)
       throws IOException {
-    Map<Integer, WrittenShard> done = new TreeMap<>();
-    for (Map.Entry<Integer, String> part : parts.entrySet()) {
-      Optional<WrittenShard> before = work.written(part.getKey(), part.getValue());
-      if (before.isPresent() && before.get().isWhole(folder)) {
-        done.put(part.getKey(), before.get());
-      }
-    }
+    Map<Integer, WrittenShard> done = work.isResumed() ? done(parts, work) : Map.of();
     if (!done.isEmpty()) {
       LOG.info("{} of {} shards were there", done.size(), tasks.size());
     }

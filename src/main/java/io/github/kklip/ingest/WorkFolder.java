@@ -32,6 +32,7 @@ final class WorkFolder implements Serializable {
   private final PortableConfiguration configuration;
   private final String folder;
   private final List<String> others;
+  private final boolean resumed;
 
   /** {@code work.json}: written first, so that what stands beside it is known to be this work's. */
   private record Work(int generation) {}
@@ -39,7 +40,9 @@ final class WorkFolder implements Serializable {
   /** What stands in a file of a part. */
   private record Part(String candidates, ShardTask.WrittenShard written) {}
 
-  private WorkFolder(PortableConfiguration configuration, String folder, List<String> others) {
+  private WorkFolder(
+      PortableConfiguration configuration, String folder, List<String> others, boolean resumed) {
+    this.resumed = resumed;
     this.configuration = configuration;
     this.folder = folder;
     this.others = others;
@@ -57,7 +60,8 @@ final class WorkFolder implements Serializable {
   static WorkFolder begin(DatasetFolder dataset, String digest, int generation) throws IOException {
     SortedMap<String, Work> works = list(dataset);
     Path folder = new Path(root(dataset), digest);
-    if (works.remove(folder.toString()) == null) {
+    boolean resumed = works.remove(folder.toString()) != null;
+    if (!resumed) {
       Json.write(dataset.configuration(), new Path(folder, FILE), new Work(generation));
     } else {
       LOG.info("Going on with an interrupted run");
@@ -65,7 +69,8 @@ final class WorkFolder implements Serializable {
     return new WorkFolder(
         new PortableConfiguration(dataset.configuration()),
         folder.toString(),
-        List.copyOf(works.keySet()));
+        List.copyOf(works.keySet()),
+        resumed);
   }
 
   /** Whether a run that was to make the dataset's first generation has begun, and is not done. */
@@ -85,6 +90,11 @@ final class WorkFolder implements Serializable {
       // None.
     }
     return works;
+  }
+
+  /** Whether an interrupted run has begun with this work. */
+  boolean isResumed() {
+    return resumed;
   }
 
   Path folder() {
