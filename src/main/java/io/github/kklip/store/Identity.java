@@ -1,11 +1,10 @@
 package io.github.kklip.store;
 
+import io.github.kklip.store.publication.Digests;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Map;
 import java.util.SortedMap;
@@ -15,8 +14,6 @@ import java.util.SortedMap;
  * inputs two share a name with probability n^2 / 2^129, for 10^10 rows 1.5 10^-19.
  */
 public final class Identity {
-  private static final int BYTES = 16;
-
   private Identity() {}
 
   /** The id of an image: of its encoded bytes. */
@@ -89,15 +86,11 @@ public final class Identity {
   }
 
   private static String hex(MessageDigest digest) {
-    return HexFormat.of().formatHex(Arrays.copyOf(digest.digest(), BYTES));
+    return Digests.hex(digest.digest());
   }
 
   /** A new SHA-256. */
   public static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java platform has SHA-256", e);
-    }
+    return Digests.sha256();
   }
 }

@@ -46,11 +46,13 @@ public final class Digests {
     return hex(digest.digest()).equals(name.group(1));
   }
 
-  static String hex(byte[] digest) {
+  /** The first 128 bits as 32 hexadecimal digits. */
+  public static String hex(byte[] digest) {
     return HexFormat.of().formatHex(digest, 0, BYTES);
   }
 
-  static MessageDigest sha256() {
+  /** A new SHA-256. */
+  public static MessageDigest sha256() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
