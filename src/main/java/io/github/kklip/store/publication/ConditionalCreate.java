@@ -49,7 +49,7 @@ public final class ConditionalCreate {
   /** Precondition failed; conflict with a request at the same time. */
   private static final Set<Integer> REFUSALS = Set.of(412, 409);
 
-  /** Whether stores keep conditions, by their address. */
+  /** Whether stores keep conditions, and disks know links, by their address. */
   private static final Map<String, Boolean> KEEPS_CONDITIONS = new ConcurrentHashMap<>();
 
   private enum Way {
@@ -139,7 +139,7 @@ public final class ConditionalCreate {
     return keeps ? way : Way.NONE;
   }
 
-  /** Whether a local file system knows links: some network shares do not. */
+  /** Whether a local file system knows links: some network shares do not. Tried once for each. */
   private static boolean linksIn(java.nio.file.Path folder) throws IOException {
     java.nio.file.Path there = folder;
     while (!Files.isDirectory(there)) {
@@ -148,6 +148,16 @@ public final class ConditionalCreate {
     if (!Files.isWritable(there)) {
       return true; // Then nothing can be created anyway.
     }
+    String disk = "file " + Files.getFileStore(there);
+    Boolean known = KEEPS_CONDITIONS.get(disk);
+    if (known == null) {
+      known = triesALink(there);
+      KEEPS_CONDITIONS.put(disk, known);
+    }
+    return known;
+  }
+
+  private static boolean triesALink(java.nio.file.Path there) throws IOException {
     java.nio.file.Path file = Files.createTempFile(there, ".link.", Publication.SUFFIX);
     java.nio.file.Path link = file.resolveSibling(file.getFileName() + "2" + Publication.SUFFIX);
     try {
