@@ -101,7 +101,7 @@ public final class CompactStage {
       DatasetManifest made = new CompactStage(spark, settings, folder, older).compact();
       written.run();
       lease.check();
-      made = commit(folder, older, made);
+      made = Manifests.replace(folder, older, made, "the compacted shards");
       DataCard.write(spark, folder, made);
       CompactResult result = result(folder, older, made);
       LOG.info(
@@ -180,20 +180,6 @@ public final class CompactStage {
         new HashSet<>(older.files()).size(),
         new HashSet<>(made.files()).size(),
         made.totals());
-  }
-
-  private static DatasetManifest commit(
-      DatasetFolder folder, DatasetManifest older, DatasetManifest made) throws IOException {
-    return Manifests.commit(
-        folder,
-        older,
-        newest -> {
-          if (!newest.equals(older)) {
-            throw new ConflictException(
-                folder.root(), "the compacted shards", "another job has changed it");
-          }
-          return made;
-        });
   }
 
   private DatasetManifest compact() throws IOException {

@@ -78,6 +78,26 @@ public final class Manifests {
             dataset.root(), MOST_TRIES));
   }
 
+  /**
+   * Puts another manifest in the place of one that has to be the newest still.
+   *
+   * @param what the change, as in {@link ConflictException}
+   * @throws ConflictException when another job has changed the dataset
+   */
+  public static DatasetManifest replace(
+      DatasetFolder dataset, DatasetManifest older, DatasetManifest made, String what)
+      throws IOException {
+    return commit(
+        dataset,
+        older,
+        newest -> {
+          if (!newest.equals(older)) {
+            throw new ConflictException(dataset.root(), what, "another job has changed it");
+          }
+          return made;
+        });
+  }
+
   private static boolean create(DatasetFolder dataset, DatasetManifest manifest)
       throws IOException {
     Path file = ManifestFiles.file(dataset.root(), manifest.number());

@@ -304,15 +304,7 @@ public final class RemoveStage {
       removed.add(Takedowns.write(folder, ids));
     }
     DatasetManifest made = without(older, rewritten, removed);
-    return Manifests.commit(
-        folder,
-        older,
-        newest -> {
-          if (!newest.equals(older)) {
-            throw new ConflictException(folder.root(), "a takedown", "another job has changed it");
-          }
-          return made;
-        });
+    return Manifests.replace(folder, older, made, "a takedown");
   }
 
   private static DatasetManifest without(
