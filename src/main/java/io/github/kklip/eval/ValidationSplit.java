@@ -62,10 +62,12 @@ record ValidationSplit(
     List<Integer> imageOf = new ArrayList<>();
     List<RgbImage> waiting = new ArrayList<>();
     List<float[]> parts = new ArrayList<>();
-    long rows = folder.requireManifest().rows(Split.VALIDATION);
+    DatasetManifest manifest = folder.requireManifest();
+    long rows = manifest.rows(Split.VALIDATION);
     try (Progress progress = Progress.of("evaluate", "pairs").total(rows).items("images").begin()) {
       visit(
           folder,
+          manifest,
           pair -> {
             progress.add(1);
             Integer image = known.get(pair.imageId());
@@ -116,6 +118,7 @@ record ValidationSplit(
     Map<Integer, byte[]> bytes = new HashMap<>();
     visit(
         folder,
+        folder.requireManifest(),
         pair -> {
           Integer image = ids.get(pair.imageId());
           if (image != null) {
@@ -134,8 +137,8 @@ record ValidationSplit(
     return count;
   }
 
-  private static void visit(DatasetFolder folder, PairVisitor visitor) throws IOException {
-    DatasetManifest manifest = folder.requireManifest();
+  private static void visit(DatasetFolder folder, DatasetManifest manifest, PairVisitor visitor)
+      throws IOException {
     for (Shard shard : manifest.shards(Split.VALIDATION)) {
       try (ShardReader<Pair> pairs =
           ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.ALL)) {
