@@ -9,24 +9,15 @@ import io.github.kklip.LogLines;
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
-import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
-import io.github.kklip.store.Manifests;
 import io.github.kklip.store.RegisteredRun;
-import io.github.kklip.store.Shard;
-import io.github.kklip.store.TeacherManifest;
-import io.github.kklip.store.TestDataset;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -58,46 +49,11 @@ class RunFilesTest {
         Path.of(URI.create(result.checkpoint())).resolve("model.safetensors"));
   }
 
-  /** Other shards of the same dataset with other files beside them, as compaction leaves them. */
-  private void replaceShards() throws IOException {
-    Shard kept = data.shards().get(1);
-    Manifests.commit(
-        data.dataset(),
-        data.dataset().requireManifest(),
-        newest -> {
-          TeacherManifest teacher = newest.teachers().get("llama");
-          ConceptManifest labels = newest.concepts().get("concepts");
-          return new DatasetManifest(
-                  DatasetManifest.FORMAT,
-                  newest.number(),
-                  newest.layout(),
-                  newest.settings(),
-                  List.of(TestDataset.generation(List.of(kept))),
-                  newest.teachers(),
-                  newest.concepts(),
-                  newest.tokenizer(),
-                  List.of())
-              .with(
-                  "llama",
-                  new TeacherManifest(
-                      teacher.settings(),
-                      teacher.dimension(),
-                      teacher.storage(),
-                      new TreeMap<>(Map.of(kept.identity(), teacher.files().get(kept.identity()))),
-                      teacher.meanRows(),
-                      teacher.mean()))
-              .with(
-                  "concepts",
-                  labels.with(
-                      new TreeMap<>(Map.of(kept.identity(), labels.files().get(kept.identity())))));
-        });
-  }
-
   @Test
   void aRunThatBeganGoesOnWithItsFilesWhenTheDatasetHasOthers() throws IOException {
     byte[] undisturbed = weights(train("undisturbed", () -> false));
     train("run", () -> true);
-    replaceShards();
+    data.leaveSecondShard();
     assertThat(weights(train("run", () -> false))).isEqualTo(undisturbed);
     assertThat(weights(train("later", () -> false))).isNotEqualTo(undisturbed);
   }
@@ -112,7 +68,7 @@ class RunFilesTest {
             .get("concepts")
             .files()
             .get(data.shards().get(0).identity());
-    replaceShards();
+    data.leaveSecondShard();
     Files.delete(temporary.resolve("data").resolve(labels));
     assertThatThrownBy(() -> train("run", () -> false))
         .isInstanceOf(SettingsException.class)
@@ -131,7 +87,7 @@ class RunFilesTest {
     assertThat(weights(train("run", () -> false))).isEqualTo(undisturbed);
 
     toFormat2(train("other", () -> true));
-    replaceShards();
+    data.leaveSecondShard();
     assertThatThrownBy(() -> train("other", () -> false))
         .isInstanceOf(SettingsException.class)
         .hasMessageStartingWith("Cannot go on with the shards that the run began with because the ")
@@ -169,7 +125,7 @@ class RunFilesTest {
           }
           return true;
         });
-    replaceShards();
+    data.leaveSecondShard();
     train("run", () -> false);
     assertThat(RegisteredRun.list(data.dataset()).values())
         .containsExactly(new RegisteredRun(output, manifest));

@@ -6,10 +6,12 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Label;
 import io.github.kklip.store.ManifestFiles;
+import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
@@ -286,6 +288,36 @@ public final class TinyDataset {
             .get("concepts")
             .files()
             .get(shards.get(shard).identity()));
+  }
+
+  /** A commit after which the dataset has the second shard alone, as compaction leaves others. */
+  public void leaveSecondShard() throws IOException {
+    Shard kept = shards.get(1);
+    Manifests.commit(
+        dataset,
+        dataset.requireManifest(),
+        newest -> {
+          TeacherManifest teacher = newest.teachers().get("llama");
+          ConceptManifest labels = newest.concepts().get("concepts");
+          return new DatasetManifest(
+                  DatasetManifest.FORMAT,
+                  newest.number(),
+                  newest.layout(),
+                  newest.settings(),
+                  List.of(TestDataset.generation(List.of(kept))),
+                  newest.teachers(),
+                  newest.concepts(),
+                  newest.tokenizer(),
+                  List.of())
+              .with(
+                  "llama",
+                  teacher.with(
+                      new TreeMap<>(Map.of(kept.identity(), teacher.files().get(kept.identity())))))
+              .with(
+                  "concepts",
+                  labels.with(
+                      new TreeMap<>(Map.of(kept.identity(), labels.files().get(kept.identity())))));
+        });
   }
 
   /** The newest manifest. */

@@ -6,14 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
-import io.github.kklip.store.Manifests;
 import io.github.kklip.store.RegisteredRun;
 import io.github.kklip.store.Shard;
-import io.github.kklip.store.TeacherManifest;
-import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LeaseHeldException;
 import io.github.kklip.train.TinyDataset;
@@ -26,9 +22,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -127,36 +121,6 @@ class CleanStageTest {
         .toList();
   }
 
-  /** As compaction: the second shard alone is left. */
-  private void replaceShards() throws IOException {
-    Shard kept = data.shards().get(1);
-    Manifests.commit(
-        data.dataset(),
-        data.dataset().requireManifest(),
-        newest -> {
-          TeacherManifest teacher = newest.teachers().get("llama");
-          ConceptManifest labels = newest.concepts().get("concepts");
-          return new DatasetManifest(
-                  DatasetManifest.FORMAT,
-                  newest.number(),
-                  newest.layout(),
-                  newest.settings(),
-                  List.of(TestDataset.generation(List.of(kept))),
-                  newest.teachers(),
-                  newest.concepts(),
-                  newest.tokenizer(),
-                  List.of())
-              .with(
-                  "llama",
-                  teacher.with(
-                      new TreeMap<>(Map.of(kept.identity(), teacher.files().get(kept.identity())))))
-              .with(
-                  "concepts",
-                  labels.with(
-                      new TreeMap<>(Map.of(kept.identity(), labels.files().get(kept.identity())))));
-        });
-  }
-
   private List<String> filesOfFirstShard() throws IOException {
     DatasetManifest manifest = data.dataset().requireManifest();
     Shard first = data.shards().get(0);
@@ -226,7 +190,7 @@ class CleanStageTest {
   @Test
   void oldManifestsGoSevenDaysAfterTheyWereReplaced() throws IOException {
     List<String> first = filesOfFirstShard();
-    replaceShards();
+    data.leaveSecondShard();
     age(6);
     assertThat(clean(true).orphans()).isZero();
     age(8);
@@ -246,7 +210,7 @@ class CleanStageTest {
     List<String> first = filesOfFirstShard();
     TinyDataset.train(
         data.plan(temporary.resolve("run"), "train.steps=9"), new SoloCollective(), () -> true);
-    replaceShards();
+    data.leaveSecondShard();
     age(30);
     CleanResult kept = clean(true);
     assertThat(kept.runs()).isEqualTo(1);
