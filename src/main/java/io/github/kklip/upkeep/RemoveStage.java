@@ -37,6 +37,7 @@ import java.io.InputStream;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -112,6 +113,15 @@ public final class RemoveStage {
    */
   public static RemoveResult run(JavaSparkContext spark, Settings settings, SortedSet<String> given)
       throws IOException {
+    return run(spark, settings, given, () -> {});
+  }
+
+  /**
+   * @param written called before the commit
+   */
+  static RemoveResult run(
+      JavaSparkContext spark, Settings settings, SortedSet<String> given, Runnable written)
+      throws IOException {
     DatasetFolder folder =
         new DatasetFolder(
             Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
@@ -119,23 +129,27 @@ public final class RemoveStage {
     try (StageLease lease =
         StageLease.ofDataset(spark, folder, folder.root(), "remove", settings.leaseExpiry())) {
       DatasetManifest older = folder.requireManifest();
-      TrainedRuns runs = TrainedRuns.of(folder);
       Set<Shard> all = new HashSet<>(older.shards());
-      runs.shards().values().forEach(all::addAll);
+      TrainedRuns.of(folder).shards().values().forEach(all::addAll);
       Found found = find(spark, settings, folder, new ArrayList<>(all), given);
       List<Shard> touched = older.shards().stream().filter(found.shards::contains).toList();
       Map<Shard, Rewritten> rewritten = rewrite(spark, settings, folder, older, touched, found.ids);
+      written.run();
       lease.check();
       DatasetManifest made = commit(folder, older, rewritten, found.ids);
       DataCard.write(spark, folder, made);
       hidePages(folder, made);
+      // Again: a training may have begun meanwhile, with the rows of before.
+      TrainedRuns runs = TrainedRuns.of(folder);
+      Set<Shard> seen = new HashSet<>(found.shards);
+      seen.addAll(found(spark, settings, folder, runs.shards().values(), all, found.ids));
       RemoveResult result =
           new RemoveResult(
               folder.root().toString(),
               given.size(),
               rewritten.values().stream().mapToLong(Rewritten::removed).sum(),
               touched.size(),
-              runs.with(found.shards),
+              runs.with(seen),
               runs.unknown(),
               made.totals());
       report(result);
@@ -187,6 +201,22 @@ public final class RemoveStage {
       }
       ids = more;
     }
+  }
+
+  /** Those with such rows, of the shards of runs that were not looked at before. */
+  private static Set<Shard> found(
+      JavaSparkContext spark,
+      Settings settings,
+      DatasetFolder folder,
+      Collection<Set<Shard>> ofRuns,
+      Set<Shard> before,
+      SortedSet<String> ids) {
+    Set<Shard> more = new HashSet<>();
+    ofRuns.forEach(more::addAll);
+    more.removeAll(before);
+    return more.isEmpty()
+        ? Set.of()
+        : find(spark, settings, folder, new ArrayList<>(more), ids).shards;
   }
 
   private static List<Match> matches(
