@@ -37,7 +37,6 @@ import java.io.InputStream;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -129,9 +128,7 @@ public final class RemoveStage {
     try (StageLease lease =
         StageLease.ofDataset(spark, folder, folder.root(), "remove", settings.leaseExpiry())) {
       DatasetManifest older = folder.requireManifest();
-      Set<Shard> all = new HashSet<>(older.shards());
-      TrainedRuns.of(folder).shards().values().forEach(all::addAll);
-      Found found = find(spark, settings, folder, new ArrayList<>(all), given);
+      Found found = find(spark, settings, folder, older.shards(), given);
       List<Shard> touched = older.shards().stream().filter(found.shards::contains).toList();
       Map<Shard, Rewritten> rewritten = rewrite(spark, settings, folder, older, touched, found.ids);
       written.run();
@@ -139,10 +136,13 @@ public final class RemoveStage {
       DatasetManifest made = commit(folder, older, rewritten, found.ids);
       DataCard.write(spark, folder, made);
       hidePages(folder, made);
-      // Again: a training may have begun meanwhile, with the rows of before.
+      // After the commit: a training that began before it has the rows.
       TrainedRuns runs = TrainedRuns.of(folder);
+      Set<Shard> ofRuns = new HashSet<>();
+      runs.shards().values().forEach(ofRuns::addAll);
+      ofRuns.removeAll(older.shards());
       Set<Shard> seen = new HashSet<>(found.shards);
-      seen.addAll(found(spark, settings, folder, runs.shards().values(), all, found.ids));
+      seen.addAll(find(spark, settings, folder, new ArrayList<>(ofRuns), found.ids).shards);
       RemoveResult result =
           new RemoveResult(
               folder.root().toString(),
@@ -186,6 +186,9 @@ public final class RemoveStage {
       List<Shard> shards,
       SortedSet<String> given) {
     SortedSet<String> ids = new TreeSet<>(given);
+    if (shards.isEmpty()) {
+      return new Found(ids, Set.of());
+    }
     while (true) {
       List<Match> matches = matches(spark, settings, folder, shards, ids);
       SortedSet<String> more = new TreeSet<>(ids);
@@ -201,22 +204,6 @@ public final class RemoveStage {
       }
       ids = more;
     }
-  }
-
-  /** Those with such rows, of the shards of runs that were not looked at before. */
-  private static Set<Shard> found(
-      JavaSparkContext spark,
-      Settings settings,
-      DatasetFolder folder,
-      Collection<Set<Shard>> ofRuns,
-      Set<Shard> before,
-      SortedSet<String> ids) {
-    Set<Shard> more = new HashSet<>();
-    ofRuns.forEach(more::addAll);
-    more.removeAll(before);
-    return more.isEmpty()
-        ? Set.of()
-        : find(spark, settings, folder, new ArrayList<>(more), ids).shards;
   }
 
   private static List<Match> matches(

@@ -7,6 +7,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.ingest.CompactStage;
 import io.github.kklip.ingest.IngestStage;
 import io.github.kklip.ingest.LocalSpark;
+import io.github.kklip.progress.ToldProgress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Manifests.ConflictException;
@@ -167,6 +168,25 @@ class RemoveStageTest {
     assertThat(remove(id, () -> {}).rows()).isEqualTo(1);
     assertThat(ids()).doesNotContain(id, other);
     assertThat(dataset().requireManifest().removed()).hasSize(2);
+  }
+
+  @Test
+  void aTakedownTellsWhatItSearchesAndWhatItRewrites() throws IOException {
+    String id = ids().first();
+    try (ToldProgress told = new ToldProgress()) {
+      RemoveResult result = remove(id, () -> {});
+      assertThat(told.all())
+          .containsExactly(
+              "remove, rows: begin",
+              "remove, rows: count",
+              "remove, rows: done 24 of 24",
+              "remove, shards: begin",
+              "remove, shards: count",
+              "remove, shards: done 1 of 1");
+      assertThat(result.rows()).isEqualTo(1);
+      assertThat(result.shards()).isEqualTo(1);
+      assertThat(result.totals().pairs()).isEqualTo(23);
+    }
   }
 
   /** Killed before the commit: nothing has happened. */
