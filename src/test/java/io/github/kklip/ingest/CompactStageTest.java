@@ -124,22 +124,6 @@ class CompactStageTest {
     }
   }
 
-  @Test
-  void aPageThatIsMissingIsMadeAgainThoughThereIsNothingToDo() throws IOException {
-    ingest(5, 1);
-    Path card = folder.resolve("data/" + DataCard.FILE);
-    byte[] page = Files.readAllBytes(card);
-    Files.delete(card);
-    ingest(5, 1);
-    assertThat(card).hasBinaryContent(page);
-    Files.delete(card);
-    CompactStage.run(LocalSpark.get(), settings());
-    assertThat(card).hasBinaryContent(page);
-    Files.writeString(card, "of a person");
-    ingest(5, 1);
-    assertThat(card).hasContent("of a person");
-  }
-
   /** Everything of every row, by its id, and which image bytes it has. */
   private Map<String, List<Object>> rows(DatasetManifest manifest) throws IOException {
     TeacherManifest teacher = manifest.teachers().get("llama");

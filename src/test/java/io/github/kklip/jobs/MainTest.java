@@ -13,11 +13,11 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.stream.Stream;
-import java.time.Instant;
-import java.nio.file.attribute.FileTime;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -178,6 +178,7 @@ class MainTest {
         Files.copy(file, to);
       }
     }
+    Files.delete(dataset.resolve("README"));
     Path orphan = dataset.resolve("pairs/1/train-00000-" + "0".repeat(32) + ".parquet");
     Files.createDirectories(orphan.getParent());
     Files.writeString(orphan, "12345");
