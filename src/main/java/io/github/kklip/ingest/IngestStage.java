@@ -165,6 +165,7 @@ public final class IngestStage {
         files.stream().filter(file -> !seen.contains(file.fingerprint())).toList();
     if (fresh.isEmpty() && found.isPresent()) {
       LOG.info("Nothing new: all {} files of the sources are in {}", files.size(), folder.root());
+      DataCard.writeIfMissing(spark, folder, older);
       return IngestResult.nothing(folder.root().toString(), older.totals());
     }
 
