@@ -74,8 +74,16 @@ final class JobContext implements AutoCloseable {
     return session;
   }
 
+  /** The session of {@link #spark}, with executors to compute on. */
   JavaSparkContext javaSpark() {
-    return JavaSparkContext.fromSparkContext(spark().sparkContext());
+    JavaSparkContext spark = JavaSparkContext.fromSparkContext(spark().sparkContext());
+    EmbeddedExecutors.await(spark.sc(), settings.train().comms().rendezvousTimeout());
+    return spark;
+  }
+
+  /** Whether the session was there before the job. */
+  boolean isWithinSession() {
+    return session != null;
   }
 
   /** The file systems' configuration as Spark has it, {@code spark.hadoop.*} included. */

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.apache.hadoop.fs.FSError;
 import org.apache.spark.sql.SparkSession;
@@ -130,7 +131,17 @@ public final class Main {
                 report.tell(
                     Ending.of(name, new StoppedException(), true, report.seconds()),
                     Optional.empty()));
-    try (StopSignal stop = new StopSignal(overdue)) {
+    Function<String, OptionalInt> exited =
+        caller -> {
+          IllegalStateException failure =
+              new IllegalStateException(
+                  message(
+                      "Cannot go on because %s has ended the process. What was logged before says why.",
+                      caller));
+          return OptionalInt.of(
+              report.tell(ended(name, failure, false, report, err, false), Optional.empty()));
+        };
+    try (StopSignal stop = new StopSignal(overdue, exited)) {
       try {
         report.begin();
         holdTemporary();
@@ -163,8 +174,8 @@ public final class Main {
   /** What killed jobs have left goes, and what the launcher has made stays while this one lives. */
   private static void holdTemporary() {
     TemporaryFolder.sweepOnce();
-    String launcher = System.getProperty("kklip.temporary");
-    if (launcher != null) {
+    String launcher = System.getProperty("kklip.temporary", "");
+    if (!launcher.isEmpty()) {
       Path folder = Path.of(launcher).toAbsolutePath();
       TemporaryFolder.sweepOnce(folder.getParent());
       try {
