@@ -15,8 +15,8 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.util.Utils;
 
 /**
- * What every job needs of the machine that its driver is on, whatever its settings: a user with a
- * name, temporary folders, and arguments that arrived as they were given. Without these Hadoop,
+ * What every job needs of the machine that its driver is on, whatever its settings: arguments that
+ * arrived as they were given, a user with a name, and temporary folders. Without these Hadoop,
  * Spark and native libraries fail with errors that do not say so, or wait without end.
  */
 public final class HostChecks {
@@ -34,7 +34,6 @@ public final class HostChecks {
    */
   public static List<String> of(SparkConf spark) {
     List<String> problems = new ArrayList<>();
-    arguments().ifPresent(problems::add);
     UnixSystem user = new UnixSystem();
     user(user.getUsername(), user.getUid()).ifPresent(problems::add);
     temporaryFolder(Path.of(System.getProperty("java.io.tmpdir"))).ifPresent(problems::add);
@@ -57,9 +56,10 @@ public final class HostChecks {
   }
 
   /**
-   * A virtual machine decodes its arguments by its locale, and what is lost is not seen in them.
+   * What is wrong with the arguments of this process: a virtual machine decodes them by its locale,
+   * and what is lost is not seen in them.
    */
-  private static Optional<String> arguments() {
+  public static Optional<String> arguments() {
     if (NameEncoding.problem().isEmpty() || !Files.isReadable(ARGUMENTS)) {
       return Optional.empty();
     }

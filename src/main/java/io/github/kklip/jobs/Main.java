@@ -2,6 +2,7 @@ package io.github.kklip.jobs;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.check.HostChecks;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.TemporaryFolder;
 import java.io.IOException;
@@ -76,6 +77,10 @@ public final class Main {
   static int run(List<String> words, PrintStream out, PrintStream err) {
     Map<String, Job<?>> jobs = Jobs.all();
     try {
+      Optional<String> changed = HostChecks.arguments();
+      if (changed.isPresent()) {
+        throw new UsageException(words, Optional.empty(), new SettingsException(changed.get()));
+      }
       Command command = new CommandLineParser(jobs).parse(words);
       if (command instanceof Command.Show show) {
         out.print(show.text());

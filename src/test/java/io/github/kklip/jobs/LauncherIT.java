@@ -158,11 +158,11 @@ class LauncherIT {
             ingest(
                 "{format=synthetic, pairs=20}",
                 "--spark",
-                "spark.executor.extraJavaOptions=-XX:NoSuchOption=1"));
+                "spark.executor.extraJavaOptions=no.such.Main"));
     assertThat(ended.status).as(ended.log).isEqualTo(1);
     assertThat(ended.log)
         .contains("Cannot start executors because 3 processes have ended", "/stderr ends with:")
-        .contains("Unrecognized VM option 'NoSuchOption=1'", "\"status\":\"failed\"");
+        .contains("Could not find or load main class no.such.Main", "\"status\":\"failed\"");
   }
 
   @Test
@@ -209,6 +209,17 @@ class LauncherIT {
     assertRefused(
         run(List.of(link.toString()), Map.of("JAVA_HOME", "/nowhere"), "doctor"),
         "Cannot run because /nowhere/bin/java is no Java that starts.");
+  }
+
+  @Test
+  void aLowLimitOfOpenFilesIsNamed() throws Exception {
+    Path launcher = install(folder.resolve("home"));
+    assertRefused(
+        run(
+            List.of("bash", "-c", "ulimit -n 256; exec \"$@\"", "bash", launcher.toString()),
+            Map.of(),
+            "doctor"),
+        "Cannot run with at most 256 open files (ulimit -Hn).");
   }
 
   /** A command in a machine of its own: {@code script} changes it, and goes on by {@code "$@"}. */
