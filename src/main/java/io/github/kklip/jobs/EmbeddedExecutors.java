@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.SparkListener;
@@ -33,6 +34,10 @@ final class EmbeddedExecutors {
   private static final long LOOK_MILLIS = 500;
   private static final Duration SILENCE = Duration.ofSeconds(20);
   private static final int LOG_LINES = 10;
+
+  /** What Spark writes into a log before the process writes anything. */
+  private static final Pattern HEADER = Pattern.compile("\\s*|=+|Spark Executor Command: .*");
+
   private static final int LOG_BYTES = 1 << 16;
 
   private EmbeddedExecutors() {}
@@ -163,7 +168,7 @@ final class EmbeddedExecutors {
       List<String> lines =
           new String(bytes, StandardCharsets.UTF_8)
               .lines()
-              .filter(line -> !line.isBlank())
+              .filter(line -> !HEADER.matcher(line).matches())
               .map(String::strip)
               .toList();
       return lines.subList(Math.max(0, lines.size() - LOG_LINES), lines.size());
