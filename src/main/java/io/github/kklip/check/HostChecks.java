@@ -23,7 +23,8 @@ public final class HostChecks {
   /** What libraries unpack before a job has begun, several times over. */
   private static final int NEEDED_BYTES = 8 << 20;
 
-  private static final Path ARGUMENTS = Path.of("/proc/self/cmdline");
+  private static final Path PROCESS = Path.of("/proc/self");
+  private static final Path ARGUMENTS = PROCESS.resolve("cmdline");
 
   private HostChecks() {}
 
@@ -34,8 +35,7 @@ public final class HostChecks {
    */
   public static List<String> of(SparkConf spark) {
     List<String> problems = new ArrayList<>();
-    UnixSystem user = new UnixSystem();
-    user(user.getUsername(), user.getUid()).ifPresent(problems::add);
+    user(new UnixSystem().getUsername()).ifPresent(problems::add);
     temporaryFolder(Path.of(System.getProperty("java.io.tmpdir"))).ifPresent(problems::add);
     if (problems.isEmpty()) {
       localFolders(List.of(Utils.getConfiguredLocalDirs(spark))).ifPresent(problems::add);
@@ -46,13 +46,21 @@ public final class HostChecks {
   /**
    * @param name of the user; null when it has none
    */
-  static Optional<String> user(String name, long id) {
-    return name != null
-        ? Optional.empty()
-        : Optional.of(
-            message(
-                "Cannot run as the user %s because it has no name here, and Hadoop asks the system for one. Add the user to /etc/passwd (in a container: echo \"kklip:x:%s:0::/tmp:/bin/sh\" >> /etc/passwd in its image or start script), or run as a user that is there.",
-                id, id));
+  static Optional<String> user(String name) {
+    if (name != null) {
+      return Optional.empty();
+    }
+    Object id;
+    try {
+      // A user without a name has the id 0 in UnixSystem.
+      id = Files.getAttribute(PROCESS, "unix:uid");
+    } catch (IOException | RuntimeException e) {
+      id = "ID";
+    }
+    return Optional.of(
+        message(
+            "Cannot run as the user %s because it has no name here, and Hadoop asks the system for one. Add the user to /etc/passwd (in a container: echo \"kklip:x:%s:0::/tmp:/bin/sh\" >> /etc/passwd in its image or start script), or run as a user that is there.",
+            id, id));
   }
 
   /**

@@ -81,11 +81,6 @@ final class JobContext implements AutoCloseable {
     return spark;
   }
 
-  /** Whether the session was there before the job. */
-  boolean isWithinSession() {
-    return session != null;
-  }
-
   /** The file systems' configuration as Spark has it, {@code spark.hadoop.*} included. */
   Configuration hadoop() {
     return spark().sparkContext().hadoopConfiguration();
@@ -93,7 +88,12 @@ final class JobContext implements AutoCloseable {
 
   /** The same without starting Spark, for what is looked at before. */
   Configuration hadoopBeforeSpark() {
-    return session == null ? SparkSessions.hadoop(conf()) : hadoop();
+    if (session != null) {
+      return hadoop();
+    }
+    SparkConf conf = conf();
+    Preflight.requireHost(arguments.job(), conf);
+    return SparkSessions.hadoop(conf);
   }
 
   /** Where the job is to run, known without starting Spark. */

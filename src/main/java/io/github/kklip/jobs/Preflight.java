@@ -8,10 +8,25 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
 
 /** Finds what will keep a job from its end, before it begins and before Spark starts. */
 final class Preflight {
   private Preflight() {}
+
+  /**
+   * Lets a job use Hadoop and Spark only where this machine has what they need.
+   *
+   * @param spark the settings of the session that will be opened
+   * @throws RefusedException with all that is missing
+   */
+  static void requireHost(String job, SparkConf spark) {
+    List<String> problems = HostChecks.of(spark);
+    if (!problems.isEmpty()) {
+      throw new RefusedException(job, problems);
+    }
+  }
 
   /**
    * Lets a job begin only without problems.
@@ -22,17 +37,11 @@ final class Preflight {
   static void require(String job, JobContext context) {
     List<Settings> all =
         job.equals("demo") ? DemoJob.variants(context) : List.of(context.settings());
+    Configuration configuration = context.hadoopBeforeSpark();
     Machine machine = context.machine();
     Set<String> problems = new LinkedHashSet<>();
-    if (!context.isWithinSession()) {
-      // Without these no file system can be asked for anything.
-      problems.addAll(HostChecks.of(machine.spark()));
-    }
-    if (!problems.isEmpty()) {
-      throw new RefusedException(job, new ArrayList<>(problems));
-    }
     for (Settings settings : all) {
-      problems.addAll(Checks.of(job, settings, context.hadoopBeforeSpark(), machine));
+      problems.addAll(Checks.of(job, settings, configuration, machine));
     }
     if (!problems.isEmpty()) {
       throw new RefusedException(job, new ArrayList<>(problems));

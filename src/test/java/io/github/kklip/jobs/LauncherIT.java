@@ -228,14 +228,31 @@ class LauncherIT {
   private static List<String> machine(String script, Path launcher) throws Exception {
     List<String> unshare =
         List.of("unshare", "--user", "--map-root-user", "--uts", "--mount", "sh", "-euc");
-    List<String> probe = new ArrayList<>(unshare);
-    probe.addAll(List.of("mount -t tmpfs tmpfs /mnt", "sh"));
-    Process process = new ProcessBuilder(probe).redirectErrorStream(true).start();
-    process.getInputStream().readAllBytes();
-    assumeTrue(process.waitFor() == 0, "this system lets nobody make namespaces");
+    requireNamespaces(unshare, "mount -t tmpfs tmpfs /mnt");
     List<String> command = new ArrayList<>(unshare);
     command.addAll(List.of(script + " && exec \"$@\"", "sh", launcher.toString()));
     return command;
+  }
+
+  private static void requireNamespaces(List<String> command, String word) throws Exception {
+    List<String> probe = new ArrayList<>(command);
+    probe.add(word);
+    Process process = new ProcessBuilder(probe).redirectErrorStream(true).start();
+    process.getInputStream().readAllBytes();
+    assumeTrue(process.waitFor() == 0, "this system lets nobody make namespaces");
+  }
+
+  @Test
+  void aUserWithoutANameIsRefused() throws Exception {
+    Path launcher = install(folder.resolve("home"));
+    List<String> command = new ArrayList<>(List.of("unshare", "--user", "--map-user=54321"));
+    requireNamespaces(command, "true");
+    command.add(launcher.toString());
+    for (String job : List.of("check", "doctor", "files")) {
+      assertRefused(
+          run(command, Map.of(), job, "--set", "dataset=" + folder.resolve("dataset")),
+          "Cannot run as the user 54321 because it has no name here");
+    }
   }
 
   @Test
