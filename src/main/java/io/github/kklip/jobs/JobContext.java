@@ -74,8 +74,11 @@ final class JobContext implements AutoCloseable {
     return session;
   }
 
+  /** The session of {@link #spark}, with executors to compute on. */
   JavaSparkContext javaSpark() {
-    return JavaSparkContext.fromSparkContext(spark().sparkContext());
+    JavaSparkContext spark = JavaSparkContext.fromSparkContext(spark().sparkContext());
+    EmbeddedExecutors.await(spark.sc(), settings.train().comms().rendezvousTimeout());
+    return spark;
   }
 
   /** The file systems' configuration as Spark has it, {@code spark.hadoop.*} included. */
@@ -85,7 +88,12 @@ final class JobContext implements AutoCloseable {
 
   /** The same without starting Spark, for what is looked at before. */
   Configuration hadoopBeforeSpark() {
-    return session == null ? SparkSessions.hadoop(conf()) : hadoop();
+    if (session != null) {
+      return hadoop();
+    }
+    SparkConf conf = conf();
+    Preflight.requireHost(arguments.job(), conf);
+    return SparkSessions.hadoop(conf);
   }
 
   /** Where the job is to run, known without starting Spark. */

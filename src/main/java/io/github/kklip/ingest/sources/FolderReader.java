@@ -36,15 +36,15 @@ record FolderReader(long maxBytes, boolean followLinks) implements SourceReader 
     names.sort(null);
     Set<String> stems = stems(names);
     List<Unit> units = chunks(file, names.stream().filter(n -> !isText(n, stems)).toList());
-    List<String> links = new ArrayList<>();
-    for (FolderWalk.SkippedLink link : walk.skipped()) {
-      String name = name(folder, link.link());
+    List<String> skipped = new ArrayList<>();
+    for (FolderWalk.Skipped one : walk.skipped()) {
+      String name = name(folder, one.path());
       if (!isText(name, stems)) {
-        links.addAll(List.of(name, link.why()));
+        skipped.addAll(one.named(name));
       }
     }
-    if (!links.isEmpty()) {
-      units.add(LinkReader.unit(file.source(), file.path(), links));
+    if (!skipped.isEmpty()) {
+      units.add(LinkReader.unit(file.source(), file.path(), skipped));
     }
     return units;
   }
