@@ -1,5 +1,6 @@
 package io.github.kklip.jobs;
 
+import io.github.kklip.check.HostChecks;
 import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
 import java.util.List;
@@ -86,13 +87,20 @@ final class JobContext implements AutoCloseable {
     return spark().sparkContext().hadoopConfiguration();
   }
 
-  /** The same without starting Spark, for what is looked at before. */
+  /**
+   * The same without starting Spark, for what is looked at before.
+   *
+   * @throws RefusedException with all that this machine lacks of what Hadoop and Spark need
+   */
   Configuration hadoopBeforeSpark() {
     if (session != null) {
       return hadoop();
     }
     SparkConf conf = conf();
-    Preflight.requireHost(arguments.job(), conf);
+    List<String> problems = HostChecks.of(conf);
+    if (!problems.isEmpty()) {
+      throw new RefusedException(arguments.job(), problems);
+    }
     return SparkSessions.hadoop(conf);
   }
 

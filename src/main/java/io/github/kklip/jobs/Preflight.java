@@ -2,7 +2,6 @@ package io.github.kklip.jobs;
 
 import io.github.kklip.check.CheckResult;
 import io.github.kklip.check.Checks;
-import io.github.kklip.check.HostChecks;
 import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
 import java.util.ArrayList;
@@ -10,7 +9,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.spark.SparkConf;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,19 +17,6 @@ final class Preflight {
   private static final Logger LOG = LoggerFactory.getLogger(Preflight.class);
 
   private Preflight() {}
-
-  /**
-   * Lets a job use Hadoop and Spark only where this machine has what they need.
-   *
-   * @param spark the settings of the session that will be opened
-   * @throws RefusedException with all that is missing
-   */
-  static void requireHost(String job, SparkConf spark) {
-    List<String> problems = HostChecks.of(spark);
-    if (!problems.isEmpty()) {
-      throw new RefusedException(job, problems);
-    }
-  }
 
   /**
    * Lets a job begin only without problems; warnings go to the log.

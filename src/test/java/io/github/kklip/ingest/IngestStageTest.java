@@ -370,6 +370,22 @@ class IngestStageTest {
   }
 
   @Test
+  void aPageThatIsMissingIsMadeAgainThoughNothingIsNew() throws IOException {
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    ingest(source("webdataset", "in"));
+    DatasetManifest made = dataset().requireManifest();
+    Path card = folder.resolve("data").resolve("card.html");
+    byte[] page = Files.readAllBytes(card);
+    Files.delete(card);
+    ingest(source("webdataset", "in"));
+    assertThat(card).hasBinaryContent(page);
+    Files.writeString(card, "of before");
+    ingest(source("webdataset", "in"));
+    assertThat(card).hasContent("of before");
+    assertThat(dataset().requireManifest()).isEqualTo(made);
+  }
+
+  @Test
   void aSecondRunAddsOnlyWhatIsNew() throws IOException {
     file("in/a.png", png(1));
     file("in/a.txt", text("one"));
