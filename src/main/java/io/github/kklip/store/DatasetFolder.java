@@ -144,17 +144,19 @@ public record DatasetFolder(Path root, Configuration configuration) {
   }
 
   /**
-   * The folder of the student's tokenizer.
+   * The folder of the student's tokenizer, after its files were read and checked.
    *
    * @throws SettingsException when there is none
+   * @throws IOException when a file is missing, or is not the one that was made
    */
-  public Path requireTokenizer(DatasetManifest manifest) {
+  public Path requireTokenizer(DatasetManifest manifest) throws IOException {
     if (manifest.tokenizer() == null) {
       throw new SettingsException(
           message(
               "Cannot read captions by the tokenizer of the dataset %s because it has none. Train it, with the job tokenizer, or set student.tokenizer.",
               root));
     }
+    manifest.tokenizer().check(this);
     return file(manifest.tokenizer().folder());
   }
 }

@@ -19,6 +19,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
@@ -73,11 +74,18 @@ public final class FaultStore implements AutoCloseable {
   /** Path capability, stream capability and option of {@code createFile}. */
   public static final String CONDITIONAL = "fs.option.create.conditional.overwrite";
 
+  /** Of a client that is to be released. */
+  private static final Duration LONGEST_PAUSE = Duration.ofMinutes(2);
+
   private static final Map<String, FaultStore> STORES = new ConcurrentHashMap<>();
 
   /** A folder, or what is in a file. */
   private static final class Node {
     private final boolean folder;
+
+    /** The client that made it; empty: the test itself. */
+    private final String author;
+
     private byte[] bytes = {};
 
     /** Bytes written; the first {@code visible} are seen by others. */
@@ -93,13 +101,14 @@ public final class FaultStore implements AutoCloseable {
 
     private long modified;
 
-    private Node(boolean folder, long modified) {
+    private Node(boolean folder, String author, long modified) {
       this.folder = folder;
+      this.author = author;
       this.modified = modified;
     }
 
     private Node copy() {
-      Node copy = new Node(folder, modified);
+      Node copy = new Node(folder, author, modified);
       copy.bytes = bytes; // Only ever appended to, by one writer that a copy has lost.
       copy.length = visible;
       copy.visible = visible;
@@ -140,8 +149,12 @@ public final class FaultStore implements AutoCloseable {
   private final Rule rule;
   private final List<Fault> faults = new ArrayList<>();
   private final List<OperationEvent> events = new ArrayList<>();
+  private final List<Removal> removals = new ArrayList<>();
   private final Map<String, Long> counts = new HashMap<>();
   private final Set<String> dead = new HashSet<>();
+
+  /** Clients that do nothing more. */
+  private final Set<String> ended = new HashSet<>();
 
   /** When a client that stands goes on; {@link Long#MAX_VALUE}: when it is released. */
   private final Map<String, Long> paused = new HashMap<>();
@@ -152,6 +165,14 @@ public final class FaultStore implements AutoCloseable {
   private SplittableRandom random = new SplittableRandom(0);
   private long count;
   private long capacity = Long.MAX_VALUE;
+  private int buffer;
+  private String uncounted = "";
+
+  /** Whose operation takes effect now; null: none of a client. */
+  private String acting;
+
+  /** The last operation that a fault struck. */
+  private String struck = "";
 
   /** Streams of before a restart are dead. */
   private long epoch;
@@ -217,6 +238,26 @@ public final class FaultStore implements AutoCloseable {
     return rule;
   }
 
+  /**
+   * From now on clients write and read by pieces of that many bytes, as those of HDFS and S3 do: an
+   * operation is a piece, not a call.
+   */
+  public synchronized void buffer(int bytes) {
+    buffer = bytes;
+  }
+
+  /**
+   * From now on operations of threads whose name begins so have no number of their client: they
+   * come by the clock, between those of its work.
+   */
+  public synchronized void uncounted(String threads) {
+    uncounted = threads;
+  }
+
+  synchronized int buffer() {
+    return buffer;
+  }
+
   /** Every operation waits before it takes effect, and before it returns. */
   public synchronized void latency(FaultClock time, long seed, Duration most) {
     clock = time;
@@ -244,12 +285,30 @@ public final class FaultStore implements AutoCloseable {
     return List.copyOf(events);
   }
 
+  /** Files that went since counting began, in order. */
+  public synchronized List<Removal> removals() {
+    return List.copyOf(removals);
+  }
+
+  /** The client that made a file; empty: the test itself. */
+  public synchronized String author(String path) {
+    return nodes.get(path).author;
+  }
+
+  /** The operation that a fault struck last, since counting began; empty: none. */
+  public synchronized String struck() {
+    return struck;
+  }
+
   /** Forgets operations and faults: the next one has the number 1. */
   public synchronized void startCounting() {
     count = 0;
     counts.clear();
     events.clear();
+    removals.clear();
     faults.clear();
+    ended.clear();
+    struck = "";
   }
 
   /** A client that stands goes on. */
@@ -258,11 +317,38 @@ public final class FaultStore implements AutoCloseable {
     notifyAll();
   }
 
-  /** Waits until a client stands. */
-  public synchronized void awaitPause(String client) throws InterruptedException {
+  /** The client will do nothing more: who waits for its pause goes on. */
+  public synchronized void end(String client) {
+    ended.add(client);
+    notifyAll();
+  }
+
+  /** What the client still does fails. */
+  public synchronized void kill(String client) {
+    dead.add(client);
+    notifyAll();
+  }
+
+  /**
+   * Waits until a client stands or has ended.
+   *
+   * @return whether it stands
+   * @throws IllegalStateException when it does neither within the limit
+   */
+  public synchronized boolean awaitPause(String client, Duration limit)
+      throws InterruptedException {
+    long end = System.nanoTime() + limit.toNanos();
     while (!paused.containsKey(client)) {
-      wait();
+      long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+      if (ended.contains(client)) {
+        return false;
+      }
+      if (left <= 0) {
+        throw new IllegalStateException(client + " neither stands nor ends");
+      }
+      wait(left);
     }
+    return true;
   }
 
   /**
@@ -346,7 +432,7 @@ public final class FaultStore implements AutoCloseable {
 
   /** Makes or replaces a file, whole and safe. */
   public synchronized void write(String path, byte[] bytes) {
-    Node node = new Node(false, System.currentTimeMillis());
+    Node node = new Node(false, "", System.currentTimeMillis());
     node.append(bytes, 0, bytes.length);
     node.visible = node.length;
     node.synced = node.length;
@@ -356,6 +442,11 @@ public final class FaultStore implements AutoCloseable {
       throw new IllegalArgumentException(e);
     }
     link(path, node);
+  }
+
+  /** Removes a file. */
+  public synchronized void remove(String path) {
+    unlink(path, nodes.remove(path), null);
   }
 
   /** All that is there becomes older. */
@@ -496,18 +587,17 @@ public final class FaultStore implements AutoCloseable {
     /** Copies bytes from a position on; less than asked for at the end, -1 behind it. */
     int read(int position, byte[] target, int offset, int length) throws IOException {
       return perform(
-          client,
-          Operation.READ,
-          path,
-          opened,
-          () -> {
-            int count = Math.min(length, bytes.length - position);
-            if (count <= 0) {
-              return length == 0 ? 0 : -1;
-            }
-            System.arraycopy(bytes, position, target, offset, count);
-            return count;
-          });
+          client, Operation.READ, path, opened, () -> copy(position, target, offset, length));
+    }
+
+    /** The same of bytes that the client has read. */
+    int copy(int position, byte[] target, int offset, int length) {
+      int count = Math.min(length, bytes.length - position);
+      if (count <= 0) {
+        return length == 0 ? 0 : -1;
+      }
+      System.arraycopy(bytes, position, target, offset, count);
+      return count;
     }
   }
 
@@ -523,7 +613,7 @@ public final class FaultStore implements AutoCloseable {
           if (there != null && !conditional && (there.folder || !overwrite)) {
             throw new FileAlreadyExistsException(path + " is there already");
           }
-          Node node = new Node(false, System.currentTimeMillis());
+          Node node = new Node(false, client, System.currentTimeMillis());
           if (!rule.appearsAtClose()) {
             makeFolders(parent(path));
             link(path, node);
@@ -602,9 +692,9 @@ public final class FaultStore implements AutoCloseable {
           if (!recursive && !children.isEmpty()) {
             throw new PathIsNotEmptyDirectoryException(path);
           }
-          children.values().forEach(child -> child.linked = false);
+          children.forEach((name, child) -> unlink(name, child, null));
           children.clear();
-          node.linked = false;
+          unlink(path, node, null);
           nodes.remove(path);
           return true;
         });
@@ -731,17 +821,33 @@ public final class FaultStore implements AutoCloseable {
     nodes.remove(from);
     Node replaced = nodes.remove(to);
     if (replaced != null) {
-      replaced.linked = false;
+      unlink(to, replaced, moved.get(from));
     }
-    moved.forEach((path, node) -> nodes.put(to + path.substring(from.length()), node));
+    moved.forEach(
+        (path, node) -> {
+          remember(path, node, null);
+          nodes.put(to + path.substring(from.length()), node);
+        });
   }
 
   private void link(String path, Node node) {
     Node replaced = nodes.put(path, node);
     if (replaced != null) {
-      replaced.linked = false;
+      unlink(path, replaced, node);
     }
     node.linked = true;
+  }
+
+  private void unlink(String path, Node node, Node successor) {
+    node.linked = false;
+    remember(path, node, successor);
+  }
+
+  private void remember(String path, Node node, Node successor) {
+    if (acting != null && !node.folder) {
+      boolean same = successor != null && Arrays.equals(node.content(), successor.content());
+      removals.add(new Removal(acting, node.author, path, same));
+    }
   }
 
   private void makeFolders(String path) throws IOException {
@@ -755,7 +861,7 @@ public final class FaultStore implements AutoCloseable {
   }
 
   private static Node folder() {
-    Node node = new Node(true, System.currentTimeMillis());
+    Node node = new Node(true, "", System.currentTimeMillis());
     node.linked = true;
     return node;
   }
@@ -811,7 +917,11 @@ public final class FaultStore implements AutoCloseable {
     Duration answer;
     synchronized (this) {
       number = ++count;
-      fault = fault(number, client, counts.merge(client, 1L, Long::sum));
+      long ofClient =
+          !uncounted.isEmpty() && Thread.currentThread().getName().startsWith(uncounted)
+              ? 0
+              : counts.merge(client, 1L, Long::sum);
+      fault = fault(number, client, ofClient);
       request = anyLatency();
       answer = anyLatency();
     }
@@ -826,25 +936,32 @@ public final class FaultStore implements AutoCloseable {
       }
       awaitTurn(client, opened);
     }
-    T result;
+    T result = null;
+    IOException failure = null;
     synchronized (this) {
-      boolean done = false;
       try {
         // A request that is on its way when its process dies arrives; not so when the power goes.
         if (opened != epoch) {
           throw new DeadProcessException("The process is dead: " + where);
         }
+        acting = client;
         result = effect.apply();
-        done = true;
+      } catch (IOException e) {
+        failure = e;
       } finally {
-        note(new OperationEvent(number, client, operation, path, done));
+        acting = null;
+        note(new OperationEvent(number, client, operation, path, failure == null));
       }
     }
+    // Also where it failed by itself, as a question for a file that is not there.
     if (fault != null && fault.done()) {
       strike(fault, client, where);
     }
     sleep(answer);
     awaitTurn(client, opened);
+    if (failure != null) {
+      throw failure;
+    }
     return result;
   }
 
@@ -864,6 +981,9 @@ public final class FaultStore implements AutoCloseable {
   }
 
   private void strike(Fault fault, String client, String where) throws IOException {
+    synchronized (this) {
+      struck = where;
+    }
     switch (fault.kind()) {
       case CRASH -> {
         synchronized (this) {
@@ -902,6 +1022,7 @@ public final class FaultStore implements AutoCloseable {
 
   /** Waits while the client stands; fails when it is dead. */
   private void awaitTurn(String client, long opened) throws IOException {
+    long waitedSince = System.nanoTime();
     while (true) {
       Duration left;
       synchronized (this) {
@@ -913,8 +1034,11 @@ public final class FaultStore implements AutoCloseable {
           return;
         }
         if (until == Long.MAX_VALUE) {
+          if (waitedSince + LONGEST_PAUSE.toNanos() < System.nanoTime()) {
+            throw new IllegalStateException("Nobody lets " + client + " go on");
+          }
           try {
-            wait();
+            wait(LONGEST_PAUSE.toMillis());
           } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new java.io.InterruptedIOException("Interrupted while the process stands");
