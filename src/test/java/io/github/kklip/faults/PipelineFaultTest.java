@@ -128,6 +128,7 @@ class PipelineFaultTest {
         ends.merge(oneRun(rule, stage, random, seed), 1, Integer::sum);
       } catch (AssertionError e) {
         violations.add(e);
+        System.out.println("  violation: " + e.getMessage().lines().findFirst().orElse(""));
       }
     }
     ends.forEach((end, count) -> System.out.println("  " + end + ": " + count));
@@ -216,6 +217,7 @@ class PipelineFaultTest {
       return;
     }
     Pipeline pipeline = pipeline(FaultRuns.RULE);
+    int violations = 0;
     for (Stage stage : FaultRuns.stages()) {
       long operations = pipeline.step(stage).operations();
       System.out.println(stage + " under " + FaultRuns.RULE + ": " + operations + " operations");
@@ -225,14 +227,22 @@ class PipelineFaultTest {
         for (long k = 1; k <= operations; k += FaultRuns.STRIDE) {
           long at = k;
           FaultRun run = new FaultRun(pipeline, stage, FaultRuns.SEED + k);
-          String end =
-              Limit.begin(stage + " " + kind + " " + k, () -> run.fault(kind, at, at % 2 == 0))
-                  .within(LIMIT);
+          String end;
+          try {
+            end =
+                Limit.begin(stage + " " + kind + " " + k, () -> run.fault(kind, at, at % 2 == 0))
+                    .within(LIMIT);
+          } catch (AssertionError e) {
+            end = "VIOLATION";
+            violations++;
+            e.printStackTrace(System.out);
+          }
           ends.merge(end, 1, Integer::sum);
         }
         System.out.printf(
             "%s %s in %d s: %s%n", stage, kind, (System.nanoTime() - begun) / 1_000_000_000, ends);
       }
     }
+    assertThat(violations).isZero();
   }
 }
