@@ -143,7 +143,7 @@ public final class FaultFileSystem extends FileSystem {
     return super.hasPathCapability(path, capability);
   }
 
-  private FileStatus status(FaultStore.Entry entry) {
+  private FileStatus status(FileTree.Entry entry) {
     return new FileStatus(
         entry.length(), entry.folder(), 1, BLOCK, entry.modified(), new Path(uri + entry.path()));
   }
