@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -327,8 +328,8 @@ class FaultStoreTest {
     assertThat(files("b").exists(store.path("two"))).isFalse();
     store.release("a");
 
-    assertThat(first.get()).isTrue();
-    assertThat(second.get()).isTrue();
+    assertThat(first.get(1, TimeUnit.MINUTES)).isTrue();
+    assertThat(second.get(1, TimeUnit.MINUTES)).isTrue();
     assertThat(files("b").exists(store.path("one"))).isTrue();
   }
 

@@ -210,7 +210,7 @@ class LeaseTest {
       // Its next heartbeat hangs.
       store.inject(
           new Fault(Fault.Kind.PAUSE, "a", store.operations("a") + 3, false, Duration.ZERO));
-      lost.await();
+      assertThat(lost.await(1, TimeUnit.MINUTES)).isTrue();
       assertThat(told).hasValue(1);
       assertThatThrownBy(lease::check).hasMessageContaining("it was not renewed for PT1");
       store.release("a");
