@@ -40,9 +40,18 @@ final class FaultRuns {
 
   /** The stages that are run: all, or those named. */
   static List<Pipeline.Stage> stages() {
-    String names = System.getProperty("kklip.faults.stages", "");
-    return Arrays.stream(Pipeline.Stage.values())
-        .filter(stage -> names.isEmpty() || List.of(names.split(",")).contains(stage.name()))
+    return named("kklip.faults.stages", Pipeline.Stage.values());
+  }
+
+  /** What goes wrong: all, or those named. */
+  static List<Fault.Kind> kinds() {
+    return named("kklip.faults.kinds", Fault.Kind.values());
+  }
+
+  private static <E extends Enum<E>> List<E> named(String property, E[] all) {
+    String names = System.getProperty(property, "");
+    return Arrays.stream(all)
+        .filter(each -> names.isEmpty() || List.of(names.split(",")).contains(each.name()))
         .toList();
   }
 }

@@ -51,6 +51,9 @@ class PipelineFaultTest {
   /** Of one run, with all that is checked after it; it takes a second or two. */
   private static final Duration LIMIT = Duration.ofMinutes(2);
 
+  /** Operations at the end of a stage in which it publishes, and a few before. */
+  private static final long PUBLISHES = 30;
+
   @TempDir private static Path local;
   private static JavaSparkContext spark;
   private static Level logged;
@@ -144,10 +147,12 @@ class PipelineFaultTest {
     Pipeline pipeline = pipeline(rule);
     long operations =
         Limit.begin(stage + " undisturbed", () -> pipeline.step(stage).operations()).within(LIMIT);
-    long k = 1 + random.nextLong(operations);
-    Fault.Kind kind = any(List.of(Fault.Kind.values()), random);
+    Fault.Kind kind = any(FaultRuns.kinds(), random);
     boolean done = random.nextBoolean();
     boolean race = random.nextInt(4) == 0 && stage != Stage.TRAIN;
+    // A stage publishes at its end: half of the races begin there.
+    long last = race && random.nextBoolean() ? Math.min(PUBLISHES, operations) : operations;
+    long k = operations - random.nextLong(last);
     String what = stage + " under " + rule + " " + kind + " -Dkklip.faults.seed=" + seed;
     FaultRun run = new FaultRun(pipeline, stage, seed);
     return Limit.begin(what, () -> race ? run.race(k, done, random) : run.fault(kind, k, done))
@@ -221,7 +226,7 @@ class PipelineFaultTest {
     for (Stage stage : FaultRuns.stages()) {
       long operations = pipeline.step(stage).operations();
       System.out.println(stage + " under " + FaultRuns.RULE + ": " + operations + " operations");
-      for (Fault.Kind kind : Fault.Kind.values()) {
+      for (Fault.Kind kind : FaultRuns.kinds()) {
         Map<String, Integer> ends = new TreeMap<>();
         long begun = System.nanoTime();
         for (long k = 1; k <= operations; k += FaultRuns.STRIDE) {
