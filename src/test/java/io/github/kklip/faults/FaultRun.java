@@ -6,6 +6,7 @@ import io.github.kklip.faults.Pipeline.Result;
 import io.github.kklip.faults.Pipeline.Stage;
 import io.github.kklip.faults.Pipeline.Step;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Identity;
 import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.publication.LeaseHeldException;
 import java.io.IOException;
@@ -294,7 +295,6 @@ final class FaultRun {
                 state.append(' ').append(digest).append('\n');
               }
             });
-    return io.github.kklip.store.Identity.ofBytes(
-        state.toString().getBytes(StandardCharsets.UTF_8));
+    return Identity.ofBytes(state.toString().getBytes(StandardCharsets.UTF_8));
   }
 }

@@ -144,7 +144,11 @@ final class Pipeline {
    */
   record Result(String manifest, NavigableMap<String, String> files, List<String> members) {}
 
-  /** All files hold the same for the same seeds, whatever the pipeline. */
+  /**
+   * A pipeline whose first archive is there.
+   *
+   * @param local for the teacher and the student's shape, which other pipelines may share
+   */
   Pipeline(FaultStore store, JavaSparkContext spark, Path local) throws IOException {
     this.store = store;
     this.spark = spark;
