@@ -15,7 +15,6 @@ import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.checkpoint.TrainState;
 import io.github.kklip.train.plan.SampleOrder;
 import io.github.kklip.train.plan.TrainPlan;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -97,13 +96,17 @@ final class TrainChecks {
         findings.look(
             begins ? "student.config" : "student.init",
             begins ? student.config() : student.init(),
-            () -> TrainPlan.shape(student));
-    if (!begins && shape.isPresent() && machine.executorsAreHere()) {
+            () -> TrainPlan.shape(student, configuration));
+    if (!begins && shape.isPresent()) {
+      findings.holds(
+          "student.init",
+          student.init(),
+          () -> Safetensors.requireFiles(configuration, student.init()));
       findings.holds(
           "student.init",
           student.init(),
           () -> {
-            var unused = Safetensors.open(Path.of(student.init()));
+            var unused = TrainPlan.preprocessing(student, shape.get(), configuration);
           });
     }
     boolean given = !student.tokenizer().isEmpty();

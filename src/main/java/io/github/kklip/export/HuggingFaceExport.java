@@ -7,7 +7,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.progress.Progress;
@@ -56,17 +56,12 @@ public final class HuggingFaceExport {
   private static final Logger LOG = LoggerFactory.getLogger(HuggingFaceExport.class);
   private static final String CONFIG = "config.json";
   private static final String MODEL = "model.safetensors";
-  private static final String TOKENIZER = "tokenizer.json";
-  private static final String PREPROCESSOR = "preprocessor_config.json";
   private static final String HEADS = "kklip_heads.safetensors";
   private static final String HEADS_MEANING = "kklip_heads.json";
 
   /** What an export writes beside the tokenizer's files. */
   private static final List<String> FILES =
-      List.of(CONFIG, MODEL, PREPROCESSOR, HEADS, HEADS_MEANING);
-
-  /** Pillow's number of the filter. */
-  private static final int PILLOW_BICUBIC = 3;
+      List.of(CONFIG, MODEL, Preprocessing.FILE, HEADS, HEADS_MEANING);
 
   /** Where {@code export.path} is not set: this folder of the run's. */
   private static final String DEFAULT_FOLDER = "huggingface";
@@ -146,6 +141,7 @@ public final class HuggingFaceExport {
     ClipConfig config = ClipConfig.read(folder.toString());
     Safetensors.open(folder);
     requireTokenizer(folder, config);
+    var unused = Preprocessing.read(folder, config.vision().image());
   }
 
   /**
@@ -185,8 +181,8 @@ public final class HuggingFaceExport {
     long parameters = copyModel(Safetensors.open(folder), model);
     files.put(MODEL, model::writeTo);
     tokenizer(folder, config).forEach((name, bytes) -> files.put(name, out -> out.write(bytes)));
-    byte[] preprocessor = Json.pretty(preprocessor(config));
-    files.put(PREPROCESSOR, out -> out.write(preprocessor));
+    byte[] preprocessor = Preprocessing.read(folder, config.vision().image()).json();
+    files.put(Preprocessing.FILE, out -> out.write(preprocessor));
 
     List<String> heads = new ArrayList<>();
     if (Files.exists(headsFile)) {
@@ -243,39 +239,23 @@ public final class HuggingFaceExport {
   private static SafetensorsEntry copy(Safetensors file, String name, SafetensorsWriter writer)
       throws IOException {
     SafetensorsEntry entry = file.entry(name);
-    writer.add(name, entry.type(), entry.shape(), file.bytes(name));
+    // transformers takes only a number, and some programs write a vector of one.
+    List<Long> shape = name.equals(ClipModel.LOGIT_SCALE) ? List.of() : entry.shape();
+    writer.add(name, entry.type(), shape, file.bytes(name));
     return entry;
   }
 
   private static Map<String, byte[]> tokenizer(Path folder, ClipConfig config) throws IOException {
     requireTokenizer(folder, config);
     return TokenizerFolder.files(
-        Files.readString(folder.resolve(TOKENIZER)), config.text().context());
+        StudentTokenizer.json(folder.toString(), new Configuration(false)),
+        config.text().context());
   }
 
   private static void requireTokenizer(Path folder, ClipConfig config) {
     try (StudentTokenizer tokenizer = StudentTokenizer.load(folder)) {
       tokenizer.checkFits(config.text().vocabulary(), config.text().endId());
     }
-  }
-
-  /** What {@link Preprocess} does, in the words of CLIPImageProcessor. */
-  private static ObjectNode preprocessor(ClipConfig config) {
-    int side = config.vision().image();
-    ObjectNode json = Json.object();
-    json.putObject("crop_size").put("height", side).put("width", side);
-    json.put("do_center_crop", true).put("do_convert_rgb", true).put("do_normalize", true);
-    json.put("do_rescale", true).put("do_resize", true);
-    ArrayNode mean = json.putArray("image_mean");
-    ArrayNode deviation = json.putArray("image_std");
-    for (int channel = 0; channel < 3; channel++) {
-      mean.add(Preprocess.MEAN.get(channel));
-      deviation.add(Preprocess.STD.get(channel));
-    }
-    json.put("image_processor_type", "CLIPImageProcessor");
-    json.put("resample", PILLOW_BICUBIC).put("rescale_factor", 1 / 255.0);
-    json.putObject("size").put("shortest_edge", side);
-    return json;
   }
 
   private static ObjectNode meaning(SafetensorsEntry head) {

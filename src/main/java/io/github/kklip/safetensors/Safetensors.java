@@ -13,6 +13,7 @@ import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.FileName;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.SmallFile;
+import io.github.kklip.store.publication.Storage;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.InputStream;
@@ -26,11 +27,15 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 
 /**
  * The tensors of one safetensors file, or of a Hugging Face folder with one ({@code
@@ -80,26 +85,33 @@ public final class Safetensors {
     throw noWeights(path.toString());
   }
 
-  /** Opens a file of a model folder, on whatever file system it is. */
-  public interface FileOpener {
-    InputStream open(String name) throws IOException;
+  /** Whether a file of a model folder holds weights, or tells where they are. */
+  public static boolean isFile(String name) {
+    return name.endsWith(ENDING) || name.equals(INDEX);
   }
 
   /**
-   * Refuses a model folder that lacks files of its weights, without opening them.
+   * Refuses a model folder that lacks files of its weights. Of a local one the headers are read; of
+   * a remote one its listing and its index alone.
    *
-   * @param folder for messages
-   * @param names of the files in the folder
-   * @param opener asked for {@code model.safetensors.index.json}
-   * @throws IOException when neither form of weights is there, or a file that the index names is
-   *     not
+   * @throws IOException when neither form of weights is there, a file that the index names is not,
+   *     or a local file is damaged
    */
-  public static void requireFiles(String folder, Set<String> names, FileOpener opener)
-      throws IOException {
+  public static void requireFiles(Configuration configuration, String folder) throws IOException {
+    var path = Storage.path(folder, configuration);
+    if (Storage.isLocal(configuration, path)) {
+      var unused = open(Path.of(path.toUri().getPath()));
+      return;
+    }
+    FileSystem fileSystem = Storage.of(configuration, path);
+    Set<String> names = new HashSet<>();
+    for (FileStatus file : fileSystem.listStatus(path)) {
+      names.add(file.getPath().getName());
+    }
     if (names.contains(INDEX)) {
       String index = folder + "/" + INDEX;
       byte[] json;
-      try (InputStream in = opener.open(INDEX)) {
+      try (InputStream in = fileSystem.open(new org.apache.hadoop.fs.Path(path, INDEX))) {
         json = SmallFile.read(in, index, ModelLimits.INDEX_BYTES);
       }
       for (FileName file : new TreeSet<>(weightMap(json, index).values())) {
