@@ -19,9 +19,12 @@ final class HoconText {
     return "kklip {\n" + section(settings, defaults, "  ") + "}\n";
   }
 
-  private static String section(Object record, Object defaults, String indent) {
+  private static String section(Record record, Record defaults, String indent) {
     StringBuilder text = new StringBuilder();
     for (RecordComponent component : record.getClass().getRecordComponents()) {
+      if (!SettingKey.isOfFormat(component, record)) {
+        continue;
+      }
       Object value = SettingKey.get(component, record);
       Object absent = defaults == null ? null : SettingKey.get(component, defaults);
       if (value.equals(absent)) {
@@ -32,10 +35,12 @@ final class HoconText {
       if (!SettingKey.isSection(component)) {
         text.append(indent).append(name).append(" = ").append(value(value)).append('\n');
       } else if (key != null && key.flat()) {
-        text.append(section(value, absent, indent));
+        text.append(section((Record) value, (Record) absent, indent));
       } else {
         text.append(indent).append(name).append(" {\n");
-        text.append(section(value, absent, indent + "  ")).append(indent).append("}\n");
+        text.append(section((Record) value, (Record) absent, indent + "  "))
+            .append(indent)
+            .append("}\n");
       }
     }
     return text.toString();

@@ -42,13 +42,26 @@ public record IngestSettings(
    */
   public record SourceSettings(
       SourceFormat format,
-      @Key(text = Key.TextForm.PATH, absent = "\"\"") String path,
-      @Key(absent = "\"\"") String imageColumn,
-      @Key(absent = "\"\"") String captionColumn,
-      @Key(absent = "\"\"") String separator,
-      @Key(min = 1, max = 10_000_000, absent = "2000") int pairs,
+      @Key(
+              text = Key.TextForm.PATH,
+              absent = "\"\"",
+              formats = {"webdataset", "csv", "parquet", "folder"})
+          String path,
+      @Key(
+              absent = "\"\"",
+              formats = {"csv", "parquet"})
+          String imageColumn,
+      @Key(
+              absent = "\"\"",
+              formats = {"webdataset", "csv", "parquet"})
+          String captionColumn,
+      @Key(absent = "\"\"", formats = "csv") String separator,
+      @Key(min = 1, max = 10_000_000, absent = "2000", formats = "synthetic") int pairs,
       @Key(max = 100, absent = "1") double weight,
-      @Key(absent = "false") boolean followLinks)
+      @Key(
+              absent = "false",
+              formats = {"webdataset", "csv", "parquet", "folder"})
+          boolean followLinks)
       implements Section.Checked, Serializable {
     @Override
     public void check(Section section) {

@@ -29,6 +29,9 @@ import java.lang.annotation.Target;
   /** Of an entry of a list: its value where it is not given, as HOCON. Empty: it must be given. */
   String absent() default "";
 
+  /** Of an entry of a list that has a {@code format}: the formats that know the key; empty: all. */
+  String[] formats() default {};
+
   /** The keys of this record stand in the section of the record around it. */
   boolean flat() default false;
 

@@ -135,7 +135,7 @@ final class Section {
     return List.copyOf(values);
   }
 
-  private static Record entry(Config config, String path, Class<? extends Record> type) {
+  private static <T extends Record> T entry(Config config, String path, Class<T> type) {
     List<String> known = new ArrayList<>();
     Config whole = config;
     for (RecordComponent component : type.getRecordComponents()) {
@@ -151,7 +151,26 @@ final class Section {
         throw new SettingsException(KeyHint.unknown(path + ".", key, known));
       }
     }
-    return new Section(whole, path).read(type);
+    T read = new Section(whole, path).read(type);
+    refuseKeysOfOtherFormats(config, path, read);
+    return read;
+  }
+
+  /** A key that the entry's format would pass over is a mistake. */
+  private static void refuseKeysOfOtherFormats(Config config, String path, Record entry) {
+    List<String> known =
+        Arrays.stream(entry.getClass().getRecordComponents())
+            .filter(component -> SettingKey.isOfFormat(component, entry))
+            .map(SettingKey::name)
+            .toList();
+    for (String key : config.root().keySet()) {
+      if (!known.contains(key)) {
+        throw new SettingsException(
+            message(
+                "Cannot use %s.%s because a %s source has no such key. Remove it; the keys of this format are %s.",
+                path, key, config.getString("format"), String.join(", ", known)));
+      }
+    }
   }
 
   private String text(String key, Key.TextForm kind) {

@@ -60,6 +60,20 @@ record SettingKey(String path, List<RecordComponent> way) {
     return value;
   }
 
+  /** Whether the key means something to the format of {@code entry}, if it has one. */
+  static boolean isOfFormat(RecordComponent component, Record entry) {
+    Key key = component.getAnnotation(Key.class);
+    if (key == null || key.formats().length == 0) {
+      return true;
+    }
+    for (RecordComponent other : entry.getClass().getRecordComponents()) {
+      if (other.getName().equals("format")) {
+        return List.of(key.formats()).contains(Keyword.of((Enum<?>) get(other, entry)));
+      }
+    }
+    throw new IllegalStateException(message("%s has no component format.", entry.getClass()));
+  }
+
   /** The value of one component of a record. */
   static Object get(RecordComponent component, Object of) {
     try {
