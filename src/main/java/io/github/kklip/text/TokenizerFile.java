@@ -64,8 +64,8 @@ final class TokenizerFile implements AutoCloseable {
     } catch (JsonProcessingException e) {
       throw new TokenizerException(
           message(
-              "Cannot load the tokenizer because its file is not JSON: %s. Fetch or write it again. (%s)",
-              source, e.getOriginalMessage()),
+              "Cannot load the tokenizer of %s because %s. Fetch or write the file again.",
+              source, Json.notJson(json.getBytes(StandardCharsets.UTF_8), e)),
           e);
     }
   }

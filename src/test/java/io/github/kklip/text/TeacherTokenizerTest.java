@@ -96,7 +96,8 @@ class TeacherTokenizerTest {
     Files.writeString(folder.resolve("tokenizer.json"), "{ not json");
     assertThatThrownBy(() -> load(folder))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining("its file is not JSON: " + folder);
+        .hasMessageContaining("because it is not JSON: ")
+        .hasMessageContaining(folder.toString());
     Files.writeString(folder.resolve("tokenizer.json"), "{}");
     assertThatThrownBy(() -> load(folder)).hasMessageContaining("it has no \"model\": " + folder);
     Files.writeString(folder.resolve("tokenizer.json"), "{\"model\": {\"type\": \"Unigram\"}}");
@@ -282,7 +283,7 @@ class TeacherTokenizerTest {
         .hasMessageContaining("it has more than 4000000 merges, 4000001: " + path);
     Files.writeString(path, "[".repeat(5000));
     assertThatThrownBy(() -> load(folder))
-        .hasMessageContaining("its file is not JSON")
+        .hasMessageContaining("because it is not JSON")
         .hasMessageContaining("Document nesting depth");
     try (RandomAccessFile file = new RandomAccessFile(path.toFile(), "rw")) {
       file.setLength(ModelLimits.TOKENIZER_BYTES + 1L);
