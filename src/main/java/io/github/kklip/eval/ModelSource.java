@@ -3,7 +3,7 @@ package io.github.kklip.eval;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.OpenClipFolder;
 import io.github.kklip.safetensors.Safetensors;
@@ -59,7 +59,7 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     }
     try (InputStream in = files.open(new Path(path, "config.json"))) {
       ClipConfig shape = ClipConfig.read(in, path + "/config.json");
-      var unused = Preprocessing.read(model, configuration, shape.vision().image());
+      var unused = PreprocessorConfig.read(model, configuration, shape.vision().image());
     }
     Safetensors.requireFiles(configuration, model);
     return StudentTokenizer.isIn(model, configuration);

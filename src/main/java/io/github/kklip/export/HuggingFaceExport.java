@@ -8,14 +8,17 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
+import io.github.kklip.model.OpenClipFolder;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.safetensors.SafetensorsEntry;
 import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
+import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.text.StudentTokenizer;
@@ -34,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -95,9 +99,11 @@ public final class HuggingFaceExport {
     String source = source(settings);
     org.apache.hadoop.fs.Path target = target(settings, configuration);
     try (Lease lease = Lease.acquire(configuration, target, "export", settings.leaseExpiry())) {
-      Path folder = huggingFaceFolder(source, configuration);
-      if (folder != null) {
-        return write(folder, folder.resolve(HEADS), source, target, configuration, lease);
+      if (isHuggingFaceFolder(source, configuration)) {
+        try (LocalCopy copy = LocalCopy.of(configuration, source, name -> true)) {
+          Path heads = copy.path().resolve(HEADS);
+          return write(copy.path(), heads, source, target, configuration, lease);
+        }
       }
       try (Checkpoint checkpoint = CheckpointStore.newest(source, configuration)) {
         return write(
@@ -133,15 +139,19 @@ public final class HuggingFaceExport {
    */
   public static void checkModel(Settings settings, Configuration configuration) throws IOException {
     String source = source(settings);
-    Path folder = huggingFaceFolder(source, configuration);
-    if (folder == null) {
+    if (!isHuggingFaceFolder(source, configuration)) {
       CheckpointStore.requireSome(source, configuration);
       return;
     }
-    ClipConfig config = ClipConfig.read(folder.toString());
-    Safetensors.open(folder);
-    requireTokenizer(folder, config);
-    var unused = Preprocessing.read(folder, config.vision().image());
+    Safetensors.requireFiles(configuration, source);
+    try (LocalCopy small = LocalCopy.of(configuration, source, name -> !Safetensors.isFile(name))) {
+      if (Storage.isLocal(configuration, Storage.path(source, configuration))) {
+        Safetensors.requireHeaders(small.path());
+      }
+      ClipConfig config = ClipConfig.read(small.path().toString());
+      requireTokenizer(small.path(), config);
+      var unused = PreprocessorConfig.read(small.path(), config.vision().image());
+    }
   }
 
   /**
@@ -155,15 +165,14 @@ public final class HuggingFaceExport {
     refuseForeign(target(settings, configuration), configuration);
   }
 
-  /** The source as a local Hugging Face folder; null when it is a run or a checkpoint. */
-  private static Path huggingFaceFolder(String source, Configuration configuration) {
+  /** Whether the source is such a folder, and neither a run nor a checkpoint. */
+  private static boolean isHuggingFaceFolder(String source, Configuration configuration)
+      throws IOException {
     org.apache.hadoop.fs.Path path = Storage.path(source, configuration);
-    if (!path.toUri().getScheme().equals("file")) {
-      return null;
-    }
-    Path folder = Path.of(path.toUri().getPath());
-    boolean checkpoint = Files.exists(folder.resolve("checkpoint.json"));
-    return !checkpoint && Files.exists(folder.resolve(CONFIG)) ? folder : null;
+    FileSystem files = Storage.of(configuration, path);
+    OpenClipFolder.refuse(files, path);
+    return !files.exists(new org.apache.hadoop.fs.Path(path, CheckpointStore.MARKER))
+        && files.exists(new org.apache.hadoop.fs.Path(path, CONFIG));
   }
 
   private static ExportResult write(
@@ -181,7 +190,7 @@ public final class HuggingFaceExport {
     long parameters = copyModel(Safetensors.open(folder), model);
     files.put(MODEL, model::writeTo);
     tokenizer(folder, config).forEach((name, bytes) -> files.put(name, out -> out.write(bytes)));
-    byte[] preprocessor = Preprocessing.read(folder, config.vision().image()).json();
+    byte[] preprocessor = PreprocessorConfig.read(folder, config.vision().image()).json();
     files.put(Preprocessing.FILE, out -> out.write(preprocessor));
 
     List<String> heads = new ArrayList<>();

@@ -6,16 +6,13 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.Json;
-import java.io.IOException;
 import java.io.Serializable;
-import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
-import org.apache.hadoop.conf.Configuration;
 
 /**
  * What is done to an image before a model sees it; it belongs to the model's weights, and goes with
- * them from folder to folder. {@link Preprocess} does it.
+ * them from folder to folder. {@code PreprocessorConfig} reads it, {@code Preprocess} does it.
  *
  * @param edge pixels that the image is resized to: its shorter side, the longer one in proportion
  *     and rounded down; or both sides
@@ -35,6 +32,9 @@ public record Preprocessing(
     List<Double> mean,
     List<Double> std)
     implements Serializable {
+
+  /** The class of transformers that does it. */
+  static final String PROCESSOR = "CLIPImageProcessor";
 
   /** The file that holds it in a Hugging Face folder. */
   public static final String FILE = "preprocessor_config.json";
@@ -83,28 +83,6 @@ public record Preprocessing(
         side, false, side, ResizeFilter.BICUBIC, CLIP_RESCALE, CLIP_MEAN, CLIP_STD);
   }
 
-  /**
-   * That of a model folder: {@code image_processor} in {@code processor_config.json}, else {@code
-   * preprocessor_config.json}, else {@code preprocess_cfg} in {@code open_clip_config.json}, else
-   * {@link #clip}.
-   *
-   * @param side side of the square that the model takes
-   * @throws io.github.kklip.config.SettingsException when it asks for something that is not done
-   *     here, or gives the model images of another size
-   * @throws IOException when a file cannot be read or is damaged
-   */
-  public static Preprocessing read(String folder, Configuration configuration, int side)
-      throws IOException {
-    return PreprocessorConfig.read(folder, configuration, side);
-  }
-
-  /** As {@link #read(String, Configuration, int)}, of a local folder. */
-  public static Preprocessing read(Path folder, int side) throws IOException {
-    // Not the URI as text, in which spaces are escaped: Hadoop would take the escapes for names.
-    return read(
-        new org.apache.hadoop.fs.Path(folder.toUri()).toString(), new Configuration(false), side);
-  }
-
   /** The {@code preprocessor_config.json} that {@code CLIPImageProcessor} of transformers reads. */
   public byte[] json() {
     ObjectNode json = Json.object();
@@ -115,7 +93,7 @@ public record Preprocessing(
     mean.forEach(means::add);
     ArrayNode deviations = json.putArray("image_std");
     std.forEach(deviations::add);
-    json.put("image_processor_type", PreprocessorConfig.PROCESSOR);
+    json.put("image_processor_type", PROCESSOR);
     json.put("resample", filter.number()).put("rescale_factor", rescale);
     if (squash) {
       json.putObject("size").put("height", edge).put("width", edge);

@@ -23,21 +23,50 @@ import org.apache.hadoop.fs.Path;
 /**
  * Reads a {@link Preprocessing} from the files of a model folder. What would change an image's
  * numbers and is not done here is refused with its name and value, never ignored.
- *
- * @param source the file, for errors
- * @param side side of the square that the model takes
  */
-record PreprocessorConfig(Path source, JsonNode json, int side) {
-  static final String PROCESSOR = "CLIPImageProcessor";
-
+public final class PreprocessorConfig {
   /** What transformers has called CLIP's processor; another model's has other defaults. */
   private static final Set<String> PROCESSORS =
-      Set.of(PROCESSOR, "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor");
+      Set.of(
+          Preprocessing.PROCESSOR,
+          "CLIPImageProcessorFast",
+          "CLIPImageProcessorPil",
+          "CLIPFeatureExtractor");
 
   /** Parts of the picture or of its numbers that CLIP's processor is told to change on top. */
   private static final List<String> UNKNOWN_STEPS = List.of("do_pad", "use_square_size");
 
-  static Preprocessing read(String folder, Configuration configuration, int side)
+  private final Path source;
+  private final JsonNode json;
+  private final int side;
+
+  /**
+   * @param source the file, for errors
+   * @param side side of the square that the model takes
+   */
+  private PreprocessorConfig(Path source, JsonNode json, int side) {
+    this.source = source;
+    this.json = json;
+    this.side = side;
+  }
+
+  /** As {@link #read(String, Configuration, int)}, of a local folder. */
+  public static Preprocessing read(java.nio.file.Path folder, int side) throws IOException {
+    // Not the URI as text, in which spaces are escaped: Hadoop would take the escapes for names.
+    return read(new Path(folder.toUri()).toString(), new Configuration(false), side);
+  }
+
+  /**
+   * That of a model folder: {@code image_processor} in {@code processor_config.json}, else {@code
+   * preprocessor_config.json}, else {@code preprocess_cfg} in {@code open_clip_config.json}, else
+   * {@link Preprocessing#clip}.
+   *
+   * @param side side of the square that the model takes
+   * @throws SettingsException when it asks for something that is not done here, or gives the model
+   *     images of another size
+   * @throws IOException when a file cannot be read or is damaged
+   */
+  public static Preprocessing read(String folder, Configuration configuration, int side)
       throws IOException {
     Path path = Storage.path(folder, configuration);
     Path nested = new Path(path, "processor_config.json");
@@ -64,15 +93,17 @@ record PreprocessorConfig(Path source, JsonNode json, int side) {
 
   private static Optional<JsonNode> tree(Path file, Configuration configuration)
       throws IOException {
+    byte[] json;
     try (InputStream in = Storage.of(configuration, file).open(file)) {
-      return Optional.of(Json.tree(SmallFile.read(in, file.toString(), ModelLimits.CONFIG_BYTES)));
+      json = SmallFile.read(in, file.toString(), ModelLimits.CONFIG_BYTES);
     } catch (FileNotFoundException e) {
       return Optional.empty();
+    }
+    try {
+      return Optional.of(Json.tree(json));
     } catch (JsonProcessingException e) {
       throw new IOException(
-          message(
-              "Cannot read %s because it is not JSON. Fetch it again. (%s)",
-              file, e.getOriginalMessage()),
+          message("Cannot read %s because %s. Fetch the file again.", file, Json.notJson(json, e)),
           e);
     }
   }
@@ -80,9 +111,9 @@ record PreprocessorConfig(Path source, JsonNode json, int side) {
   /** As {@code CLIPImageProcessor} of transformers reads it, with its defaults. */
   private Preprocessing ofTransformers() {
     for (String field : List.of("image_processor_type", "feature_extractor_type")) {
-      String type = json.path(field).asText(PROCESSOR);
+      String type = json.path(field).asText(Preprocessing.PROCESSOR);
       if (!PROCESSORS.contains(type)) {
-        throw refused(field, message("only %s is read", PROCESSOR));
+        throw refused(field, message("only %s is read", Preprocessing.PROCESSOR));
       }
     }
     for (String step : UNKNOWN_STEPS) {
@@ -267,6 +298,9 @@ record PreprocessorConfig(Path source, JsonNode json, int side) {
     return new SettingsException(
         message(
             "Cannot use the model's preprocessing of images because %s has %s = %s: %s. Use another model; embeddings of images that were prepared otherwise would be wrong.",
-            source, field, shown(json.path(field).toString()), why));
+            source,
+            field,
+            json.has(field) ? shown(json.path(field).toString()) : "(not set)",
+            why));
   }
 }

@@ -196,14 +196,15 @@ public record ClipConfig(
         OpenClipFolder.refuse(files, path);
       }
       Path file = folder ? new Path(path, FILE) : path;
+      String name = folder ? source + "/" + FILE : source;
       if (!files.exists(file)) {
         throw new SettingsException(
             message(
                 "Cannot read a CLIP shape, because there is no such file: %s. Give a path or one of %s.",
-                file, BUILT_IN));
+                name, BUILT_IN));
       }
       try (InputStream in = files.open(file)) {
-        return read(in, file.toString());
+        return read(in, name);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -230,8 +231,8 @@ public record ClipConfig(
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
           message(
-              "Cannot read a CLIP shape from %s, because it is not JSON: %s",
-              source, e.getOriginalMessage()),
+              "Cannot read a CLIP shape from %s, because %s",
+              source, Json.notJson(json.getBytes(StandardCharsets.UTF_8), e)),
           e);
     }
     String type = root.path("model_type").asText("");

@@ -51,13 +51,17 @@ public final class ClipWeights {
                     shapes.put(name, tensor.getShape());
                   }
                 });
-        Shape scale = shapes.get(ClipModel.LOGIT_SCALE);
-        if (scale != null && file.entry(ClipModel.LOGIT_SCALE).shape().equals(VECTOR_OF_ONE)) {
+        boolean vector =
+            shapes.containsKey(ClipModel.LOGIT_SCALE)
+                && file.entry(ClipModel.LOGIT_SCALE).shape().equals(VECTOR_OF_ONE);
+        if (vector) {
           shapes.put(ClipModel.LOGIT_SCALE, new Shape(1));
         }
         tensors.putAll(file.arrays(manager, shapes));
-        tensors.computeIfPresent(
-            ClipModel.LOGIT_SCALE, (name, array) -> Torch.view(manager, array, 0, new Shape()));
+        if (vector) {
+          NDArray scale = tensors.get(ClipModel.LOGIT_SCALE);
+          tensors.put(ClipModel.LOGIT_SCALE, Torch.view(manager, scale, 0, new Shape()));
+        }
       }
       model.load(tensors);
     }

@@ -26,7 +26,7 @@ public final class OpenClipFolder {
         && files.exists(new Path(folder, CONFIG))) {
       throw new SettingsException(
           message(
-              "Cannot use %s because it is a folder of open_clip (%s), which names its tensors otherwise, and CLIP folders of transformers are read. Convert it with transformers' convert_open_clip script, or take the model's folder with config.json and model.safetensors.",
+              "Cannot use %s because it is a folder of open_clip (%s), whose tensors have other names, and CLIP folders of transformers are read. Take the model in that form, with config.json and model.safetensors, as most of them are published, too; or copy its weights into a CLIPModel in Python and write it by save_pretrained.",
               folder, CONFIG));
     }
   }

@@ -7,14 +7,17 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.kklip.store.publication.ContentKind;
 import io.github.kklip.store.publication.Json;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The {@code tokenizer.json} of a CLIP folder that has only {@code vocab.json} and {@code
@@ -77,12 +80,25 @@ final class VocabularyFiles {
       }
       addToken(token.getValue(), Integer.parseInt(token.getKey()));
     }
-    String unknown = special(special, config, "unk_token", END);
-    String start = special(special, config, "bos_token", START);
-    String end = special(special, config, "eos_token", END);
-    String unused = special(special, config, "pad_token", END);
+    Map<String, JsonNode> named = new LinkedHashMap<>();
+    for (String field : List.of("unk_token", "bos_token", "eos_token", "pad_token")) {
+      JsonNode token = special.hasNonNull(field) ? special.path(field) : config.path(field);
+      named.put(field, token.isTextual() ? Json.object().put("content", token.asText()) : token);
+    }
+    String unknown = text(named.get("unk_token"), END);
+    String start = text(named.get("bos_token"), START);
+    String end = text(named.get("eos_token"), END);
     if (!decoder.isObject()) {
-      json(ADDED).orElseGet(Json::object).properties().forEach(this::addOlder);
+      Set<String> specials =
+          new HashSet<>(List.of(unknown, start, end, text(named.get("pad_token"), END)));
+      addOlder(json(ADDED).orElseGet(Json::object), specials);
+    }
+    named.forEach(
+        (field, token) -> addSpecial(token, text(token, field.equals("bos_token") ? START : END)));
+    for (String field : List.of("additional_special_tokens", "extra_special_tokens")) {
+      for (JsonNode token : special.path(field)) {
+        addSpecial(token, token.isTextual() ? token.asText() : text(token, END));
+      }
     }
 
     ObjectNode root = Json.object().put("version", "1.0");
@@ -115,7 +131,8 @@ final class VocabularyFiles {
     frame.putArray("cls").add(start).add(id(start));
     frame.put("trim_offsets", false).put("add_prefix_space", false);
     byteLevel(root.putObject("decoder"), true);
-    ObjectNode model = root.putObject("model").put("type", "BPE").put("unk_token", unknown);
+    ObjectNode model = root.putObject("model").put("type", "BPE").putNull("dropout");
+    model.put("unk_token", unknown);
     model.put("continuing_subword_prefix", "").put("end_of_word_suffix", SUFFIX);
     model.put("fuse_unk", false).put("byte_fallback", false).put("ignore_merges", false);
     model.set("vocab", vocabulary);
@@ -130,6 +147,10 @@ final class VocabularyFiles {
 
   private void merges(ArrayNode merges) throws IOException {
     byte[] file = files.read(MERGES).orElseThrow(() -> refused(MERGES, "it is not there"));
+    // The lines of a pointer are of two symbols with a space, as merges are.
+    if (ContentKind.of(file).equals(Optional.of(ContentKind.LFS_POINTER))) {
+      throw refused(MERGES, ContentKind.LFS_POINTER.sentence());
+    }
     List<String> lines = new String(file, StandardCharsets.UTF_8).lines().toList();
     for (int i = 0; i < lines.size(); i++) {
       String line = lines.get(i);
@@ -142,26 +163,28 @@ final class VocabularyFiles {
             MERGES,
             message("its line %s is not of two symbols with a space: %s", i + 1, shown(line)));
       }
-      merges.add(line);
+      merges.addArray().add(pair[0]).add(pair[1]);
     }
   }
 
-  /** The text of a special token, which is added under the id that the vocabulary gives it. */
-  private String special(JsonNode first, JsonNode second, String field, String absent) {
-    JsonNode named = first.hasNonNull(field) ? first.path(field) : second.path(field);
-    JsonNode token = named.isObject() || named.isTextual() ? named : Json.object();
-    String text = token.isTextual() ? token.asText() : token.path("content").asText(absent);
+  private static String text(JsonNode token, String absent) {
+    return token.path("content").asText(absent);
+  }
+
+  /** Adds a special token under the id that the vocabulary gives it. */
+  private void addSpecial(JsonNode token, String text) {
     if (!added.containsKey(text)) {
       ObjectNode flags = token.isObject() ? token.deepCopy() : Json.object();
       addToken(flags.put("content", text).put("special", true), id(text));
     }
-    return text;
   }
 
-  /** A token of the files of before {@code added_tokens_decoder}. */
-  private void addOlder(Map.Entry<String, JsonNode> token) {
-    if (!added.containsKey(token.getKey())) {
-      addToken(Json.object().put("content", token.getKey()), token.getValue().asInt(-1));
+  /** The tokens of the files of before {@code added_tokens_decoder}. */
+  private void addOlder(JsonNode tokens, Set<String> specials) {
+    for (Map.Entry<String, JsonNode> token : tokens.properties()) {
+      ObjectNode flags = Json.object().put("content", token.getKey());
+      flags.put("special", specials.contains(token.getKey()));
+      addToken(flags, token.getValue().asInt(-1));
     }
   }
 
@@ -192,8 +215,7 @@ final class VocabularyFiles {
     try {
       return bytes.isEmpty() ? Optional.empty() : Optional.of(Json.tree(bytes.get()));
     } catch (JsonProcessingException e) {
-      throw new TokenizerException(
-          refused(name, message("it is not JSON (%s)", e.getOriginalMessage())).getMessage(), e);
+      throw new TokenizerException(refused(name, Json.notJson(bytes.get(), e)).getMessage(), e);
     }
   }
 

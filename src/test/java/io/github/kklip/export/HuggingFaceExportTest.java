@@ -17,6 +17,7 @@ import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Preprocess;
 import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.ClipWeights;
@@ -160,7 +161,8 @@ class HuggingFaceExportTest {
         model.textFeatures(manager, Tokens.of(manager, config.text(), captions)),
         expected.get("text"),
         tolerance);
-    Preprocess preprocess = new Preprocess(Preprocessing.read(exported, config.vision().image()));
+    Preprocess preprocess =
+        new Preprocess(PreprocessorConfig.read(exported, config.vision().image()));
     int images = expected.get("images").size();
     float[] pixels = new float[images * preprocess.length()];
     for (int i = 0; i < images; i++) {
@@ -208,7 +210,7 @@ class HuggingFaceExportTest {
     Path checkpoint =
         checkpoint(model(ClipConfig.read(CLIP.toString()), ClipModel.Heads.NONE, 4), "run/a");
     export(checkpoint, folder.resolve("before"));
-    assertThat(Preprocessing.read(folder.resolve("before"), 32))
+    assertThat(PreprocessorConfig.read(folder.resolve("before"), 32))
         .as("a checkpoint of before has none")
         .isEqualTo(Preprocessing.clip(32));
   }
@@ -217,7 +219,9 @@ class HuggingFaceExportTest {
   void refusesAPreprocessingThatItCannotWrite() throws IOException {
     Path model = folder.resolve("model");
     copy(CLIP, model);
-    Files.writeString(model.resolve("preprocessor_config.json"), "{\"size\": 32, \"resample\": 0}");
+    Files.writeString(
+        model.resolve("preprocessor_config.json"),
+        "{\"size\": 32, \"crop_size\": 32, \"resample\": 0}");
     assertThatThrownBy(() -> export(model, folder.resolve("exported")))
         .hasMessageContaining("has resample = 0");
     assertThatThrownBy(

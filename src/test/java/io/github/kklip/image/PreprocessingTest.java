@@ -25,7 +25,7 @@ class PreprocessingTest {
 
   private Preprocessing read(String file, String json) throws IOException {
     Files.writeString(folder.resolve(file), json);
-    return Preprocessing.read(folder, SIDE);
+    return PreprocessorConfig.read(folder, SIDE);
   }
 
   private static FloatBuffer applied(Preprocessing how, String[] row) {
@@ -64,13 +64,13 @@ class PreprocessingTest {
     for (String[] row : Golden.rows("preprocessing.tsv")) {
       Preprocessing how = read("preprocessor_config.json", row[0]);
       Files.write(folder.resolve("preprocessor_config.json"), how.json());
-      assertThat(Preprocessing.read(folder, SIDE)).as(row[0]).isEqualTo(how);
+      assertThat(PreprocessorConfig.read(folder, SIDE)).as(row[0]).isEqualTo(how);
     }
   }
 
   @Test
   void aFolderThatSaysNothingHasThatOfClip() throws IOException {
-    assertThat(Preprocessing.read(folder, SIDE)).isEqualTo(Preprocessing.clip(SIDE));
+    assertThat(PreprocessorConfig.read(folder, SIDE)).isEqualTo(Preprocessing.clip(SIDE));
     assertThat(read("open_clip_config.json", "{\"model_cfg\": {}}"))
         .isEqualTo(Preprocessing.clip(SIDE));
     // As CLIP's own folder has it.
@@ -160,6 +160,14 @@ class PreprocessingTest {
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining(folder + "/open_clip_config.json")
         .hasMessageContaining(message);
+  }
+
+  @Test
+  void aSizeThatIsNotSetIsThatOfClip() throws IOException {
+    Files.writeString(folder.resolve("preprocessor_config.json"), "{\"image_mean\": 0.5}");
+    assertThat(PreprocessorConfig.read(folder, 224).edge()).isEqualTo(224);
+    assertThatThrownBy(() -> PreprocessorConfig.read(folder, 336))
+        .hasMessageContaining("has crop_size = (not set): the model takes images of 336 pixels");
   }
 
   @Test

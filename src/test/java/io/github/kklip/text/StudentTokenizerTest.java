@@ -89,6 +89,10 @@ class StudentTokenizerTest {
     try (StudentTokenizer made = StudentTokenizer.load(files)) {
       assertThat(made.encode("red", 77)).startsWith(START).endsWith(END).hasSize(3);
     }
+    Files.writeString(
+        files.resolve("special_tokens_map.json"),
+        "{\"bos_token\": \"<start>\", \"additional_special_tokens\": [\"red</w>\", \"<i>\"]}");
+    assertRefused(files, "its vocab.json: it lacks the special token '<i>'");
     Files.writeString(vocab, tokens.substring(0, 100));
     assertRefused(files, "its vocab.json: it is not JSON");
     Files.writeString(vocab, "[1]");
@@ -102,6 +106,15 @@ class StudentTokenizerTest {
     Files.writeString(
         files.resolve("tokenizer_config.json"), "{\"added_tokens_decoder\": {\"x\": {}}}");
     assertRefused(files, "its tokenizer_config.json: 'x' is no id of a token");
+    Files.delete(files.resolve("tokenizer_config.json"));
+    String pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    Files.writeString(merges, pointer);
+    assertRefused(files, "its merges.txt: it is a Git LFS pointer: run git lfs pull");
+    Files.writeString(vocab, pointer);
+    assertRefused(files, "its vocab.json: it is a Git LFS pointer: run git lfs pull");
+    Files.writeString(files.resolve("tokenizer.json"), pointer);
+    assertRefused(files, "because it is a Git LFS pointer: run git lfs pull");
+    Files.delete(files.resolve("tokenizer.json"));
     Files.delete(merges);
     assertRefused(
         files, "there is no tokenizer.json in its folder, nor vocab.json with merges.txt");
@@ -188,7 +201,9 @@ class StudentTokenizerTest {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> StudentTokenizer.load(empty))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining("there is no tokenizer.json in its folder: file:" + empty);
+        .hasMessageContaining(
+            "there is no tokenizer.json in its folder, nor vocab.json with merges.txt: file:"
+                + empty);
 
     ObjectNode json = (ObjectNode) TokenizerGolden.read("text/clip/tokenizer.json");
     json.putNull("post_processor");

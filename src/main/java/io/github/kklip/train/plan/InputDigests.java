@@ -1,6 +1,7 @@
 package io.github.kklip.train.plan;
 
 import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipWeights;
 import io.github.kklip.safetensors.Safetensors;
@@ -49,7 +50,7 @@ final class InputDigests {
         digests.append(' ').append(ofFile(file));
       }
       int side = ClipConfig.read(copy.path().toString()).vision().image();
-      Preprocessing preprocessing = Preprocessing.read(folder, configuration, side);
+      Preprocessing preprocessing = PreprocessorConfig.read(folder, configuration, side);
       if (!preprocessing.equals(Preprocessing.clip(side))) {
         digests.append(' ').append(Identity.ofBytes(preprocessing.json()));
       }

@@ -9,6 +9,7 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.StudentSettings;
 import io.github.kklip.config.TrainSettings;
 import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.store.ConceptManifest;
@@ -194,7 +195,7 @@ public record TrainPlan(
     int side = shape.vision().image();
     return student.init().isEmpty()
         ? Preprocessing.clip(side)
-        : Preprocessing.read(student.init(), configuration, side);
+        : PreprocessorConfig.read(student.init(), configuration, side);
   }
 
   /**
