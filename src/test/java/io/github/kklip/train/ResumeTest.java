@@ -205,7 +205,12 @@ class ResumeTest {
         "fs.elsewhere.impl", CheckpointStoreTest.Elsewhere.class, RawLocalFileSystem.class);
     TrainPlan here = plan("student.init=" + weights);
     TrainPlan elsewhere =
-        TrainPlan.of(plan("student.init=elsewhere://b" + weights).settings(), configuration);
+        TrainPlan.of(
+            data.settings(
+                temporary.resolve("run"),
+                "train.steps=1000",
+                "student.init=elsewhere://b" + weights),
+            configuration);
     assertThat(elsewhere.identity()).isEqualTo(here.identity());
     assertThat(elsewhere.preprocessing()).isEqualTo(Preprocessing.clip(16));
 
