@@ -2,13 +2,17 @@
 
   export_golden.py make OUT             writes clip/, a small CLIPModel with random weights and its processor as
                                         `transformers` saves them, two pictures, and embeddings.json of them
+  export_golden.py halves OUT           writes halves/: another preprocessor_config.json for clip/ in OUT, and the
+                                        embeddings with it
   export_golden.py embed FOLDER IMAGES  loads an exported folder with CLIPModel and CLIPProcessor and prints the same
                                         embeddings as JSON, of the pictures in the folder IMAGES
 """
 
 import json
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import torch
 from PIL import Image
@@ -72,8 +76,28 @@ def make(out: pathlib.Path) -> None:
     (out / "embeddings.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
 
 
+def halves(out: pathlib.Path) -> None:
+    """As LAION's ViT-L/14 has its numbers, and the rest unlike CLIP's too."""
+    processor = CLIPImageProcessor(
+        size={"shortest_edge": 36},
+        crop_size={"height": 32, "width": 32},
+        resample=2,
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    )
+    processor.save_pretrained(out / "halves")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name) / "clip"
+        shutil.copytree(out / "clip", folder)
+        shutil.copy(out / "halves" / "preprocessor_config.json", folder)
+        golden = embed(folder, out)
+    (out / "halves" / "embeddings.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(pathlib.Path(sys.argv[2]))
+    elif sys.argv[1] == "halves":
+        halves(pathlib.Path(sys.argv[2]))
     else:
         print(json.dumps(embed(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))))

@@ -8,6 +8,7 @@ cannot be committed, coarse means of what Pillow decodes are kept.
 
 import base64
 import hashlib
+import json
 import os
 import sys
 import warnings
@@ -17,6 +18,7 @@ import PIL.features
 import torch
 import torchvision
 import transformers
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image, ImageOps
 from torchvision.transforms import functional as F
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
@@ -99,6 +101,47 @@ def pixels(image, size):
     return np.asarray(processor(size)(image, return_tensors="np")["pixel_values"][0], "<f4")
 
 
+# What CLIPImageProcessor is told, and pictures; the model takes 32 pixels.
+CONFIGS = [
+    {"size": 32, "crop_size": 32},
+    {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]},
+    {"size": {"shortest_edge": 37}, "crop_size": 32, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]},
+    {"size": {"height": 32, "width": 32}, "do_center_crop": False, "resample": 2},
+    {"size": {"height": 41, "width": 41}, "crop_size": [32, 32], "resample": 1},
+    {"size": [32, 32], "crop_size": 32, "resample": 4},
+    {"size": 32, "crop_size": 32, "resample": 5},
+    {"size": 32, "default_to_square": True, "crop_size": 32, "resample": 2},
+    {"size": 32, "crop_size": 32, "do_rescale": False, "image_mean": 127.5, "image_std": 64},
+    {"size": 32, "crop_size": 32, "do_normalize": False},
+    {"size": 32, "crop_size": 32, "rescale_factor": 0.00784313725490196, "image_mean": 1.0, "image_std": 1.0},
+]
+OPEN_CLIP = [
+    {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    {"size": [32, 32], "mode": "RGB", "interpolation": "bilinear", "resize_mode": "squash", "fill_color": 0},
+    {"size": 32, "interpolation": "random", "resize_mode": "shortest", "std": 0.25, "mean": 0.25},
+]
+# The shorter side becomes 32 and the longer one an even number: open_clip rounds odd margins otherwise.
+OPEN_CLIP_PICTURES = [(500, 375), (64, 96), (31, 31), (9, 16)]
+PICTURES = OPEN_CLIP_PICTURES + [(1000, 31), (31, 1000), (1, 1), (33, 35), (640, 480)]
+
+
+def preprocessing():
+    rows = []
+    for config in CONFIGS:
+        for width, height in PICTURES:
+            seen = CLIPImageProcessorPil(**config)(pattern(width, height), return_tensors="np")
+            array = np.asarray(seen["pixel_values"][0], "<f4")
+            rows.append((json.dumps(config), width, height, digest(array)))
+    write("preprocessing.tsv", rows)
+    rows = []
+    for config in OPEN_CLIP:
+        transform = image_transform_v2(PreprocessCfg(**{"size": 32, **config}), is_train=False)
+        for width, height in OPEN_CLIP_PICTURES:
+            values = transform(pattern(width, height)).numpy().reshape(-1)[::SAMPLE]
+            rows.append((json.dumps(config), width, height, ",".join("%.6f" % v for v in values)))
+    write("open_clip.tsv", rows)
+
+
 def digest(array):
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
@@ -147,6 +190,8 @@ def main():
         for width, height in SIZES:
             rows.append((size, width, height, digest(pixels(pattern(width, height), size))))
     write("preprocess.tsv", rows)
+
+    preprocessing()
 
     rows = []
     normalise = CLIPImageProcessorPil()

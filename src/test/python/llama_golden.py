@@ -1,6 +1,6 @@
-"""Writes src/test/resources/golden/teacher: what transformers' LlamaModel computes for seeded weights.
+"""Writes src/test/resources/golden/teacher: what transformers' LlamaModel and MistralModel compute for seeded weights.
 
-Run with torch and transformers installed:  python src/test/python/llama_golden.py [stories260K folder]
+Run with torch and transformers installed:  python src/test/python/llama_golden.py [stories260K folder | name of a case]
 The weights are not stored: they are a formula that LlamaGoldenTest evaluates too. Every caption is
 run alone, so the reference knows no padding.
 """
@@ -59,6 +59,10 @@ CASES = {
         num_key_value_heads=1,
         rope_theta=500.0,
     ),
+    # The longest caption has 34 tokens, the test asks for 64: no state sees farther back than the window.
+    "mistral": dict(
+        model_type="mistral", num_key_value_heads=2, head_dim=24, sliding_window=64, rope_theta=1000000.0
+    ),
 }
 
 
@@ -111,11 +115,14 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+    only = sys.argv[1] if len(sys.argv) > 1 and sys.argv[1] in CASES else None
     for name, changes in CASES.items():
+        if only not in (None, name):
+            continue
         config = {k: v for k, v in (BASE | changes).items() if v is not None}
-        model = transformers.LlamaModel(
-            transformers.LlamaConfig(**config, attn_implementation="eager", dtype="float32")
-        ).eval()
+        family = "Mistral" if config["model_type"] == "mistral" else "Llama"
+        shape = getattr(transformers, family + "Config")(**config, attn_implementation="eager", dtype="float32")
+        model = getattr(transformers, family + "Model")(shape).eval()
         state = model.state_dict()
         for number, key in enumerate(sorted(state)):
             state[key] = formula(number, key, state[key].shape)
@@ -127,7 +134,7 @@ def main():
         (OUT / f"{name}.json").write_text(json.dumps(config, indent=1) + "\n")
         safetensors.torch.save_file(out, OUT / f"{name}.safetensors", metadata=versions)
         print(name, float(out["bf16.rms"]), float(out["bf16.max"]), float(out["last.3"].abs().max()))
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 1 and only is None:
         model = transformers.LlamaModel.from_pretrained(sys.argv[1], dtype=torch.float32, attn_implementation="eager").eval()
         tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
         captions = ["A child in a pink dress is climbing up a set of stairs .", "A dog runs .", "Zoë’s café, 東京 🙂"]

@@ -2,6 +2,7 @@ package io.github.kklip.bench;
 
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
@@ -19,7 +20,7 @@ final class ImageWorker implements Worker {
   private static final int ROUNDS = 4;
 
   private final List<byte[]> files = new ArrayList<>();
-  private final Preprocess preprocess = new Preprocess(224);
+  private final Preprocess preprocess = new Preprocess(Preprocessing.clip(224));
   private final FloatBuffer out =
       ByteBuffer.allocateDirect(4 * preprocess.length())
           .order(ByteOrder.nativeOrder())

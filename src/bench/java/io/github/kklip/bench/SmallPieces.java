@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.kklip.config.ElementType;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
 import io.github.kklip.image.RgbImage;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.model.ClipConfig;
@@ -60,7 +61,7 @@ public class SmallPieces {
       LlamaFolder.delete(folder);
     }
     image = ImageDecoder.decode(file);
-    preprocess = new Preprocess(224);
+    preprocess = new Preprocess(Preprocessing.clip(224));
     pixels =
         ByteBuffer.allocateDirect(4 * preprocess.length())
             .order(ByteOrder.nativeOrder())

@@ -135,7 +135,7 @@ public final class CheckpointBench {
                 Map.of(),
                 1,
                 LIMIT)) {
-      student.initialise(plan.settings());
+      student.initialise(plan.settings(), CONFIGURATION);
       // All moments as one rank has them, for the copy.
       NDArray data = student.model().parameters().data();
       parameters = data.getShape().size();

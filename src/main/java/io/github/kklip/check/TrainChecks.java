@@ -9,17 +9,19 @@ import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.publication.Storage;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.train.MemoryEstimate;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.checkpoint.TrainState;
 import io.github.kklip.train.plan.SampleOrder;
 import io.github.kklip.train.plan.TrainPlan;
-import java.nio.file.Path;
+import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 
 /** Checks the stage {@code train}: data of the losses, student, tokenizer, and an older run. */
 final class TrainChecks {
@@ -97,13 +99,18 @@ final class TrainChecks {
         findings.look(
             begins ? "student.config" : "student.init",
             begins ? student.config() : student.init(),
-            () -> TrainPlan.shape(student));
-    if (!begins && shape.isPresent() && machine.executorsAreHere()) {
+            () -> TrainPlan.shape(student, configuration));
+    if (!begins && shape.isPresent()) {
+      findings.holds(
+          "student.init",
+          student.init(),
+          () -> Safetensors.requireFiles(configuration, student.init()));
+      findings.holds("student.init", student.init(), () -> openLocal(student.init()));
       findings.holds(
           "student.init",
           student.init(),
           () -> {
-            var unused = Safetensors.open(Path.of(student.init()));
+            var unused = TrainPlan.preprocessing(student, shape.get(), configuration);
           });
     }
     boolean given = !student.tokenizer().isEmpty();
@@ -128,6 +135,14 @@ final class TrainChecks {
               }
             }
           });
+    }
+  }
+
+  /** Reads the headers of weights that are on this machine, as they will be read. */
+  private void openLocal(String folder) throws IOException {
+    Path path = Storage.path(folder, configuration);
+    if (machine.executorsAreHere() && Storage.isLocal(configuration, path)) {
+      Safetensors.requireHeaders(java.nio.file.Path.of(path.toUri().getPath()));
     }
   }
 

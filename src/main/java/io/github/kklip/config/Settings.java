@@ -60,18 +60,39 @@ public record Settings(
    * @throws SettingsException on a missing file, an unknown key, or a value out of its range
    */
   public static Settings load(List<Path> files, List<String> assignments) {
+    return of(files.stream().map(Settings::file).toList(), assignments);
+  }
+
+  /** As {@link #load}, of what files hold. */
+  public static Settings of(List<Config> files, List<String> assignments) {
     Config config = ConfigFactory.empty();
-    for (Path file : files) {
-      if (!Files.isReadable(file)) {
-        throw new SettingsException(
-            message(
-                "Cannot read the configuration file %s: there is no such readable file.", file));
-      }
-      config =
-          parse(file.toString(), () -> ConfigFactory.parseFile(file.toFile(), strict()))
-              .withFallback(config);
+    for (Config file : files) {
+      config = file.withFallback(config);
     }
     return of(assigned(assignments).withFallback(config));
+  }
+
+  /**
+   * What a HOCON file holds.
+   *
+   * @throws SettingsException when it cannot be read
+   */
+  public static Config file(Path file) {
+    if (!Files.isReadable(file)) {
+      throw new SettingsException(
+          message("Cannot read the configuration file %s: there is no such readable file.", file));
+    }
+    return parse(file.toString(), () -> ConfigFactory.parseFile(file.toFile(), strict()));
+  }
+
+  /**
+   * What a HOCON text holds.
+   *
+   * @param source where it is from, for errors
+   */
+  public static Config text(String source, String text) {
+    return parse(
+        source, () -> ConfigFactory.parseString(text, strict().setOriginDescription(source)));
   }
 
   private static Config assigned(List<String> assignments) {

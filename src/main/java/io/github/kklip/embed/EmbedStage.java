@@ -12,6 +12,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
 import io.github.kklip.progress.Progress;
+import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Manifests;
@@ -226,7 +227,7 @@ public final class EmbedStage {
     String path = Settings.required(teacher.path(), "teacher.path");
     try (LocalCopy small = LocalCopy.of(configuration, path, TeacherFolder::isSmall)) {
       LlamaConfig config = CaptionEmbedder.check(small.path(), teacher);
-      TeacherFolder.requireWeights(configuration, path);
+      Safetensors.requireFiles(configuration, path);
       return config;
     }
   }
@@ -241,7 +242,7 @@ public final class EmbedStage {
     String path = Settings.required(teacher.path(), "teacher.path");
     try (LocalCopy small = LocalCopy.of(configuration, path, TeacherFolder::isSmall)) {
       var unused = CaptionEmbedder.requireUsable(small.path(), teacher, Device.cpu(), memory);
-      TeacherFolder.requireWeights(configuration, path);
+      Safetensors.requireFiles(configuration, path);
     }
   }
 

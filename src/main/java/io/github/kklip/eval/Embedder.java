@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.kklip.config.ElementType;
 import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.image.RgbImage;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
@@ -42,7 +43,7 @@ public final class Embedder implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.batch = batch;
     ClipConfig config = ClipConfig.read(folder.toString());
-    preprocess = new Preprocess(config.vision().image());
+    preprocess = new Preprocess(PreprocessorConfig.read(folder, config.vision().image()));
     pixels =
         ByteBuffer.allocateDirect(Math.multiplyExact(batch, preprocess.length() * Float.BYTES))
             .order(ByteOrder.nativeOrder());

@@ -9,7 +9,6 @@ import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.text.StudentTokenizer;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -123,7 +122,7 @@ public final class Evaluation {
 
   /** The tokenizer beside the weights; else the one of the settings; else that of the dataset. */
   private StudentTokenizer tokenizer(ModelSource source) throws IOException {
-    if (Files.exists(source.folder().resolve("tokenizer.json"))) {
+    if (StudentTokenizer.isIn(source.folder().toString(), new Configuration(false))) {
       return StudentTokenizer.load(source.folder());
     }
     return tokenizer(settings, dataset);

@@ -3,19 +3,19 @@ package io.github.kklip.eval;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
+import io.github.kklip.model.OpenClipFolder;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.Storage;
+import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.HashSet;
-import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
@@ -33,6 +33,7 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     Path path = Storage.path(model, configuration);
     FileSystem files = Storage.of(configuration, path);
     requireFolder(files, path);
+    OpenClipFolder.refuse(files, path);
     if (!files.exists(new Path(path, "config.json"))) {
       Checkpoint checkpoint = CheckpointStore.newest(model, configuration);
       return new ModelSource(checkpoint.location(), checkpoint.folder(), checkpoint::close);
@@ -51,19 +52,17 @@ public record ModelSource(String location, java.nio.file.Path folder, Closeable 
     Path path = Storage.path(model, configuration);
     FileSystem files = Storage.of(configuration, path);
     requireFolder(files, path);
+    OpenClipFolder.refuse(files, path);
     if (!files.exists(new Path(path, "config.json"))) {
       CheckpointStore.requireSome(model, configuration);
       return true;
     }
-    Set<String> names = new HashSet<>();
-    for (FileStatus file : files.listStatus(path)) {
-      names.add(file.getPath().getName());
-    }
     try (InputStream in = files.open(new Path(path, "config.json"))) {
-      var unused = ClipConfig.read(in, path + "/config.json");
+      ClipConfig shape = ClipConfig.read(in, path + "/config.json");
+      var unused = PreprocessorConfig.read(model, configuration, shape.vision().image());
     }
-    Safetensors.requireFiles(path.toString(), names, name -> files.open(new Path(path, name)));
-    return names.contains("tokenizer.json");
+    Safetensors.requireFiles(configuration, model);
+    return StudentTokenizer.isIn(model, configuration);
   }
 
   private static void requireFolder(FileSystem files, Path path) throws IOException {

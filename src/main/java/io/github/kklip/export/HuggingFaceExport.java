@@ -7,15 +7,18 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
-import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
+import io.github.kklip.model.OpenClipFolder;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.safetensors.SafetensorsEntry;
 import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Lease;
+import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.text.StudentTokenizer;
@@ -34,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -56,17 +60,12 @@ public final class HuggingFaceExport {
   private static final Logger LOG = LoggerFactory.getLogger(HuggingFaceExport.class);
   private static final String CONFIG = "config.json";
   private static final String MODEL = "model.safetensors";
-  private static final String TOKENIZER = "tokenizer.json";
-  private static final String PREPROCESSOR = "preprocessor_config.json";
   private static final String HEADS = "kklip_heads.safetensors";
   private static final String HEADS_MEANING = "kklip_heads.json";
 
   /** What an export writes beside the tokenizer's files. */
   private static final List<String> FILES =
-      List.of(CONFIG, MODEL, PREPROCESSOR, HEADS, HEADS_MEANING);
-
-  /** Pillow's number of the filter. */
-  private static final int PILLOW_BICUBIC = 3;
+      List.of(CONFIG, MODEL, Preprocessing.FILE, HEADS, HEADS_MEANING);
 
   /** Where {@code export.path} is not set: this folder of the run's. */
   private static final String DEFAULT_FOLDER = "huggingface";
@@ -100,9 +99,11 @@ public final class HuggingFaceExport {
     String source = source(settings);
     org.apache.hadoop.fs.Path target = target(settings, configuration);
     try (Lease lease = Lease.acquire(configuration, target, "export", settings.leaseExpiry())) {
-      Path folder = huggingFaceFolder(source, configuration);
-      if (folder != null) {
-        return write(folder, folder.resolve(HEADS), source, target, configuration, lease);
+      if (isHuggingFaceFolder(source, configuration)) {
+        try (LocalCopy copy = LocalCopy.of(configuration, source, name -> true)) {
+          Path heads = copy.path().resolve(HEADS);
+          return write(copy.path(), heads, source, target, configuration, lease);
+        }
       }
       try (Checkpoint checkpoint = CheckpointStore.newest(source, configuration)) {
         return write(
@@ -139,14 +140,19 @@ public final class HuggingFaceExport {
    */
   public static void checkModel(Settings settings, Configuration configuration) throws IOException {
     String source = source(settings);
-    Path folder = huggingFaceFolder(source, configuration);
-    if (folder == null) {
+    if (!isHuggingFaceFolder(source, configuration)) {
       CheckpointStore.requireSome(source, configuration);
       return;
     }
-    ClipConfig config = ClipConfig.read(folder.toString());
-    Safetensors.open(folder);
-    requireTokenizer(folder, config);
+    Safetensors.requireFiles(configuration, source);
+    try (LocalCopy small = LocalCopy.of(configuration, source, name -> !Safetensors.isFile(name))) {
+      if (Storage.isLocal(configuration, Storage.path(source, configuration))) {
+        Safetensors.requireHeaders(small.path());
+      }
+      ClipConfig config = ClipConfig.read(small.path().toString());
+      requireTokenizer(small.path(), config);
+      var unused = PreprocessorConfig.read(small.path(), config.vision().image());
+    }
   }
 
   /**
@@ -160,15 +166,14 @@ public final class HuggingFaceExport {
     refuseForeign(target(settings, configuration), configuration);
   }
 
-  /** The source as a local Hugging Face folder; null when it is a run or a checkpoint. */
-  private static Path huggingFaceFolder(String source, Configuration configuration) {
+  /** Whether the source is such a folder, and neither a run nor a checkpoint. */
+  private static boolean isHuggingFaceFolder(String source, Configuration configuration)
+      throws IOException {
     org.apache.hadoop.fs.Path path = Storage.path(source, configuration);
-    if (!path.toUri().getScheme().equals("file")) {
-      return null;
-    }
-    Path folder = Path.of(path.toUri().getPath());
-    boolean checkpoint = Files.exists(folder.resolve("checkpoint.json"));
-    return !checkpoint && Files.exists(folder.resolve(CONFIG)) ? folder : null;
+    FileSystem files = Storage.of(configuration, path);
+    OpenClipFolder.refuse(files, path);
+    return !files.exists(new org.apache.hadoop.fs.Path(path, CheckpointStore.MARKER))
+        && files.exists(new org.apache.hadoop.fs.Path(path, CONFIG));
   }
 
   private static ExportResult write(
@@ -186,8 +191,8 @@ public final class HuggingFaceExport {
     long parameters = copyModel(Safetensors.open(folder), model);
     files.put(MODEL, model::writeTo);
     tokenizer(folder, config).forEach((name, bytes) -> files.put(name, out -> out.write(bytes)));
-    byte[] preprocessor = Json.pretty(preprocessor(config));
-    files.put(PREPROCESSOR, out -> out.write(preprocessor));
+    byte[] preprocessor = PreprocessorConfig.read(folder, config.vision().image()).json();
+    files.put(Preprocessing.FILE, out -> out.write(preprocessor));
 
     List<String> heads = new ArrayList<>();
     if (Files.exists(headsFile)) {
@@ -244,39 +249,23 @@ public final class HuggingFaceExport {
   private static SafetensorsEntry copy(Safetensors file, String name, SafetensorsWriter writer)
       throws IOException {
     SafetensorsEntry entry = file.entry(name);
-    writer.add(name, entry.type(), entry.shape(), file.bytes(name));
+    // transformers takes only a number, and some programs write a vector of one.
+    List<Long> shape = name.equals(ClipModel.LOGIT_SCALE) ? List.of() : entry.shape();
+    writer.add(name, entry.type(), shape, file.bytes(name));
     return entry;
   }
 
   private static Map<String, byte[]> tokenizer(Path folder, ClipConfig config) throws IOException {
     requireTokenizer(folder, config);
     return TokenizerFolder.files(
-        Files.readString(folder.resolve(TOKENIZER)), config.text().context());
+        StudentTokenizer.json(folder.toString(), new Configuration(false)),
+        config.text().context());
   }
 
   private static void requireTokenizer(Path folder, ClipConfig config) {
     try (StudentTokenizer tokenizer = StudentTokenizer.load(folder)) {
       tokenizer.checkFits(config.text().vocabulary(), config.text().endId());
     }
-  }
-
-  /** What {@link Preprocess} does, in the words of CLIPImageProcessor. */
-  private static ObjectNode preprocessor(ClipConfig config) {
-    int side = config.vision().image();
-    ObjectNode json = Json.object();
-    json.putObject("crop_size").put("height", side).put("width", side);
-    json.put("do_center_crop", true).put("do_convert_rgb", true).put("do_normalize", true);
-    json.put("do_rescale", true).put("do_resize", true);
-    ArrayNode mean = json.putArray("image_mean");
-    ArrayNode deviation = json.putArray("image_std");
-    for (int channel = 0; channel < 3; channel++) {
-      mean.add(Preprocess.MEAN.get(channel));
-      deviation.add(Preprocess.STD.get(channel));
-    }
-    json.put("image_processor_type", "CLIPImageProcessor");
-    json.put("resample", PILLOW_BICUBIC).put("rescale_factor", 1 / 255.0);
-    json.putObject("size").put("shortest_edge", side);
-    return json;
   }
 
   private static ObjectNode meaning(SafetensorsEntry head) {

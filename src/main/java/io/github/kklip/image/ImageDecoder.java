@@ -10,6 +10,7 @@ import com.twelvemonkeys.imageio.plugins.tiff.BigTIFFImageReaderSpi;
 import com.twelvemonkeys.imageio.plugins.tiff.TIFFImageReaderSpi;
 import com.twelvemonkeys.imageio.plugins.webp.WebPImageReaderSpi;
 import com.twelvemonkeys.imageio.stream.ByteArrayImageInputStream;
+import io.github.kklip.store.publication.ContentKind;
 import java.awt.image.DataBufferByte;
 import java.awt.image.Raster;
 import java.io.EOFException;
@@ -17,6 +18,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import javax.imageio.ImageReader;
 import javax.imageio.spi.IIORegistry;
 import javax.imageio.spi.ImageReaderSpi;
@@ -122,7 +124,10 @@ public final class ImageDecoder {
   private static ImageFormat format(byte[] bytes) throws ImageRejectedException {
     ImageFormat format = ImageFormat.of(bytes);
     if (format == null) {
-      throw new ImageRejectedException(UNDECODABLE, "its first bytes are those of no known format");
+      Optional<ContentKind> kind = ContentKind.of(bytes);
+      throw new ImageRejectedException(
+          kind.filter(ContentKind::isImage).isPresent() ? UNSUPPORTED : UNDECODABLE,
+          kind.map(ContentKind::sentence).orElse("its first bytes are those of no known format"));
     }
     return format;
   }

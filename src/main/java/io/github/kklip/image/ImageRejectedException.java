@@ -18,7 +18,7 @@ public final class ImageRejectedException extends Exception {
   /** The data ends before the image does. */
   public static final String TRUNCATED = "image-truncated";
 
-  /** A variant of a known format that is not decoded. */
+  /** A format, or a variant of one, that is known and not decoded. */
   public static final String UNSUPPORTED = "image-unsupported";
 
   private final String reason;

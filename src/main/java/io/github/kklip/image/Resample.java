@@ -24,7 +24,7 @@ public final class Resample {
   public static RgbImage to(RgbImage image, int width, int height) {
     int pixels = width * height;
     FloatBuffer planes = FloatBuffer.allocate(3 * pixels);
-    new Bicubic()
+    new Resizer(ResizeFilter.BICUBIC)
         .resize(
             image,
             CropBox.whole(image.width(), image.height()),

@@ -1,13 +1,12 @@
 package io.github.kklip.image;
 
 /**
- * Weights of one axis of an antialiased bicubic resize, in fixed point, exactly as Pillow makes
- * them.
+ * Weights of one axis of an antialiased resize, in fixed point, exactly as Pillow makes them.
  *
  * <p>Output sample i lies at input position c = (i + 1/2) s, s = input / output length. With f =
- * max(s, 1), the filter reaches 2 f to both sides, the input samples j in [⌊c - 2f + 1/2⌋, ⌊c + 2f
- * + 1/2⌋) have the weights h((j - c + 1/2) / f), h the cubic convolution kernel with a = -1/2
- * (Keys, 1981), normalised to 1 in double precision and rounded to multiples of 2^-22.
+ * max(s, 1) and a filter h of support r, the input samples j in [⌊c - r f + 1/2⌋, ⌊c + r f + 1/2⌋)
+ * have the weights h((j - c + 1/2) / f), normalised to 1 in double precision and rounded to
+ * multiples of 2^-22.
  *
  * @param first first input sample of each output sample
  * @param count number of input samples of each output sample
@@ -20,13 +19,11 @@ record Taps(int[] first, int[] count, int stride, int[] weights) {
 
   static final int HALF = 1 << (BITS - 1);
 
-  private static final double SUPPORT = 2;
-
   /** For the outputs {@code [from, from + length)} of a resize of {@code input} samples. */
-  static Taps of(int input, int output, int from, int length) {
+  static Taps of(ResizeFilter filter, int input, int output, int from, int length) {
     double scale = (double) input / output;
     double filterScale = Math.max(scale, 1);
-    double support = SUPPORT * filterScale;
+    double support = filter.support() * filterScale;
     int most = Math.min(input, (int) Math.ceil(support) * 2 + 1);
     int stride = (most + 3) / 4 * 4;
     int[] first = new int[length];
@@ -39,7 +36,7 @@ record Taps(int[] first, int[] count, int stride, int[] weights) {
       count[i] = Math.min(input, (int) (centre + support + 0.5)) - first[i];
       double sum = 0;
       for (int j = 0; j < count[i]; j++) {
-        exact[j] = cubic((j + first[i] - centre + 0.5) * (1 / filterScale));
+        exact[j] = filter.weight((j + first[i] - centre + 0.5) * (1 / filterScale));
         sum += exact[j];
       }
       for (int j = 0; j < count[i]; j++) {
@@ -57,13 +54,5 @@ record Taps(int[] first, int[] count, int stride, int[] weights) {
   /** Input samples from the first of the first output to the last of the last. */
   int samples() {
     return last(first.length - 1) - first[0];
-  }
-
-  private static double cubic(double x) {
-    double t = Math.abs(x);
-    if (t < 1) {
-      return (1.5 * t - 2.5) * t * t + 1;
-    }
-    return t < 2 ? (((t - 5) * t + 8) * t - 4) * -0.5 : 0;
   }
 }

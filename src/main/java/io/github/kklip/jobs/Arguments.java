@@ -1,6 +1,5 @@
 package io.github.kklip.jobs;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -21,11 +20,11 @@ import java.util.Optional;
  */
 record Arguments(
     String job,
-    List<Path> files,
+    List<UserFile> files,
     List<String> assignments,
     Optional<String> master,
     Map<String, String> spark,
-    Optional<Path> result,
+    Optional<UserFile> result,
     boolean stacktrace,
     Map<String, String> options,
     List<String> words) {
@@ -38,7 +37,7 @@ record Arguments(
   }
 
   /** Arguments of a job that is called by a program. */
-  Arguments(String job, List<Path> files, List<String> assignments) {
+  Arguments(String job, List<UserFile> files, List<String> assignments) {
     this(
         job,
         files,
@@ -52,7 +51,7 @@ record Arguments(
   }
 
   /** These arguments with other files. */
-  Arguments withFiles(List<Path> other) {
+  Arguments withFiles(List<UserFile> other) {
     return new Arguments(
         job, other, assignments, master, spark, result, stacktrace, options, words);
   }

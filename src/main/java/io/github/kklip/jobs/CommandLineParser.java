@@ -66,8 +66,11 @@ final class CommandLineParser {
   private static CommandSpec command(String name, Job<?> job) {
     CommandSpec spec = CommandSpec.create().name(name);
     spec.addOption(
+        // The type is what the completion of shells goes by.
         list("--conf", "FILE", Path.class)
-            .description("Settings in HOCON. May be repeated; a later file wins.")
+            .converters(UserFile::new)
+            .description(
+                "Settings in HOCON: a path, or a URI as for folders. May be repeated; a later file wins.")
             .build());
     spec.addOption(
         list("--set", "KEY=VALUE", String.class)
@@ -77,7 +80,9 @@ final class CommandLineParser {
             .build());
     spec.addOption(
         one("--result", "FILE", Path.class)
-            .description("Write what the RESULT line says into this file, too.")
+            .converters(UserFile::new)
+            .description(
+                "Write what the RESULT line says into this file, too: a path, or a URI as for folders.")
             .build());
     spec.addOption(
         one("--master", "URL", String.class)
@@ -233,11 +238,11 @@ final class CommandLineParser {
     }
     return new Arguments(
         name,
-        parsed.matchedOptionValue("--conf", List.<Path>of()),
+        parsed.matchedOptionValue("--conf", List.<UserFile>of()),
         parsed.matchedOptionValue("--set", List.<String>of()),
         Optional.ofNullable(parsed.matchedOptionValue("--master", (String) null)),
         spark,
-        Optional.ofNullable(parsed.matchedOptionValue("--result", (Path) null)),
+        Optional.ofNullable(parsed.matchedOptionValue("--result", (UserFile) null)),
         parsed.hasMatchedOption("--stacktrace"),
         options,
         job.words().isEmpty() ? List.of() : parsed.matchedPositionalValue(0, List.<String>of()));

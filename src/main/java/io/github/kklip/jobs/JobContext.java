@@ -1,9 +1,11 @@
 package io.github.kklip.jobs;
 
+import com.typesafe.config.Config;
 import io.github.kklip.check.HostChecks;
 import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
 import java.util.List;
+import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -14,6 +16,10 @@ import org.apache.spark.sql.SparkSession;
  */
 final class JobContext implements AutoCloseable {
   private final Arguments arguments;
+
+  /** What the files of settings hold. */
+  private final List<Config> files;
+
   private final Settings settings;
   private final boolean ownsSession;
   private final StopSignal stop;
@@ -21,21 +27,40 @@ final class JobContext implements AutoCloseable {
 
   /** A job of its own: it opens a session when it needs one, and closes it. */
   JobContext(Arguments arguments, StopSignal stop) {
-    this(arguments, null, !SparkSessions.shared(), stop);
+    this(
+        arguments,
+        read(arguments, () -> SparkSessions.hadoop(arguments.spark())),
+        null,
+        !SparkSessions.shared(),
+        stop);
   }
 
   /** A job within the session of somebody else. */
   JobContext(Arguments arguments, SparkSession session, StopSignal stop) {
-    this(arguments, session, false, stop);
+    this(
+        arguments,
+        read(arguments, session.sparkContext()::hadoopConfiguration),
+        session,
+        false,
+        stop);
   }
 
   private JobContext(
-      Arguments arguments, SparkSession session, boolean ownsSession, StopSignal stop) {
+      Arguments arguments,
+      List<Config> files,
+      SparkSession session,
+      boolean ownsSession,
+      StopSignal stop) {
     this.arguments = arguments;
-    this.settings = Settings.load(arguments.files(), arguments.assignments());
+    this.files = files;
+    this.settings = Settings.of(files, arguments.assignments());
     this.session = session;
     this.ownsSession = ownsSession;
     this.stop = stop;
+  }
+
+  private static List<Config> read(Arguments arguments, Supplier<Configuration> configuration) {
+    return arguments.files().stream().map(file -> file.config(configuration)).toList();
   }
 
   /**
@@ -45,13 +70,12 @@ final class JobContext implements AutoCloseable {
    * @param assignments {@code KEY=VALUE}; they win over what the user gave
    */
   JobContext with(List<String> assignments) {
-    return new JobContext(arguments.with(assignments), spark(), stop);
+    return new JobContext(arguments.with(assignments), files, spark(), false, stop);
   }
 
   /** The settings of {@link #with}, without a session. */
   Settings settingsWith(List<String> assignments) {
-    Arguments all = arguments.with(assignments);
-    return Settings.load(all.files(), all.assignments());
+    return Settings.of(files, arguments.with(assignments).assignments());
   }
 
   Arguments arguments() {
@@ -109,7 +133,9 @@ final class JobContext implements AutoCloseable {
     boolean embedded =
         session == null && SparkSessions.embedded(arguments.master(), arguments.spark());
     return Machine.here(
-        session == null ? conf() : session.sparkContext().getConf(), embedded, arguments.result());
+        session == null ? conf() : session.sparkContext().getConf(),
+        embedded,
+        arguments.result().flatMap(UserFile::local));
   }
 
   private SparkConf conf() {

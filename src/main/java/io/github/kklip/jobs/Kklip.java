@@ -10,7 +10,6 @@ import io.github.kklip.ingest.IngestResult;
 import io.github.kklip.tokenize.TokenizerStage;
 import io.github.kklip.upkeep.RemoveResult;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
@@ -29,10 +28,10 @@ import org.apache.spark.sql.SparkSession;
  */
 public final class Kklip {
   private final SparkSession session;
-  private final List<Path> files;
+  private final List<UserFile> files;
   private final List<String> assignments;
 
-  private Kklip(SparkSession session, List<Path> files, List<String> assignments) {
+  private Kklip(SparkSession session, List<UserFile> files, List<String> assignments) {
     this.session = session;
     this.files = List.copyOf(files);
     this.assignments = List.copyOf(assignments);
@@ -43,10 +42,14 @@ public final class Kklip {
     return new Kklip(session, List.of(), List.of());
   }
 
-  /** With the settings of a HOCON file, which win over those of earlier files. */
+  /**
+   * With the settings of a HOCON file, which win over those of earlier files.
+   *
+   * @param file a path, or a URI of any file system that Hadoop knows
+   */
   public Kklip conf(String file) {
-    List<Path> more = new ArrayList<>(files);
-    more.add(Path.of(file));
+    List<UserFile> more = new ArrayList<>(files);
+    more.add(new UserFile(file));
     return new Kklip(session, more, assignments);
   }
 

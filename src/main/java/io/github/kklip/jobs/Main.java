@@ -87,13 +87,19 @@ public final class Main {
         return Status.DONE.exit();
       }
       if (command instanceof Command.Submit submit) {
-        return submit(submit, new ResultLine(out, err, submit.arguments().result()), err);
+        return submit(
+            submit,
+            new ResultLine(out, err, submit.arguments().result(), submit.arguments().spark()),
+            err);
       }
       Arguments arguments = withDemo(((Command.Run) command).arguments());
       return run(
-          arguments, jobs.get(arguments.job()), new ResultLine(out, err, arguments.result()), err);
+          arguments,
+          jobs.get(arguments.job()),
+          new ResultLine(out, err, arguments.result(), arguments.spark()),
+          err);
     } catch (UsageException e) {
-      ResultLine report = new ResultLine(out, err, e.result());
+      ResultLine report = new ResultLine(out, err, e.result(), Map.of());
       return report.tell(ended(e.job(), e.getCause(), false, report, err, false), Optional.empty());
     }
   }
@@ -121,8 +127,8 @@ public final class Main {
     if (home == null || !arguments.job().equals("demo")) {
       return arguments;
     }
-    List<Path> files = new ArrayList<>();
-    files.add(Path.of(home, "conf", "demo.conf"));
+    List<UserFile> files = new ArrayList<>();
+    files.add(new UserFile(Path.of(home, "conf", "demo.conf").toString()));
     files.addAll(arguments.files());
     return arguments.withFiles(files);
   }

@@ -69,6 +69,13 @@ final class SparkSessions {
     return conf;
   }
 
+  /** The file systems' configuration with these settings of Spark, before all others are known. */
+  static Configuration hadoop(Map<String, String> overrides) {
+    SparkConf conf = new SparkConf();
+    overrides.forEach(conf::set);
+    return hadoop(conf);
+  }
+
   /** The file systems' configuration that a session with these settings would have. */
   static Configuration hadoop(SparkConf conf) {
     return SparkHadoopUtil.get().newConfiguration(conf);

@@ -12,9 +12,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /**
  * Hands a job to spark-submit of {@code SPARK_HOME} or of the path: its own jar, the one with
@@ -144,9 +144,14 @@ final class SparkSubmit {
     arguments.spark().forEach((key, value) -> words.addAll(List.of("--conf", key + "=" + value)));
     if (cluster) {
       // The driver runs elsewhere: it gets the files, and this process waits for its end.
-      if (!arguments.files().isEmpty()) {
+      List<String> here =
+          arguments.files().stream()
+              .flatMap(file -> file.local().stream())
+              .map(Path::toString)
+              .toList();
+      if (!here.isEmpty()) {
         words.add("--files");
-        words.add(arguments.files().stream().map(Path::toString).collect(Collectors.joining(",")));
+        words.add(String.join(",", here));
       }
       for (String key :
           List.of(
@@ -159,8 +164,9 @@ final class SparkSubmit {
     words.addAll(forwarded);
     words.add(jar(target, "kklip-[0-9]*.jar"));
     words.add(arguments.job());
-    for (Path file : arguments.files()) {
-      words.addAll(List.of("--conf", (cluster ? file.getFileName() : file).toString()));
+    for (UserFile file : arguments.files()) {
+      Optional<Path> sent = cluster ? file.local().map(Path::getFileName) : Optional.empty();
+      words.addAll(List.of("--conf", sent.map(Path::toString).orElse(file.text())));
     }
     arguments.assignments().forEach(word -> words.addAll(List.of("--set", word)));
     arguments.result().ifPresent(file -> words.addAll(List.of("--result", file.toString())));

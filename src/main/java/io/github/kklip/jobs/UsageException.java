@@ -1,7 +1,6 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.SettingsException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.ParseResult;
@@ -11,7 +10,7 @@ final class UsageException extends Exception {
   private static final long serialVersionUID = 1L;
 
   private final String job;
-  private final transient Optional<Path> result;
+  private final transient Optional<UserFile> result;
 
   /**
    * A refusal.
@@ -23,14 +22,14 @@ final class UsageException extends Exception {
     this.job = words.isEmpty() ? "" : words.get(0);
     this.result =
         read.filter(part -> part.commandSpec().findOption("--result") != null)
-            .map(part -> part.matchedOptionValue("--result", (Path) null));
+            .map(part -> part.matchedOptionValue("--result", (UserFile) null));
   }
 
   String job() {
     return job;
   }
 
-  Optional<Path> result() {
+  Optional<UserFile> result() {
     return result;
   }
 }

@@ -10,13 +10,15 @@ import io.github.kklip.config.ModelLimits;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.SmallFile;
+import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
 
 /**
  * Shape of a CLIP model: the fields of Hugging Face's {@code config.json} of a CLIPModel, with its
@@ -28,6 +30,9 @@ import java.util.List;
  */
 public record ClipConfig(
     Text text, Vision vision, int projection, double logitScale, double initializerFactor) {
+
+  /** The file of a shape in a model folder. */
+  public static final String FILE = "config.json";
 
   /** Names of the shapes that come with the program. */
   public static final List<String> BUILT_IN =
@@ -166,28 +171,40 @@ public record ClipConfig(
     }
   }
 
+  /** As {@link #read(String, Configuration)}, of a built-in name or a local path. */
+  public static ClipConfig read(String source) {
+    return read(source, new Configuration(false));
+  }
+
   /**
    * Reads a shape.
    *
-   * @param source a built-in name, a {@code config.json}, or a folder with one
+   * @param source a built-in name, a {@code config.json}, or a folder with one, on any file system
+   *     that Hadoop knows
    */
-  public static ClipConfig read(String source) {
+  public static ClipConfig read(String source, Configuration configuration) {
     try {
       if (BUILT_IN.contains(source)) {
         try (InputStream in = ClipConfig.class.getResourceAsStream(source + ".json")) {
           return read(in, source);
         }
       }
-      Path path = Path.of(source);
-      Path file = Files.isDirectory(path) ? path.resolve("config.json") : path;
-      if (!Files.isRegularFile(file)) {
+      Path path = Storage.path(source, configuration);
+      FileSystem files = Storage.of(configuration, path);
+      boolean folder = files.exists(path) && files.getFileStatus(path).isDirectory();
+      if (folder) {
+        OpenClipFolder.refuse(files, path);
+      }
+      Path file = folder ? new Path(path, FILE) : path;
+      String name = folder ? source + "/" + FILE : source;
+      if (!files.exists(file)) {
         throw new SettingsException(
             message(
                 "Cannot read a CLIP shape, because there is no such file: %s. Give a path or one of %s.",
-                file, BUILT_IN));
+                name, BUILT_IN));
       }
-      try (InputStream in = Files.newInputStream(file)) {
-        return read(in, file.toString());
+      try (InputStream in = files.open(file)) {
+        return read(in, name);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
@@ -214,8 +231,8 @@ public record ClipConfig(
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
           message(
-              "Cannot read a CLIP shape from %s, because it is not JSON: %s",
-              source, e.getOriginalMessage()),
+              "Cannot read a CLIP shape from %s, because %s",
+              source, Json.notJson(json.getBytes(StandardCharsets.UTF_8), e)),
           e);
     }
     String type = root.path("model_type").asText("");

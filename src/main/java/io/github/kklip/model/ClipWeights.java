@@ -18,7 +18,15 @@ import java.util.TreeMap;
  * file, KKLIP's heads in another.
  */
 public final class ClipWeights {
+  /** The shape that some programs give the number {@code logit_scale}. */
+  private static final List<Long> VECTOR_OF_ONE = List.of(1L);
+
   private ClipWeights() {}
+
+  /** Whether a file of a model folder is one that a student begins with. */
+  public static boolean isFile(String name) {
+    return name.equals(ClipConfig.FILE) || Safetensors.isFile(name);
+  }
 
   /**
    * Copies weights of any floating type over the model's parameters.
@@ -43,7 +51,17 @@ public final class ClipWeights {
                     shapes.put(name, tensor.getShape());
                   }
                 });
+        boolean vector =
+            shapes.containsKey(ClipModel.LOGIT_SCALE)
+                && file.entry(ClipModel.LOGIT_SCALE).shape().equals(VECTOR_OF_ONE);
+        if (vector) {
+          shapes.put(ClipModel.LOGIT_SCALE, new Shape(1));
+        }
         tensors.putAll(file.arrays(manager, shapes));
+        if (vector) {
+          NDArray scale = tensors.get(ClipModel.LOGIT_SCALE);
+          tensors.put(ClipModel.LOGIT_SCALE, Torch.view(manager, scale, 0, new Shape()));
+        }
       }
       model.load(tensors);
     }

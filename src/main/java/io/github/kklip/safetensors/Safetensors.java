@@ -10,9 +10,11 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.kklip.config.ElementType;
 import io.github.kklip.config.ModelLimits;
+import io.github.kklip.store.publication.ContentKind;
 import io.github.kklip.store.publication.FileName;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.SmallFile;
+import io.github.kklip.store.publication.Storage;
 import io.github.kklip.tensor.Torch;
 import java.io.IOException;
 import java.io.InputStream;
@@ -22,15 +24,24 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 
 /**
  * The tensors of one safetensors file, or of a Hugging Face folder with one ({@code
@@ -42,6 +53,10 @@ public final class Safetensors {
   static final String SINGLE = "model.safetensors";
   static final String INDEX = "model.safetensors.index.json";
   private static final String ENDING = ".safetensors";
+
+  /** Names of weights under which they are not looked for. */
+  private static final Pattern OTHER_WEIGHTS =
+      Pattern.compile(".+\\.(?:safetensors|bin|pt|pth|ckpt|gguf|msgpack|h5|onnx)");
 
   private record Located(Path file, SafetensorsEntry entry) {}
 
@@ -77,46 +92,101 @@ public final class Safetensors {
     if (Files.exists(path.resolve(SINGLE))) {
       return ofFile(path.resolve(SINGLE));
     }
-    throw noWeights(path.toString());
-  }
-
-  /** Opens a file of a model folder, on whatever file system it is. */
-  public interface FileOpener {
-    InputStream open(String name) throws IOException;
+    Set<String> names = new HashSet<>();
+    try (Stream<Path> files = Files.list(path)) {
+      files.forEach(file -> names.add(file.getFileName().toString()));
+    }
+    throw noWeights(path.toString(), names, name -> Files.newInputStream(path.resolve(name)));
   }
 
   /**
-   * Refuses a model folder that lacks files of its weights, without opening them.
+   * Refuses a local model folder whose weights cannot be opened.
    *
-   * @param folder for messages
-   * @param names of the files in the folder
-   * @param opener asked for {@code model.safetensors.index.json}
-   * @throws IOException when neither form of weights is there, or a file that the index names is
-   *     not
+   * @throws IOException as {@link #open} does
    */
-  public static void requireFiles(String folder, Set<String> names, FileOpener opener)
+  public static void requireHeaders(Path folder) throws IOException {
+    var unused = open(folder);
+  }
+
+  /** Whether a file of a model folder holds weights, or tells where they are. */
+  public static boolean isFile(String name) {
+    return name.endsWith(ENDING) || name.equals(INDEX);
+  }
+
+  /**
+   * Refuses a model folder that lacks files of its weights, or has files of a few bytes in their
+   * place, on whatever file system it is; by its listing, its index and such files alone.
+   *
+   * @throws IOException when neither form of weights is there, a file that the index names is not,
+   *     or one is no safetensors file
+   */
+  public static void requireFiles(Configuration configuration, String folder) throws IOException {
+    var path = Storage.path(folder, configuration);
+    FileSystem fileSystem = Storage.of(configuration, path);
+    Map<String, Long> lengths = new TreeMap<>();
+    for (FileStatus file : fileSystem.listStatus(path)) {
+      lengths.put(file.getPath().getName(), file.getLen());
+    }
+    FileOpener files = name -> fileSystem.open(new org.apache.hadoop.fs.Path(path, name));
+    for (String name : required(folder, lengths.keySet(), files)) {
+      if (lengths.get(name) < ContentKind.HEAD_BYTES) {
+        try (InputStream in = files.open(name)) {
+          Optional<ContentKind> kind =
+              ContentKind.of(in.readAllBytes()).filter(k -> k != ContentKind.SAFETENSORS);
+          if (kind.isPresent()) {
+            throw SafetensorsHeader.invalid(path + "/" + name, kind.get().sentence());
+          }
+        }
+      }
+    }
+  }
+
+  /** The names of the files that hold the tensors, which are there. */
+  private static Set<String> required(String folder, Set<String> names, FileOpener files)
       throws IOException {
     if (names.contains(INDEX)) {
       String index = folder + "/" + INDEX;
       byte[] json;
-      try (InputStream in = opener.open(INDEX)) {
+      try (InputStream in = files.open(INDEX)) {
         json = SmallFile.read(in, index, ModelLimits.INDEX_BYTES);
       }
+      Set<String> required = new TreeSet<>();
       for (FileName file : new TreeSet<>(weightMap(json, index).values())) {
         if (!names.contains(file.text())) {
           throw notThere(folder, file);
         }
+        required.add(file.text());
       }
-    } else if (!names.contains(SINGLE)) {
-      throw noWeights(folder);
+      return required;
     }
+    if (names.contains(SINGLE)) {
+      return Set.of(SINGLE);
+    }
+    throw noWeights(folder, names, files);
   }
 
-  private static IOException noWeights(String folder) {
+  /** Opens a file of a folder. */
+  private interface FileOpener {
+    InputStream open(String name) throws IOException;
+  }
+
+  private static IOException noWeights(String folder, Set<String> names, FileOpener files)
+      throws IOException {
+    List<String> others = new ArrayList<>();
+    for (String name :
+        names.stream().filter(n -> OTHER_WEIGHTS.matcher(n).matches()).sorted().limit(3).toList()) {
+      try (InputStream in = files.open(name)) {
+        String what =
+            ContentKind.of(in.readNBytes(ContentKind.HEAD_BYTES))
+                .map(ContentKind::what)
+                .orElse("weights of another kind");
+        others.add(message("%s is %s", shown(name), what));
+      }
+    }
     return new IOException(
         message(
-            "Cannot read the model folder %s because it has neither %s nor %s. Convert the weights to safetensors first.",
-            folder, SINGLE, INDEX));
+            "Cannot read the model folder %s because it has neither %s nor %s%s. Convert the weights to safetensors first.",
+            folder, SINGLE, INDEX, others.isEmpty() ? "" : "; " + String.join(", ", others)));
   }
 
   private static IOException notThere(String folder, FileName file) {
@@ -132,8 +202,7 @@ public final class Safetensors {
     try {
       weightMap = Json.tree(json).path("weight_map");
     } catch (JsonProcessingException e) {
-      throw new IOException(
-          message("Cannot read %s because it is not JSON: %s.", index, e.getOriginalMessage()), e);
+      throw new IOException(message("Cannot read %s because %s.", index, Json.notJson(json, e)), e);
     }
     if (!weightMap.isObject() || weightMap.isEmpty()) {
       throw new IOException(

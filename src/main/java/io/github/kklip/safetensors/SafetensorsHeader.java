@@ -8,6 +8,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import io.github.kklip.config.ElementType;
+import io.github.kklip.store.publication.ContentKind;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -46,22 +47,30 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long fileSize = channel.size();
       if (fileSize < 8) {
-        throw invalid(
-            file, message("it has %s bytes, and the header's length alone takes 8", fileSize));
+        throw other(
+            channel,
+            file,
+            message("it has %s bytes, and the header's length alone takes 8", fileSize));
       }
       long length = fill(channel, 8, 0, file).getLong();
       if (length < 2 || length > LARGEST) {
-        throw invalid(
-            file, message("its header's length is %s, outside 2 to %s bytes", length, LARGEST));
+        throw other(
+            channel,
+            file,
+            message("its header's length is %s, outside 2 to %s bytes", length, LARGEST));
       }
       if (length > fileSize - 8) {
-        throw invalid(
+        throw other(
+            channel,
             file,
             message(
                 "it was cut short: its header takes %s bytes, and the file has %s after the length",
                 length, fileSize - 8));
       }
       byte[] json = fill(channel, (int) length, 8, file).array();
+      if (json[0] != '{') {
+        throw other(channel, file, "its header lacks an object");
+      }
       return new HeaderReader(file, 8 + length, fileSize).parse(json);
     }
   }
@@ -77,7 +86,19 @@ record SafetensorsHeader(Map<String, SafetensorsEntry> entries, Map<String, Stri
     return buffer.flip();
   }
 
-  private static IOException invalid(Path file, String reason) {
+  /** What does not even begin as a header: it may be something else that is known. */
+  private static IOException other(FileChannel channel, Path file, String reason)
+      throws IOException {
+    int head = (int) Math.min(channel.size(), ContentKind.HEAD_BYTES);
+    return invalid(
+        file,
+        ContentKind.of(fill(channel, head, 0, file).array())
+            .filter(kind -> kind != ContentKind.SAFETENSORS)
+            .map(ContentKind::sentence)
+            .orElse(reason));
+  }
+
+  static IOException invalid(Object file, String reason) {
     return new IOException(
         message("Cannot read the safetensors file %s because %s.", file, reason));
   }

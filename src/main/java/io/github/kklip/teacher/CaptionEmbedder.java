@@ -72,14 +72,7 @@ public final class CaptionEmbedder implements AutoCloseable {
     LlamaConfig config = LlamaConfig.read(folder);
     Llama.layers(config, settings.layer());
     Llama.requirePositions(config, settings.input().maxLength(), folder);
-    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
-      if (tokenizer.vocabSize() > config.vocabSize()) {
-        throw new IOException(
-            message(
-                "Cannot use the teacher %s because its tokenizer has %s ids and the model %s. They belong to different models.",
-                folder, tokenizer.vocabSize(), config.vocabSize()));
-      }
-    }
+    TeacherTokenizer.load(folder, config.vocabSize()).close();
     return config;
   }
 
@@ -95,7 +88,8 @@ public final class CaptionEmbedder implements AutoCloseable {
     ElementType type = requireUsable(folder, settings, device);
     Llama llama = Llama.open(folder, type, device, settings.layer(), settings.input().maxLength());
     try {
-      return new CaptionEmbedder(settings, device, TeacherTokenizer.load(folder), llama);
+      return new CaptionEmbedder(
+          settings, device, TeacherTokenizer.load(folder, llama.config().vocabSize()), llama);
     } catch (RuntimeException e) {
       llama.close();
       throw e;

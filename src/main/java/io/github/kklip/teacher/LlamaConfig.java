@@ -15,12 +15,14 @@ import java.nio.file.Path;
 import java.util.Locale;
 
 /**
- * The shape of a Llama, as the {@code config.json} of a Hugging Face folder gives it. What would
- * change the function and is not implemented here is refused, never ignored.
+ * The shape of a Llama, or of a Mistral, which is one with a sliding window, as the {@code
+ * config.json} of a Hugging Face folder gives it. What would change the function and is not
+ * implemented here is refused, never ignored.
  *
  * @param headDim width of one attention head; need not be hidden / heads
  * @param keyValueHeads heads of keys and values: each serves heads / keyValueHeads query heads
- * @param maxPositions positions that the model was made for
+ * @param maxPositions positions that the model was made for, at most those of its sliding window:
+ *     within it, attention is that of a model without
  * @param tied whether the head's weights are the token embeddings
  */
 public record LlamaConfig(
@@ -110,12 +112,11 @@ public record LlamaConfig(
               "Cannot use the teacher %s because it has no %s. Set kklip.teacher.path to the Hugging Face folder of a Llama model.",
               folder, FILE));
     }
+    byte[] json = SmallFile.read(file, ModelLimits.CONFIG_BYTES);
     try {
-      return new ConfigReader(file, Json.tree(SmallFile.read(file, ModelLimits.CONFIG_BYTES)))
-          .read();
+      return new ConfigReader(file, Json.tree(json)).read();
     } catch (JsonProcessingException e) {
-      throw new IOException(
-          message("Cannot use %s because it is not JSON: %s.", file, e.getOriginalMessage()), e);
+      throw new IOException(message("Cannot use %s because %s.", file, Json.notJson(json, e)), e);
     }
   }
 
@@ -135,12 +136,19 @@ public record LlamaConfig(
     private static final double MOST_THETA = 1e12;
     private static final double MOST_FACTOR = 1e6;
 
+    /** What transformers takes where a Mistral's file does not say. */
+    private static final int MISTRAL_KEY_VALUE_HEADS = 8;
+
+    private static final int MISTRAL_POSITIONS = 4096 * 32;
+    private static final int MISTRAL_WINDOW = 4096;
+
     LlamaConfig read() throws IOException {
       String modelType = json.path("model_type").asText("");
-      if (!modelType.equals("llama")) {
+      boolean mistral = modelType.equals("mistral");
+      if (!mistral && !modelType.equals("llama")) {
         throw refused(
-            message("its model_type is '%s', not 'llama'", shown(modelType)),
-            "Set kklip.teacher.path to a Llama model.");
+            message("its model_type is '%s', not 'llama' or 'mistral'", shown(modelType)),
+            "Set kklip.teacher.path to a Llama or Mistral model.");
       }
       String activation = json.path("hidden_act").asText("silu");
       if (!activation.equals("silu")) {
@@ -156,7 +164,7 @@ public record LlamaConfig(
       int keyValueHeads =
           json.hasNonNull("num_key_value_heads")
               ? whole("num_key_value_heads", ModelLimits.HEADS)
-              : heads;
+              : mistral ? MISTRAL_KEY_VALUE_HEADS : heads;
       int headDim =
           json.hasNonNull("head_dim") ? whole("head_dim", ModelLimits.WIDTH) : hidden / heads;
       if (heads % keyValueHeads != 0) {
@@ -183,13 +191,11 @@ public record LlamaConfig(
               heads,
               keyValueHeads,
               headDim,
-              json.hasNonNull("max_position_embeddings")
-                  ? whole("max_position_embeddings", ModelLimits.POSITIONS)
-                  : 2048,
+              positions(mistral),
               number(json, "rms_norm_eps", 1e-6, 1),
               rope(),
-              json.path("attention_bias").asBoolean(false),
-              json.path("mlp_bias").asBoolean(false),
+              !mistral && json.path("attention_bias").asBoolean(false),
+              !mistral && json.path("mlp_bias").asBoolean(false),
               json.path("tie_word_embeddings").asBoolean(false));
       long parameters = config.parameters(config.layers());
       if (parameters > ModelLimits.PARAMETERS) {
@@ -200,6 +206,21 @@ public record LlamaConfig(
             "");
       }
       return config;
+    }
+
+    private int positions(boolean mistral) throws IOException {
+      int positions =
+          json.hasNonNull("max_position_embeddings")
+              ? whole("max_position_embeddings", ModelLimits.POSITIONS)
+              : mistral ? MISTRAL_POSITIONS : 2048;
+      if (!mistral || (json.has("sliding_window") && json.path("sliding_window").isNull())) {
+        return positions;
+      }
+      return Math.min(
+          positions,
+          json.has("sliding_window")
+              ? whole("sliding_window", ModelLimits.POSITIONS)
+              : MISTRAL_WINDOW);
     }
 
     /** From {@code rope_parameters} (transformers 5), or {@code rope_theta} and rope_scaling. */

@@ -8,7 +8,6 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
@@ -36,9 +35,7 @@ public final class TeacherFolder {
 
   /** True for all files that are needed. */
   public static boolean isNeeded(String fileName) {
-    return isSmall(fileName)
-        || fileName.endsWith(".safetensors")
-        || fileName.equals("model.safetensors.index.json");
+    return isSmall(fileName) || Safetensors.isFile(fileName);
   }
 
   /**
@@ -70,20 +67,5 @@ public final class TeacherFolder {
       }
     }
     return HexFormat.of().formatHex(digest.digest(), 0, 16);
-  }
-
-  /**
-   * Refuses a folder that lacks files of the teacher's weights, by its listing and its index alone.
-   *
-   * @throws IOException when a file is not there, or the folder cannot be read
-   */
-  public static void requireWeights(Configuration configuration, String folder) throws IOException {
-    Path path = Storage.path(folder, configuration);
-    FileSystem fileSystem = Storage.of(configuration, path);
-    Set<String> names = new HashSet<>();
-    for (FileStatus file : fileSystem.listStatus(path)) {
-      names.add(file.getPath().getName());
-    }
-    Safetensors.requireFiles(folder, names, name -> fileSystem.open(new Path(path, name)));
   }
 }

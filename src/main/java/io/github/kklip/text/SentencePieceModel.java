@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.ModelLimits;
+import io.github.kklip.store.publication.ContentKind;
 import io.github.kklip.store.publication.Json;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -83,10 +84,10 @@ record SentencePieceModel(
         }
       }
     } catch (IllegalArgumentException | NullPointerException e) {
-      throw refuse("it is not a whole SentencePiece model", source, e);
+      throw refuse(other(file), source, e);
     }
     if (pieces.isEmpty()) {
-      throw refuse("it is not a whole SentencePiece model", source, null);
+      throw refuse(other(file), source, null);
     }
     if (modelType != BPE) {
       throw refuse("it is not a SentencePiece BPE model", source, null);
@@ -96,6 +97,13 @@ record SentencePieceModel(
     }
     return new SentencePieceModel(
         List.copyOf(pieces), byteFallback, dummyPrefix, removeExtraSpaces);
+  }
+
+  private static String other(byte[] file) {
+    return ContentKind.of(file)
+        .filter(kind -> kind != ContentKind.TEXT && kind != ContentKind.EMPTY)
+        .map(ContentKind::sentence)
+        .orElse("it is not a whole SentencePiece model");
   }
 
   private static TokenizerException refuse(String why, String source, Exception cause) {

@@ -5,21 +5,26 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.SmallFile;
 import io.github.kklip.store.publication.Storage;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 
 /**
- * The student's tokenizer: a Hugging Face {@code tokenizer.json} in CLIP's form, which puts a start
- * and an end token around every caption.
+ * The student's tokenizer: a Hugging Face {@code tokenizer.json} in CLIP's form, or {@code
+ * vocab.json} with {@code merges.txt}; it puts a start and an end token around every caption.
  *
  * <p>{@link #encode} may be called from several threads at once; {@link #close} by the owner, after
  * the last call.
  */
 public final class StudentTokenizer implements AutoCloseable {
+  /** The file of a tokenizer that is whole in itself. */
+  public static final String FILE = "tokenizer.json";
+
   /** The value of {@code eos_token_id} in old CLIP configurations: pool at the highest id. */
   private static final int POOL_AT_HIGHEST_ID = 2;
 
@@ -46,7 +51,8 @@ public final class StudentTokenizer implements AutoCloseable {
   /**
    * Loads the tokenizer of a local folder.
    *
-   * @param folder a folder with {@code tokenizer.json}
+   * @param folder a folder with {@code tokenizer.json}, or {@code vocab.json} and {@code
+   *     merges.txt}
    * @throws TokenizerException when it is missing, unreadable or not in CLIP's form
    */
   public static StudentTokenizer load(Path folder) {
@@ -56,22 +62,39 @@ public final class StudentTokenizer implements AutoCloseable {
 
   /** As {@link #load(Path)}, from any file system that Hadoop knows. */
   public static StudentTokenizer load(String folder, Configuration configuration) {
-    String json;
-    var path = new org.apache.hadoop.fs.Path(folder, "tokenizer.json");
+    return parse(json(folder, configuration), folder);
+  }
+
+  /** Whether a folder has a tokenizer. */
+  public static boolean isIn(String folder, Configuration configuration) throws IOException {
+    var path = Storage.path(folder, configuration);
+    FileSystem fileSystem = Storage.of(configuration, path);
+    return fileSystem.exists(new org.apache.hadoop.fs.Path(path, FILE))
+        || (fileSystem.exists(new org.apache.hadoop.fs.Path(path, VocabularyFiles.VOCABULARY))
+            && fileSystem.exists(new org.apache.hadoop.fs.Path(path, VocabularyFiles.MERGES)));
+  }
+
+  /**
+   * The text of a folder's {@code tokenizer.json}, which is made where the folder has only {@code
+   * vocab.json} and {@code merges.txt}.
+   *
+   * @throws TokenizerException when it has neither, or they cannot be read
+   */
+  public static String json(String folder, Configuration configuration) {
+    var path = Storage.path(folder, configuration);
+    VocabularyFiles.Files files =
+        name -> read(new org.apache.hadoop.fs.Path(path, name), configuration);
     try {
-      FileSystem fileSystem = Storage.of(configuration, path);
-      if (!fileSystem.exists(path)) {
+      if (!isIn(folder, configuration)) {
         throw new TokenizerException(
             message(
-                "Cannot load the student's tokenizer because there is no tokenizer.json in its folder: %s. Run `tokenizer`, or set student.tokenizer to the folder of a CLIP tokenizer.",
+                "Cannot load the student's tokenizer because there is no tokenizer.json in its folder, nor vocab.json with merges.txt: %s. Run `tokenizer`, or set student.tokenizer to the folder of a CLIP tokenizer.",
                 folder));
       }
-      try (InputStream in = fileSystem.open(path)) {
-        json =
-            new String(
-                SmallFile.read(in, path.toString(), ModelLimits.TOKENIZER_BYTES),
-                StandardCharsets.UTF_8);
-      }
+      Optional<byte[]> whole = files.read(FILE);
+      return whole.isPresent()
+          ? new String(whole.get(), StandardCharsets.UTF_8)
+          : VocabularyFiles.tokenizerJson(files, folder).toString();
     } catch (IOException e) {
       throw new TokenizerException(
           message(
@@ -79,7 +102,15 @@ public final class StudentTokenizer implements AutoCloseable {
               path, e.getMessage()),
           e);
     }
-    return parse(json, path.toString());
+  }
+
+  private static Optional<byte[]> read(org.apache.hadoop.fs.Path file, Configuration configuration)
+      throws IOException {
+    try (InputStream in = Storage.of(configuration, file).open(file)) {
+      return Optional.of(SmallFile.read(in, file.toString(), ModelLimits.TOKENIZER_BYTES));
+    } catch (FileNotFoundException e) {
+      return Optional.empty();
+    }
   }
 
   /**

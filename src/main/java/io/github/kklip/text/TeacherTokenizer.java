@@ -34,9 +34,12 @@ public final class TeacherTokenizer implements AutoCloseable {
    * Loads the tokenizer of a local folder.
    *
    * @param folder a folder with {@code tokenizer.json} or {@code tokenizer.model}
-   * @throws TokenizerException when it has neither, or one that is not Llama's kind
+   * @param vocabulary ids that the model has; special tokens beyond them, which were added without
+   *     the model, are not looked for in captions
+   * @throws TokenizerException when it has neither, or one that is not Llama's kind or gives ids
+   *     that the model lacks
    */
-  public static TeacherTokenizer load(Path folder) {
+  public static TeacherTokenizer load(Path folder, int vocabulary) {
     Path json = folder.resolve("tokenizer.json");
     Path model = folder.resolve("tokenizer.model");
     try {
@@ -54,7 +57,13 @@ public final class TeacherTokenizer implements AutoCloseable {
                 "Cannot load the teacher's tokenizer because its folder has neither tokenizer.json nor tokenizer.model: %s. Set teacher.path to a whole Llama folder.",
                 folder));
       }
-      return new TeacherTokenizer(file, startId(file, folder));
+      TokenizerFile fitted = file.within(vocabulary, folder.toString());
+      try {
+        return new TeacherTokenizer(fitted, startId(fitted, folder, vocabulary));
+      } catch (IOException | RuntimeException e) {
+        fitted.close();
+        throw e;
+      }
     } catch (IOException e) {
       throw new TokenizerException(
           message(
@@ -65,11 +74,26 @@ public final class TeacherTokenizer implements AutoCloseable {
   }
 
   /** The token that the file puts before a text, else the one that its configuration names. */
-  private static int startId(TokenizerFile file, Path folder) throws IOException {
-    int[] frame = file.encode("", true);
-    if (frame.length > 0) {
-      return frame[0];
+  private static int startId(TokenizerFile file, Path folder, int vocabulary) throws IOException {
+    int[] before = file.before("a");
+    if (before.length > 1) {
+      throw new TokenizerException(
+          message(
+              "Cannot use the teacher's tokenizer because it puts %s tokens before a text instead of one start token: %s. Take the tokenizer of a Llama model.",
+              before.length, folder));
     }
+    int start = before.length == 1 ? before[0] : configuredStart(file, folder);
+    if (start >= vocabulary) {
+      throw new TokenizerException(
+          message(
+              "Cannot use the teacher's tokenizer because its start token has the id %s and the model %s ids: %s. They belong to different models.",
+              start, vocabulary, folder));
+    }
+    return start;
+  }
+
+  /** What is put behind a text, such as an end token, is no part of an embedding. */
+  private static int configuredStart(TokenizerFile file, Path folder) throws IOException {
     Path path = folder.resolve("tokenizer_config.json");
     OptionalInt named = OptionalInt.empty();
     if (Files.exists(path)) {
@@ -77,13 +101,11 @@ public final class TeacherTokenizer implements AutoCloseable {
       named = file.id(token.isObject() ? token.path("content").asText() : token.asText());
     }
     return named.orElseThrow(
-        () -> {
-          file.close();
-          return new TokenizerException(
-              message(
-                  "Cannot use the teacher's tokenizer because neither tokenizer.json nor tokenizer_config.json names a start token: %s. Set bos_token in tokenizer_config.json.",
-                  folder));
-        });
+        () ->
+            new TokenizerException(
+                message(
+                    "Cannot use the teacher's tokenizer because neither tokenizer.json nor tokenizer_config.json names a start token: %s. Set bos_token in tokenizer_config.json.",
+                    folder)));
   }
 
   /**

@@ -8,14 +8,18 @@ import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.config.ModelLimits;
 import io.github.kklip.store.publication.Json;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * A Hugging Face {@code tokenizer.json}: its ids by the native {@code tokenizers} library, and what
@@ -60,8 +64,8 @@ final class TokenizerFile implements AutoCloseable {
     } catch (JsonProcessingException e) {
       throw new TokenizerException(
           message(
-              "Cannot load the tokenizer because its file is not JSON: %s. Fetch or write it again. (%s)",
-              source, e.getOriginalMessage()),
+              "Cannot load the tokenizer of %s because %s. Fetch or write the file again.",
+              source, Json.notJson(json.getBytes(StandardCharsets.UTF_8), e)),
           e);
     }
   }
@@ -154,6 +158,95 @@ final class TokenizerFile implements AutoCloseable {
     }
     JsonNode id = root.path("model").path("vocab").path(token);
     return id.isInt() ? OptionalInt.of(id.asInt()) : OptionalInt.empty();
+  }
+
+  /**
+   * The same tokenizer without the special tokens that a model of so many ids has no row for: those
+   * that were added after it was trained, such as {@code <pad>}. A caption that holds the text of
+   * one is a text like any other. This file is closed.
+   *
+   * @throws TokenizerException when a caption could give an id beyond, naming its token
+   */
+  TokenizerFile within(int vocabulary, String source) {
+    if (vocabSize <= vocabulary) {
+      return this;
+    }
+    try (this) {
+      ObjectNode smaller = root.deepCopy();
+      ArrayNode kept = smaller.putArray("added_tokens");
+      for (JsonNode token : root.path("added_tokens")) {
+        int id = token.path("id").asInt();
+        if (id < vocabulary) {
+          kept.add(token);
+        } else if (!token.path("special").asBoolean(false)) {
+          throw beyond(token.path("content").asText(), id, vocabulary, source);
+        }
+      }
+      Set<String> merged = mergedTokens();
+      for (Map.Entry<String, JsonNode> token : model().path("vocab").properties()) {
+        int id = token.getValue().asInt();
+        if (id >= vocabulary && isGivenBy(token.getKey(), merged)) {
+          throw beyond(token.getKey(), id, vocabulary, source);
+        }
+      }
+      return of(smaller, source);
+    }
+  }
+
+  private static TokenizerException beyond(String token, int id, int vocabulary, String source) {
+    return new TokenizerException(
+        message(
+            "Cannot use the tokenizer because captions can give its token '%s', whose id is %s, and the model has %s ids: %s. They belong to different models.",
+            shown(token), id, vocabulary, source));
+  }
+
+  /** What the merges make. */
+  private Set<String> mergedTokens() {
+    String prefix = model().path("continuing_subword_prefix").asText("");
+    Set<String> merged = new HashSet<>();
+    for (JsonNode merge : model().path("merges")) {
+      String[] pair =
+          merge.isTextual()
+              ? merge.asText().split(" ", 2)
+              : new String[] {merge.path(0).asText(), merge.path(1).asText()};
+      if (pair.length == 2) {
+        String right = pair[1].startsWith(prefix) ? pair[1].substring(prefix.length()) : pair[1];
+        merged.add(pair[0] + right);
+      }
+    }
+    return merged;
+  }
+
+  /** Whether BPE can give a token for a text: a symbol that it begins with, or what it merges. */
+  private boolean isGivenBy(String token, Set<String> merged) {
+    String prefix = model().path("continuing_subword_prefix").asText("");
+    String suffix = model().path("end_of_word_suffix").asText("");
+    String symbol = token.startsWith(prefix) ? token.substring(prefix.length()) : token;
+    if (symbol.endsWith(suffix)) {
+      symbol = symbol.substring(0, symbol.length() - suffix.length());
+    }
+    return model().path("ignore_merges").asBoolean(false)
+        || merged.contains(token)
+        || symbol.codePointCount(0, symbol.length()) <= 1
+        || token.codePointCount(0, token.length()) <= 1
+        || token.equals(model().path("unk_token").asText())
+        || (model().path("byte_fallback").asBoolean(false) && token.matches("<0x[0-9A-F]{2}>"));
+  }
+
+  /**
+   * The ids that the file's post-processor puts before a text; of a text without ids of its own,
+   * the first id that is put around it.
+   */
+  int[] before(String text) {
+    int[] plain = encode(text, false);
+    int[] framed = encode(text, true);
+    for (int from = 0; from + plain.length <= framed.length; from++) {
+      if (Arrays.equals(framed, from, from + plain.length, plain, 0, plain.length)) {
+        int length = plain.length == 0 ? Math.min(1, framed.length) : from;
+        return Arrays.copyOf(framed, length);
+      }
+    }
+    return framed;
   }
 
   /** Text of a token by its id. */

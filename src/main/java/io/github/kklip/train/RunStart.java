@@ -111,12 +111,13 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
   }
 
   /** Fills weights and moments of all ranks. */
-  void fill(Student student, TrainPlan plan, Collective collective) throws IOException {
+  void fill(Student student, TrainPlan plan, Collective collective, Configuration configuration)
+      throws IOException {
     if (checkpoint != null) {
       LOG.info("Going on after step {} from {}", step(), location());
       student.restore(checkpoint);
     } else if (collective.rank() == 0) {
-      student.initialise(plan.settings());
+      student.initialise(plan.settings(), configuration);
     }
     student.broadcast(checkpoint, state == null ? 0 : state.updates());
   }

@@ -5,6 +5,7 @@ import io.github.kklip.comms.Collective;
 import io.github.kklip.config.Role;
 import io.github.kklip.config.Roles;
 import io.github.kklip.config.TrainSettings;
+import io.github.kklip.image.Preprocessing;
 import io.github.kklip.loss.Losses;
 import io.github.kklip.store.Shard;
 import io.github.kklip.tensor.Torch;
@@ -21,6 +22,7 @@ import io.github.kklip.train.plan.TrainPlan;
 import io.github.kklip.train.step.GradientStep;
 import io.github.kklip.train.step.Student;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -112,7 +114,7 @@ public final class Trainer {
         if (first()) {
           start.register(plan, configuration);
         }
-        start.fill(student, plan, collective);
+        start.fill(student, plan, collective, configuration);
         List<Shard> shards = start.shards(plan);
         return train(
             manager, student, store, start, start.plan(plan, shards, configuration), shards);
@@ -159,7 +161,7 @@ public final class Trainer {
                     collective,
                     store,
                     student.model(),
-                    CheckpointWriter.tokenizerFiles(plan.tokenizer(), configuration),
+                    companions(),
                     plan.headInputs(),
                     settings.checkpoint().keep(),
                     settings.comms().stepTimeout())
@@ -192,6 +194,14 @@ public final class Trainer {
         throw e;
       }
     }
+  }
+
+  /** What a checkpoint holds besides the weights and the run, so that it is whole in itself. */
+  private Map<String, byte[]> companions() throws IOException {
+    Map<String, byte[]> files =
+        new LinkedHashMap<>(CheckpointWriter.tokenizerFiles(plan.tokenizer(), configuration));
+    files.put(Preprocessing.FILE, plan.preprocessing().json());
+    return files;
   }
 
   private SortedMap<String, String> circumstances() {

@@ -267,16 +267,24 @@ class ChecksTest {
         .singleElement()
         .asString()
         .contains("names a file that is not there: model-00002-of-2.safetensors");
+    Files.writeString(
+        llama.resolve("model-00002-of-2.safetensors"),
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 493\n");
+    assertThat(fresh("run", set))
+        .singleElement()
+        .asString()
+        .contains("model-00002-of-2.safetensors because it is a Git LFS pointer");
+    Files.delete(llama.resolve("model-00002-of-2.safetensors"));
     Files.delete(llama.resolve("tokenizer.json"));
     assertThat(fresh("run", set))
         .singleElement()
         .asString()
         .contains("neither tokenizer.json nor tokenizer.model");
-    Files.writeString(llama.resolve("config.json"), weights.replace("\"llama\"", "\"mistral\""));
+    Files.writeString(llama.resolve("config.json"), weights.replace("\"llama\"", "\"qwen2\""));
     assertThat(fresh("run", set))
         .singleElement()
         .asString()
-        .contains("its model_type is 'mistral', not 'llama'");
+        .contains("its model_type is 'qwen2', not 'llama'");
     assertThat(fresh("run", "teacher.path=" + llama.resolve("config.json")))
         .as("a file in place of a folder")
         .singleElement()
@@ -418,6 +426,32 @@ class ChecksTest {
         .contains("student.init = ");
     assertThat(fresh("run", "student.init=" + world.resolve("clip"), "student.config=unused"))
         .isEmpty();
+    assertThat(fresh("run", "student.init=" + world.resolve("clip").toUri())).isEmpty();
+    Path nearest = finished.copy("clip", folder.resolve("nearest"));
+    Files.writeString(nearest.resolve("preprocessor_config.json"), "{\"resample\": 0}");
+    for (String job : List.of("evaluate", "export")) {
+      assertThat(changed(job, job + ".model=" + nearest))
+          .singleElement()
+          .asString()
+          .contains(nearest + "/preprocessor_config.json has crop_size = (not set)");
+    }
+    assertThat(fresh("run", "student.init=" + nearest))
+        .singleElement()
+        .asString()
+        .contains(nearest + "/preprocessor_config.json has crop_size = (not set)");
+    String openClip = file("open/open_clip_config.json", "{\"model_cfg\": {}}");
+    String foreign = Path.of(openClip).getParent().toString();
+    for (List<String> found :
+        List.of(
+            fresh("run", "student.init=" + foreign),
+            fresh("run", "student.config=" + foreign),
+            changed("evaluate", "evaluate.model=" + foreign),
+            changed("export", "export.model=" + foreign))) {
+      assertThat(found)
+          .singleElement()
+          .asString()
+          .contains("because it is a folder of open_clip (open_clip_config.json)");
+    }
     assertThat(fresh("run", "student.config=" + file("other.json", "{\"model_type\": \"bert\"}")))
         .singleElement()
         .asString()

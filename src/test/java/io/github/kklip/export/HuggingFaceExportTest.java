@@ -16,6 +16,8 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.model.ClipWeights;
@@ -34,6 +36,7 @@ import java.io.OutputStream;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -158,7 +161,8 @@ class HuggingFaceExportTest {
         model.textFeatures(manager, Tokens.of(manager, config.text(), captions)),
         expected.get("text"),
         tolerance);
-    Preprocess preprocess = new Preprocess(config.vision().image());
+    Preprocess preprocess =
+        new Preprocess(PreprocessorConfig.read(exported, config.vision().image()));
     int images = expected.get("images").size();
     float[] pixels = new float[images * preprocess.length()];
     for (int i = 0; i < images; i++) {
@@ -181,6 +185,88 @@ class HuggingFaceExportTest {
       assertThat((double) actual[i])
           .as("element %s", i)
           .isCloseTo(expected.get(i / width).get(i % width).asDouble(), within(tolerance));
+    }
+  }
+
+  /** The preprocessing is the model's, not CLIP's: an export of an export has it still. */
+  @Test
+  void takesAlongAPreprocessingThatIsNotThatOfClip() throws Exception {
+    Path halves = GOLDEN.resolve("halves");
+    Path model = folder.resolve("model");
+    copy(CLIP, model);
+    Files.copy(
+        halves.resolve("preprocessor_config.json"),
+        model.resolve("preprocessor_config.json"),
+        StandardCopyOption.REPLACE_EXISTING);
+    export(model, folder.resolve("first"));
+    export(folder.resolve("first"), folder.resolve("second"));
+
+    JsonNode expected = JSON.readTree(halves.resolve("embeddings.json").toFile());
+    assertEmbeds(model, expected, 1e-4);
+    assertEmbeds(folder.resolve("second"), expected, 1e-4);
+    assertThat(JSON.readTree(folder.resolve("second/preprocessor_config.json").toFile()))
+        .isEqualTo(JSON.readTree(halves.resolve("preprocessor_config.json").toFile()));
+
+    Path checkpoint =
+        checkpoint(model(ClipConfig.read(CLIP.toString()), ClipModel.Heads.NONE, 4), "run/a");
+    export(checkpoint, folder.resolve("before"));
+    assertThat(PreprocessorConfig.read(folder.resolve("before"), 32))
+        .as("a checkpoint of before has none")
+        .isEqualTo(Preprocessing.clip(32));
+  }
+
+  @Test
+  void refusesAPreprocessingThatItCannotWrite() throws IOException {
+    Path model = folder.resolve("model");
+    copy(CLIP, model);
+    Files.writeString(
+        model.resolve("preprocessor_config.json"),
+        "{\"size\": 32, \"crop_size\": 32, \"resample\": 0}");
+    assertThatThrownBy(() -> export(model, folder.resolve("exported")))
+        .hasMessageContaining("has resample = 0");
+    assertThatThrownBy(
+            () ->
+                HuggingFaceExport.checkModel(
+                    Settings.load(List.of(), List.of("export.model=" + model)),
+                    new Configuration()))
+        .hasMessageContaining("has resample = 0");
+  }
+
+  /** transformers refuses a logit_scale of another shape than that of a number. */
+  @Test
+  void writesTheLogitScaleAsANumber() throws Exception {
+    Path model = folder.resolve("model");
+    copy(CLIP, model);
+    Safetensors clip = Safetensors.open(CLIP);
+    SafetensorsWriter writer = new SafetensorsWriter().metadata("format", "pt");
+    for (String name : clip.names()) {
+      List<Long> shape =
+          name.equals(ClipModel.LOGIT_SCALE) ? List.of(1L) : clip.entry(name).shape();
+      writer.add(name, clip.entry(name).type(), shape, clip.bytes(name));
+    }
+    write(writer, model.resolve("model.safetensors"));
+    export(model, folder.resolve("exported"));
+    assertThat(folder.resolve("exported/model.safetensors"))
+        .hasSameBinaryContentAs(CLIP.resolve("model.safetensors"));
+  }
+
+  @Test
+  void writesAWholeTokenizerOfAVocabularyAndItsMerges() throws Exception {
+    Path first = folder.resolve("first");
+    export(CLIP, first);
+    Files.delete(first.resolve("tokenizer.json"));
+    Files.delete(first.resolve("tokenizer_config.json"));
+    export(first, folder.resolve("second"));
+    JsonNode expected = JSON.readTree(GOLDEN.resolve("embeddings.json").toFile());
+    assertEmbeds(folder.resolve("second"), expected, 1e-4);
+    assertThat(JSON.readTree(folder.resolve("second/tokenizer.json").toFile()).get("model"))
+        .isEqualTo(JSON.readTree(CLIP.resolve("tokenizer.json").toFile()).get("model"));
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    Files.createDirectories(to);
+    for (Map.Entry<String, byte[]> file : files(from).entrySet()) {
+      Files.write(to.resolve(file.getKey()), file.getValue());
     }
   }
 

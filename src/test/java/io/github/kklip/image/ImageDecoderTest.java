@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.zip.CRC32;
@@ -63,6 +64,24 @@ class ImageDecoderTest {
     assertThat(pixel(decoded, 1, 0)).isEqualTo(0xff0000);
     assertThat(pixel(decoded, 2, 0)).isEqualTo(0x0a141e);
     assertThat(pixel(decoded, 3, 0)).isEqualTo(0x0000ff);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "0000001c6674797061766966000000006d696631, image-unsupported, AVIF",
+    "0000000c4a584c200d0a870a, image-unsupported, JPEG XL",
+    "3c21444f43545950452068746d6c3e, image-undecodable, HTML",
+    "76657273696f6e2068747470733a2f2f6769742d6c66732e6769746875622e636f6d2f737065632f7631, image-undecodable, git lfs pull",
+    "2f396a2f34414151, image-undecodable, base64",
+    "0102030405060708, image-undecodable, no known format",
+  })
+  void whatIsNotDecodedIsNamed(String hex, String reason, String named) {
+    byte[] bytes = HexFormat.of().parseHex(hex);
+
+    assertThatThrownBy(() -> ImageDecoder.decode(bytes))
+        .hasMessageContaining(named)
+        .extracting(e -> ((ImageRejectedException) e).reason())
+        .isEqualTo(reason);
   }
 
   @Test

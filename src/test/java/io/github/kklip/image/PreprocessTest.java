@@ -15,7 +15,7 @@ class PreprocessTest {
   @Test
   void isBitForBitWhatTransformersMakesWithPillow() throws Exception {
     for (String[] row : Golden.rows("preprocess.tsv")) {
-      Preprocess preprocess = new Preprocess(Integer.parseInt(row[0]));
+      Preprocess preprocess = new Preprocess(Preprocessing.clip(Integer.parseInt(row[0])));
       FloatBuffer out = FloatBuffer.allocate(preprocess.length());
 
       preprocess.apply(Golden.pattern(Integer.parseInt(row[1]), Integer.parseInt(row[2])), out, 0);
@@ -26,7 +26,7 @@ class PreprocessTest {
 
   @Test
   void resizedCropIsBitForBitThatOfTorchvision() throws Exception {
-    Preprocess preprocess = new Preprocess(64);
+    Preprocess preprocess = new Preprocess(Preprocessing.clip(64));
     for (String[] row : Golden.rows("crop.tsv")) {
       int[] n = Arrays.stream(row).limit(6).mapToInt(Integer::parseInt).toArray();
       FloatBuffer out = FloatBuffer.allocate(preprocess.length());
@@ -45,7 +45,7 @@ class PreprocessTest {
       rgb[i] = (byte) 255;
       rgb[i + 2] = 51;
     }
-    Preprocess preprocess = new Preprocess(8);
+    Preprocess preprocess = new Preprocess(Preprocessing.clip(8));
     FloatBuffer out = FloatBuffer.allocate(3 * 64);
 
     preprocess.apply(new RgbImage(50, 40, rgb), out, 0);
@@ -61,7 +61,7 @@ class PreprocessTest {
   @Test
   void channelsDoNotLeakIntoEachOther() {
     RgbImage edges = Golden.pattern(97, 61);
-    Preprocess preprocess = new Preprocess(32);
+    Preprocess preprocess = new Preprocess(Preprocessing.clip(32));
     for (int kept = 0; kept < 3; kept++) {
       byte[] one = edges.rgb().clone();
       for (int i = 0; i < one.length; i++) {
@@ -80,7 +80,7 @@ class PreprocessTest {
 
   @Test
   void fillsItsPlaceInABatchAndNothingElse() {
-    Preprocess preprocess = new Preprocess(16);
+    Preprocess preprocess = new Preprocess(Preprocessing.clip(16));
     FloatBuffer alone = FloatBuffer.allocate(preprocess.length());
     FloatBuffer batch =
         ByteBuffer.allocateDirect(4 * 3 * preprocess.length())
@@ -101,7 +101,7 @@ class PreprocessTest {
 
   @Test
   void refusesABoxOutsideTheImage() {
-    Preprocess preprocess = new Preprocess(4);
+    Preprocess preprocess = new Preprocess(Preprocessing.clip(4));
     FloatBuffer out = FloatBuffer.allocate(preprocess.length());
 
     assertThatThrownBy(

@@ -66,7 +66,7 @@ class RealImagesTest {
   @Test
   void photographsComeOutAsPillowMakesThem() throws Exception {
     Path folder = SharedData.path("flickr-sizes").resolve("images");
-    Preprocess preprocess = new Preprocess(224);
+    Preprocess preprocess = new Preprocess(Preprocessing.clip(224));
     FloatBuffer out = FloatBuffer.allocate(preprocess.length());
     long samples = 0;
     long sum = 0;
@@ -158,7 +158,9 @@ class RealImagesTest {
     byte[] rgb = new byte[3 * pixels];
     for (int i = 0; i < pixels; i++) {
       for (int c = 0; c < 3; c++) {
-        double value = planes.get(c * pixels + i) * Preprocess.STD.get(c) + Preprocess.MEAN.get(c);
+        double value =
+            planes.get(c * pixels + i) * Preprocessing.CLIP_STD.get(c)
+                + Preprocessing.CLIP_MEAN.get(c);
         rgb[3 * i + c] = (byte) Math.round(value * 255);
       }
     }

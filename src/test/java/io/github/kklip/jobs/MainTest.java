@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.typesafe.config.ConfigFactory;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.teacher.RandomLlama;
+import io.github.kklip.train.checkpoint.CheckpointStoreTest;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -96,6 +97,61 @@ class MainTest {
     assertThat(json.get("seconds").asDouble()).isNotNegative();
     assertThat(folder).isDirectoryContaining(file::equals);
     assertThat(folder.toFile().list()).hasSize(1);
+  }
+
+  private static final String[] ELSEWHERE = {
+    "--spark", "spark.hadoop.fs.elsewhere.impl=" + CheckpointStoreTest.Elsewhere.class.getName()
+  };
+
+  private int runWithElsewhere(String... words) {
+    return run(Stream.of(words, ELSEWHERE).flatMap(Stream::of).toArray(String[]::new));
+  }
+
+  /** A path, a URI of this machine with a space in it, and one of another file system. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", "file:", "file://", "elsewhere://b"})
+  void filesOfTheCommandLineAreNamedAsFoldersAre(String scheme) throws IOException {
+    Path file = Files.writeString(folder.resolve("my settings.conf"), "kklip.seed = 7");
+    Path result = folder.resolve("result.json");
+    Files.writeString(result, "an earlier run's");
+    boolean local = scheme.startsWith("file");
+    String conf = scheme + (local ? file.toString().replace(" ", "%20") : file);
+    assertThat(
+            runWithElsewhere("settings", "--changed", "--conf", conf, "--result", scheme + result))
+        .isZero();
+    assertThat(ConfigFactory.parseString(printed()).getLong("kklip.seed")).isEqualTo(7);
+    assertThat(new ObjectMapper().readTree(result.toFile()).get("status").asText())
+        .isEqualTo("done");
+    assertThat(folder.toFile().list()).hasSize(2);
+  }
+
+  @Test
+  void whatAFileElsewhereCannotBeIsSaid() throws IOException {
+    assertRefused(
+        runWithElsewhere("settings", "--conf", "elsewhere://b" + folder.resolve("none.conf")),
+        "settings",
+        "Cannot read the configuration file elsewhere://b"
+            + folder.resolve("none.conf")
+            + ": there is no such readable file.");
+    out.reset();
+    err.reset();
+    assertRefused(
+        runWithElsewhere("settings", "--result", "elsewhere://b" + folder),
+        "settings",
+        "Cannot use --result elsewhere://b" + folder + " because it is a folder.");
+    out.reset();
+    err.reset();
+    assertRefused(
+        run("settings", "--result", "nowhere://b/result.json"),
+        "settings",
+        "Cannot use the path nowhere://b/result.json because no file system on the class path");
+    out.reset();
+    err.reset();
+    Path wrong = Files.writeString(folder.resolve("wrong.conf"), "kklip { seed = ");
+    assertRefused(
+        runWithElsewhere("settings", "--conf", "elsewhere://b" + wrong),
+        "settings",
+        "Cannot read elsewhere://b" + wrong + ": ");
   }
 
   @Test
@@ -379,7 +435,8 @@ class MainTest {
   void aStageThatFailsIsNamedWithTheResultsBeforeIt() throws IOException {
     Path teacher = folder.resolve("teacher");
     RandomLlama.write(teacher, 1, List.of("red", "circle"), 64, 1);
-    Files.writeString(teacher.resolve("model.safetensors"), "no weights");
+    // Longer than what is looked at before the first stage.
+    Files.writeString(teacher.resolve("model.safetensors"), "no weights".repeat(200));
     int status =
         run(
             "run",

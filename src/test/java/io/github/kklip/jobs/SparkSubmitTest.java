@@ -95,6 +95,27 @@ class SparkSubmitTest {
   }
 
   @Test
+  void aDriverElsewhereReadsItselfWhatIsElsewhere() throws Exception {
+    assertThat(
+            command(
+                Map.of(),
+                "train",
+                "--submit",
+                "--conf",
+                "s3a://bucket/my.conf",
+                "--conf",
+                "file:/etc/a%20b.conf",
+                "--result",
+                "hdfs://n/r.json",
+                "--",
+                "--deploy-mode",
+                "cluster"))
+        .containsSubsequence("--files", "/etc/a b.conf")
+        .containsSubsequence("--conf", "s3a://bucket/my.conf", "--conf", "a b.conf")
+        .containsSubsequence("--result", "hdfs://n/r.json");
+  }
+
+  @Test
   void aDriverElsewhereGetsTheFilesAndIsWaitedFor() throws Exception {
     List<String> command =
         command(

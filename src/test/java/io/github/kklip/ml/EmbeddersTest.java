@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.TeacherSettings;
@@ -16,7 +18,9 @@ import io.github.kklip.text.StudentTokenizer;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -126,6 +130,39 @@ class EmbeddersTest {
     }
     assertThat(captions.get(0)).isNotEqualTo(captions.get(1));
     assertThat(norm(captions.get(0))).isCloseTo(1, org.assertj.core.data.Offset.offset(1e-5));
+  }
+
+  /** As transformers embeds the pictures with the folder's own preprocessing. */
+  @Test
+  void clipEmbedsByTheModelsPreprocessing() throws Exception {
+    Path golden = CLIP.resolveSibling("halves");
+    for (String name : List.of("config.json", "model.safetensors", "tokenizer.json")) {
+      Files.copy(CLIP.resolve(name), folder.resolve(name));
+    }
+    Files.copy(
+        golden.resolve("preprocessor_config.json"), folder.resolve("preprocessor_config.json"));
+    JsonNode expected = new ObjectMapper().readTree(golden.resolve("embeddings.json").toFile());
+    List<byte[]> files = new ArrayList<>();
+    for (JsonNode name : expected.get("images")) {
+      files.add(Files.readAllBytes(CLIP.resolveSibling(name.asText())));
+    }
+    List<float[]> pictures =
+        embeddings(
+            new ClipEmbedder()
+                .setModel(folder.toString())
+                .setInputCol("image")
+                .transform(table("image", DataTypes.BinaryType, files)));
+    for (int i = 0; i < files.size(); i++) {
+      float[] features = new float[expected.get("image").get(i).size()];
+      for (int j = 0; j < features.length; j++) {
+        features[j] = (float) expected.get("image").get(i).get(j).asDouble();
+      }
+      double norm = norm(features);
+      for (int j = 0; j < features.length; j++) {
+        features[j] = (float) (features[j] / norm);
+      }
+      assertClose(pictures.get(i), features);
+    }
   }
 
   @Test

@@ -20,12 +20,15 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Against the folder and the embeddings that {@code export_golden.py} made with transformers. */
 class ClipWeightsTest {
@@ -97,6 +100,35 @@ class ClipWeightsTest {
       assertThat((double) actual[i])
           .as("element %s", i)
           .isCloseTo(expected.get(i / width).get(i % width).asDouble(), within(1e-5));
+    }
+  }
+
+  /** open_clip's conversions and some trainers keep the number in a vector of one. */
+  @ParameterizedTest
+  @CsvSource({"1, true", "2, false"})
+  void readsALogitScaleInAVectorOfOne(int length, boolean read) throws IOException {
+    ClipModel model = loaded(ClipModel.Heads.NONE);
+    double scale = Torch.scalar(model.parameters().tensor(ClipModel.LOGIT_SCALE));
+    Safetensors golden = Safetensors.open(FOLDER);
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (String name : golden.names()) {
+      if (name.equals(ClipModel.LOGIT_SCALE)) {
+        float[] numbers = new float[length];
+        Arrays.fill(numbers, (float) scale + 1);
+        writer.add(name, numbers, length);
+      } else {
+        writer.add(name, golden.entry(name).type(), golden.entry(name).shape(), golden.bytes(name));
+      }
+    }
+    Path weights = write(writer, "weights.safetensors");
+    if (read) {
+      ClipWeights.load(model, List.of(weights));
+      assertThat(Torch.scalar(model.parameters().tensor(ClipModel.LOGIT_SCALE)))
+          .isCloseTo(scale + 1, within(1e-6));
+    } else {
+      assertThatThrownBy(() -> ClipWeights.load(model, List.of(weights)))
+          .hasMessageContaining("'logit_scale'")
+          .hasMessageContaining("its shape is [2] and the model needs []");
     }
   }
 

@@ -24,7 +24,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import org.apache.hadoop.conf.Configuration;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -153,6 +154,70 @@ class SafetensorsTest {
     assertThatThrownBy(() -> Safetensors.open(path)).hasMessageContaining(message);
   }
 
+  private static final String POINTER =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0".repeat(64) + "\nsize 493\n";
+
+  /** What git, a server or Python has put in the place of weights is said to be that. */
+  @Test
+  void namesWhatStandsInThePlaceOfWeights() throws IOException {
+    Path single = folder.resolve("model.safetensors");
+    Files.writeString(single, POINTER);
+    assertNamed(single, "it is a Git LFS pointer: run git lfs pull");
+    Files.writeString(single, "<!DOCTYPE html><html><body>404</body></html>");
+    assertNamed(single, "it is an HTML page");
+    Files.write(single, new byte[] {(byte) 0x80, 2, '}', 'q', 0, '.'});
+    assertNamed(single, "it is a Python pickle");
+    Files.write(single, new byte[0]);
+    assertNamed(single, "it is empty");
+    // A length that fits, by chance, and no object after it.
+    byte[] zip = new byte[9000];
+    zip[0] = 0x1f;
+    zip[1] = (byte) 0x8b;
+    zip[2] = 8;
+    Files.write(single, zip);
+    assertThatThrownBy(() -> Safetensors.open(folder)).hasMessageContaining("it is gzip data");
+
+    Files.delete(single);
+    write("model-1.safetensors", new SafetensorsWriter().add("a", new float[] {1}, 1));
+    Path second = Files.writeString(folder.resolve("model-2.safetensors"), POINTER);
+    index("{\"weight_map\": {\"a\": \"model-1.safetensors\", \"b\": \"model-2.safetensors\"}}");
+    assertNamed(second, "it is a Git LFS pointer: run git lfs pull");
+    index(POINTER);
+    for (ThrowingCallable read : reads()) {
+      assertThatThrownBy(read)
+          .hasMessageContaining(
+              "model.safetensors.index.json because it is a Git LFS pointer: run git lfs pull");
+    }
+  }
+
+  private void assertNamed(Path file, String message) {
+    for (ThrowingCallable read : reads()) {
+      assertThatThrownBy(read)
+          .isInstanceOf(IOException.class)
+          .hasMessageStartingWith("Cannot read the safetensors file ")
+          .hasMessageContaining(file + " because " + message);
+    }
+  }
+
+  private List<ThrowingCallable> reads() {
+    return List.of(
+        () -> Safetensors.open(folder),
+        () -> Safetensors.requireFiles(new Configuration(false), folder.toString()));
+  }
+
+  @Test
+  void namesWeightsOfOtherKinds() throws IOException {
+    Files.write(folder.resolve("pytorch_model.bin"), new byte[] {(byte) 0x80, 2, '}', 'q', 0, '.'});
+    write("open_clip_model.safetensors", new SafetensorsWriter().add("a", new float[] {1}, 1));
+    for (ThrowingCallable read : reads()) {
+      assertThatThrownBy(read)
+          .hasMessageContaining(
+              "it has neither model.safetensors nor model.safetensors.index.json;"
+                  + " open_clip_model.safetensors is a safetensors file, pytorch_model.bin is a"
+                  + " Python pickle. Convert the weights to safetensors first.");
+    }
+  }
+
   @Test
   void everyTruncationIsRefused() throws IOException {
     byte[] whole = bytes(new SafetensorsWriter().add("a", new float[] {1, 2, 3}, 3));
@@ -206,12 +271,7 @@ class SafetensorsTest {
     }
     assertThatThrownBy(() -> Safetensors.open(folder))
         .hasMessageContaining("because it has more than 67108864 bytes");
-    assertThatThrownBy(
-            () ->
-                Safetensors.requireFiles(
-                    folder.toString(),
-                    Set.of("model.safetensors.index.json"),
-                    name -> Files.newInputStream(folder.resolve(name))))
+    assertThatThrownBy(() -> Safetensors.requireFiles(new Configuration(false), folder.toString()))
         .hasMessageContaining("because it has more than 67108864 bytes");
   }
 

@@ -36,7 +36,8 @@ class CaptionEmbedderTest {
   @Test
   void wordsOfTheRandomLlamaAreTokens() throws IOException {
     RandomLlama.write(folder, 1, WORDS, 32, 1);
-    try (TeacherTokenizer tokenizer = TeacherTokenizer.load(folder)) {
+    try (TeacherTokenizer tokenizer =
+        TeacherTokenizer.load(folder, LlamaConfig.read(folder).vocabSize())) {
       int[] ids = tokenizer.encode("A red square are blue", 64);
       assertThat(ids).hasSize(6).startsWith(1);
       assertThat(Arrays.stream(ids).distinct()).hasSize(6);

@@ -47,6 +47,27 @@ class LlamaConfigTest {
     assertThat(config.parameters(32)).isEqualTo(6_738_415_616L - 32_000L * 4096);
   }
 
+  /** As published: Mistral 7B v0.1 has a window of 4096, v0.3 none. */
+  @Test
+  void aMistralHasThePositionsOfItsWindow() throws IOException {
+    String mistral =
+        "'model_type':'mistral','vocab_size':32000,'hidden_size':4096,'intermediate_size':14336,"
+            + "'num_hidden_layers':32,'num_attention_heads':32,'rms_norm_eps':1e-05,"
+            + "'max_position_embeddings':32768";
+    LlamaConfig config = read("{" + mistral + ",'sliding_window':512,'num_key_value_heads':4}");
+    assertThat(config.maxPositions()).isEqualTo(512);
+    assertThat(config.keyValueHeads()).isEqualTo(4);
+    assertThat(read("{" + mistral + ",'sliding_window':null}").maxPositions()).isEqualTo(32_768);
+    assertThat(read("{" + mistral + "}").maxPositions()).isEqualTo(4096);
+    assertThat(read("{" + mistral + "}").keyValueHeads()).isEqualTo(8);
+    assertThat(read("{" + LLAMA_2_7B + ",'sliding_window':512}").maxPositions())
+        .as("a Llama has none")
+        .isEqualTo(4096);
+    assertThatThrownBy(() -> Llama.requirePositions(config, 513, folder))
+        .hasMessageContaining("was made for 512 positions. Set kklip.teacher.max-length");
+    Llama.requirePositions(config, 512, folder);
+  }
+
   @Test
   void parametersAreThoseOfTheTensors() throws IOException {
     LlamaConfig config =
@@ -81,7 +102,10 @@ class LlamaConfigTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "{'model_type':'bert'} | because its model_type is 'bert', not 'llama'. Set kklip.teacher.path to a Llama model.",
+        "{'model_type':'bert'} | because its model_type is 'bert', not 'llama' or 'mistral'. Set kklip.teacher.path to a Llama or Mistral model.",
+        "{'model_type':'qwen2'} | because its model_type is 'qwen2', not 'llama' or 'mistral'",
+        "{'model_type':'qwen3'} | because its model_type is 'qwen3', not 'llama' or 'mistral'",
+        "{'model_type':'gemma3_text'} | because its model_type is 'gemma3_text', not 'llama' or 'mistral'",
         "{} | because its model_type is '', not 'llama'",
         "{'model_type': | because it is not JSON",
         "{'model_type':'llama'} | because it lacks the whole number hidden_size",

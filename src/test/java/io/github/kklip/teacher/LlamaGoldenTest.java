@@ -58,7 +58,8 @@ class LlamaGoldenTest {
         "heads128-biases",
         "deep",
         "rope-linear",
-        "rope-llama3"
+        "rope-llama3",
+        "mistral"
       })
   void equalsTransformers(String name) throws IOException {
     LlamaConfig config = writeModel(name);
@@ -78,6 +79,16 @@ class LlamaGoldenTest {
   void readsTheEmbeddingsOfATiedModelFromItsHead() throws IOException {
     LlamaConfig config = writeModel("heads64-tied");
     moveEmbeddingsToHead(config);
+    checkFloat32(folder, Safetensors.open(GOLDEN.resolve("heads64-tied.safetensors")), CAPTIONS);
+
+    // In shards, too, where an index says where the head is.
+    StringBuilder index =
+        new StringBuilder("{\"weight_map\": {\"lm_head.weight\": \"a.safetensors\"");
+    for (String name : Safetensors.open(folder).names()) {
+      index.append(", \"").append(name).append("\": \"a.safetensors\"");
+    }
+    Files.writeString(folder.resolve("model.safetensors.index.json"), index + "}}");
+    Files.move(folder.resolve("model.safetensors"), folder.resolve("a.safetensors"));
     checkFloat32(folder, Safetensors.open(GOLDEN.resolve("heads64-tied.safetensors")), CAPTIONS);
 
     Path file = folder.resolve("config.json");

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -16,6 +17,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class StudentTokenizerTest {
   private static final int START = 553;
@@ -42,6 +45,86 @@ class StudentTokenizerTest {
     JsonNode golden = TokenizerGolden.read("text/clip.json");
     TokenizerGolden.assertEqualIds(
         golden.get("texts"), golden.get("ids"), text -> tokenizer.encode(text, Integer.MAX_VALUE));
+  }
+
+  /** As transformers reads such a folder, of older and newer programs. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2, 3})
+  void givesTheIdsOfTheReferenceFromAVocabularyAndMerges(int which) throws IOException {
+    JsonNode golden = TokenizerGolden.read("text/vocabulary.json");
+    Path files = vocabulary("vocabulary");
+    JsonNode expected = golden.get("folders").get(which);
+    for (var file : expected.get("files").properties()) {
+      Files.writeString(files.resolve(file.getKey()), file.getValue().toString());
+    }
+    try (StudentTokenizer made = StudentTokenizer.load(files)) {
+      TokenizerGolden.assertEqualIds(
+          golden.get("texts"), expected.get("ids"), text -> made.encode(text, 10_000));
+      TokenizerGolden.assertEqualIds(
+          golden.get("texts"),
+          expected.get("cut"),
+          text -> made.encode(text, golden.get("context").asInt()));
+    }
+  }
+
+  /** A folder with only vocab.json and merges.txt, by those who end lines as on Windows. */
+  private Path vocabulary(String name) throws IOException {
+    Path files = Files.createDirectory(folder.resolve(name));
+    var all = TokenizerFolder.files(Files.readString(folder.resolve("tokenizer.json")), 0);
+    Files.write(files.resolve("vocab.json"), all.get("vocab.json"));
+    String merges = new String(all.get("merges.txt"), StandardCharsets.UTF_8);
+    Files.writeString(files.resolve("merges.txt"), merges.replace("\n", "\r\n"));
+    return files;
+  }
+
+  @Test
+  void namesWhatIsWrongWithAVocabularyAndMerges() throws IOException {
+    Path files = vocabulary("vocabulary");
+    Path vocab = files.resolve("vocab.json");
+    Path merges = files.resolve("merges.txt");
+    String tokens = Files.readString(vocab);
+    Files.writeString(vocab, tokens.replace("<|startoftext|>", "<start>"));
+    assertRefused(files, "its vocab.json: it lacks the special token '<|startoftext|>'");
+    Files.writeString(files.resolve("special_tokens_map.json"), "{\"bos_token\": \"<start>\"}");
+    try (StudentTokenizer made = StudentTokenizer.load(files)) {
+      assertThat(made.encode("red", 77)).startsWith(START).endsWith(END).hasSize(3);
+    }
+    Files.writeString(
+        files.resolve("special_tokens_map.json"),
+        "{\"bos_token\": \"<start>\", \"additional_special_tokens\": [\"red</w>\", \"<i>\"]}");
+    assertRefused(files, "its vocab.json: it lacks the special token '<i>'");
+    Files.writeString(vocab, tokens.substring(0, 100));
+    assertRefused(files, "its vocab.json: it is not JSON");
+    Files.writeString(vocab, "[1]");
+    assertRefused(files, "its vocab.json: it is not an object of tokens and ids");
+    Files.writeString(vocab, tokens);
+    Files.delete(files.resolve("special_tokens_map.json"));
+    Files.writeString(merges, "#version: 0.2\nl e</w>\nonly\n");
+    assertRefused(files, "its merges.txt: its line 3 is not of two symbols with a space: only");
+    Files.writeString(merges, "l unknown");
+    assertRefused(files, "the tokenizers library refuses it");
+    Files.writeString(
+        files.resolve("tokenizer_config.json"), "{\"added_tokens_decoder\": {\"x\": {}}}");
+    assertRefused(files, "its tokenizer_config.json: 'x' is no id of a token");
+    Files.delete(files.resolve("tokenizer_config.json"));
+    String pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+    Files.writeString(merges, pointer);
+    assertRefused(files, "its merges.txt: it is a Git LFS pointer: run git lfs pull");
+    Files.writeString(vocab, pointer);
+    assertRefused(files, "its vocab.json: it is a Git LFS pointer: run git lfs pull");
+    Files.writeString(files.resolve("tokenizer.json"), pointer);
+    assertRefused(files, "because it is a Git LFS pointer: run git lfs pull");
+    Files.delete(files.resolve("tokenizer.json"));
+    Files.delete(merges);
+    assertRefused(
+        files, "there is no tokenizer.json in its folder, nor vocab.json with merges.txt");
+  }
+
+  private static void assertRefused(Path folder, String message) {
+    assertThatThrownBy(() -> StudentTokenizer.load(folder))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining(message)
+        .hasMessageContaining(folder.toString());
   }
 
   @Test
@@ -118,7 +201,9 @@ class StudentTokenizerTest {
     Path empty = Files.createDirectory(folder.resolve("empty"));
     assertThatThrownBy(() -> StudentTokenizer.load(empty))
         .isInstanceOf(TokenizerException.class)
-        .hasMessageContaining("there is no tokenizer.json in its folder: file:" + empty);
+        .hasMessageContaining(
+            "there is no tokenizer.json in its folder, nor vocab.json with merges.txt: file:"
+                + empty);
 
     ObjectNode json = (ObjectNode) TokenizerGolden.read("text/clip/tokenizer.json");
     json.putNull("post_processor");

@@ -8,14 +8,22 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.config.ChangedSetting;
 import io.github.kklip.config.SettingsException;
+import io.github.kklip.image.ImageDecoder;
+import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.safetensors.Safetensors;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.TestDataset;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
+import io.github.kklip.train.checkpoint.CheckpointStoreTest;
+import io.github.kklip.train.data.TrainImages;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.net.URI;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -24,6 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.core.LogEvent;
@@ -184,6 +193,50 @@ class ResumeTest {
         .extracting(ChangedSetting::path)
         .containsExactlyInAnyOrderElementsOf(changed);
     step(plan(settings));
+  }
+
+  /** The weights come from another file system, and their preprocessing goes with them. */
+  @Test
+  void aStudentFromElsewhereKeepsItsPreprocessing() throws Exception {
+    Path weights = temporary.resolve("weights");
+    copyStudent(step(data.plan(temporary.resolve("one"), "train.steps=1")), weights);
+    Configuration configuration = new Configuration(TinyDataset.CONFIGURATION);
+    configuration.setClass(
+        "fs.elsewhere.impl", CheckpointStoreTest.Elsewhere.class, RawLocalFileSystem.class);
+    TrainPlan here = plan("student.init=" + weights);
+    TrainPlan elsewhere =
+        TrainPlan.of(
+            data.settings(
+                temporary.resolve("run"),
+                "train.steps=1000",
+                "student.init=elsewhere://b" + weights),
+            configuration);
+    assertThat(elsewhere.identity()).isEqualTo(here.identity());
+    assertThat(elsewhere.preprocessing()).isEqualTo(Preprocessing.clip(16));
+
+    Files.writeString(
+        weights.resolve(Preprocessing.FILE),
+        "{\"size\": 20, \"crop_size\": 16, \"image_mean\": [0.5, 0.5, 0.5]}");
+    TrainPlan changed = plan("student.init=" + weights);
+    assertThat(changed.identity()).isNotEqualTo(here.identity());
+    TrainResult result = step(changed);
+    Preprocessing trained =
+        PreprocessorConfig.read(Path.of(URI.create(result.checkpoint()).getPath()), 16);
+    assertThat(trained).isEqualTo(changed.preprocessing());
+    assertThat(trained.mean()).containsExactly(0.5, 0.5, 0.5);
+    assertThat(trained.edge()).isEqualTo(20);
+
+    byte[] png = Files.readAllBytes(Path.of("src/test/resources/golden/export/wide.png"));
+    FloatBuffer expected = FloatBuffer.allocate(3 * 16 * 16);
+    new Preprocess(trained).apply(ImageDecoder.decode(png), expected, 0);
+    FloatBuffer seen = FloatBuffer.allocate(3 * 16 * 16);
+    new TrainImages(plan("student.init=" + weights, "train.augment-min-scale=1"))
+        .read(png, 0, seen);
+    assertThat(seen.array()).isEqualTo(expected.array());
+    Files.writeString(
+        weights.resolve(Preprocessing.FILE), "{\"size\": 16, \"crop_size\": 16, \"resample\": 0}");
+    assertThatThrownBy(() -> plan("student.init=" + weights))
+        .hasMessageContaining("has resample = 0");
   }
 
   @Test

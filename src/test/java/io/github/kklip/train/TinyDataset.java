@@ -335,6 +335,11 @@ public final class TinyDataset {
 
   /** The plan of a run that writes to {@code output}. */
   public TrainPlan plan(Path output, String... assignments) throws IOException {
+    return TrainPlan.of(settings(output, assignments), CONFIGURATION);
+  }
+
+  /** The settings of such a run. */
+  Settings settings(Path output, String... assignments) {
     List<String> all =
         new ArrayList<>(
             List.of(
@@ -347,7 +352,7 @@ public final class TinyDataset {
                 "train.log-every-steps=1",
                 "train.step-timeout=1 minute"));
     all.addAll(List.of(assignments));
-    return TrainPlan.of(Settings.load(List.of(), all), CONFIGURATION);
+    return Settings.load(List.of(), all);
   }
 
   /** Trains on ranks with real sockets between them; what rank 0 returned. */

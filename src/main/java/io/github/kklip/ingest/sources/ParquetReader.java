@@ -40,7 +40,7 @@ final class ParquetReader implements SourceReader {
 
   @Override
   public List<Unit> plan(Configuration configuration, Unit file) throws IOException {
-    try (RowGroupReader reader = RowGroupReader.open(configuration, new Path(file.path()))) {
+    try (RowGroupReader reader = RowGroupReader.openSource(configuration, new Path(file.path()))) {
       List<Unit> units = new ArrayList<>();
       columns(reader.schema());
       for (int group = 0; group < reader.groups(); group++) {
@@ -55,7 +55,7 @@ final class ParquetReader implements SourceReader {
   @Override
   public Members open(Configuration configuration, Unit unit) throws IOException {
     Path path = new Path(unit.path());
-    try (RowGroupReader reader = RowGroupReader.open(configuration, path)) {
+    try (RowGroupReader reader = RowGroupReader.openSource(configuration, path)) {
       ParquetColumns columns = columns(reader.schema());
       int group = Math.toIntExact(unit.from());
       refuseTooLarge(reader, group, columns, path);

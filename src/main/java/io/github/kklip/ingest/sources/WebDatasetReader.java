@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.ingest.sources.Member.Picture;
+import io.github.kklip.store.publication.ContentKind;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import java.io.BufferedInputStream;
@@ -77,11 +78,27 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
   public Members open(Configuration configuration, Unit unit) throws IOException {
     RawInput raw = RawInput.openListed(configuration, new Path(unit.path()), unit.from());
     try {
-      return new Archive(raw, unit);
+      return new Archive(configuration, raw, unit);
     } catch (IOException e) {
       raw.close();
       return Members.of(Member.problem("", Problem.UNREADABLE, detail(e)));
     }
+  }
+
+  /** What an archive of which nothing can be read is, or else {@code otherwise}. */
+  private String whatItIs(Configuration configuration, Unit unit, String otherwise) {
+    byte[] head;
+    try (RawInput raw = RawInput.openListed(configuration, new Path(unit.path()), 0);
+        InputStream in = unzipped(raw)) {
+      head = in.readNBytes(ContentKind.HEAD_BYTES);
+    } catch (IOException e) {
+      LOG.debug("Cannot unpack the first bytes of {}", unit.path(), e);
+      return otherwise;
+    }
+    return ContentKind.of(head)
+        .filter(kind -> kind != ContentKind.TAR)
+        .map(kind -> message("no tar archive, %s", kind.sentence()))
+        .orElse(otherwise);
   }
 
   private static String detail(Exception e) {
@@ -179,6 +196,8 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
   }
 
   private final class Archive implements Members {
+    private final Configuration configuration;
+    private final Unit unit;
     private final TarReader tar;
     private final boolean toTheEnd;
     private long unread;
@@ -187,7 +206,9 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
     private boolean ended;
     private Member last;
 
-    Archive(RawInput raw, Unit unit) throws IOException {
+    Archive(Configuration configuration, RawInput raw, Unit unit) throws IOException {
+      this.configuration = configuration;
+      this.unit = unit;
       tar = new TarReader(unzipped(raw), unit.from());
       toTheEnd = unit.count() == 0;
       unread = unit.count();
@@ -236,7 +257,10 @@ public record WebDatasetReader(String captionField, IngestSettings limits) imple
     /** What the archive still gave is kept; the cut itself is one reject. */
     private Member cut(String name, Exception e) {
       ended = true;
-      last = Member.problem(name, started ? Problem.CUT_SHORT : Problem.UNREADABLE, detail(e));
+      last =
+          started
+              ? Member.problem(name, Problem.CUT_SHORT, detail(e))
+              : Member.problem(name, Problem.UNREADABLE, whatItIs(configuration, unit, detail(e)));
       if (sample == null) {
         return null;
       }

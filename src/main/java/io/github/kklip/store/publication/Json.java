@@ -59,6 +59,18 @@ public final class Json {
     return TREE.readTree(file);
   }
 
+  /**
+   * Why the bytes of a file that another program should have written are no JSON.
+   *
+   * @param problem what the parser found
+   */
+  public static String notJson(byte[] file, JsonProcessingException problem) {
+    return ContentKind.of(file)
+        .filter(kind -> kind != ContentKind.JSON && kind != ContentKind.TEXT)
+        .map(ContentKind::sentence)
+        .orElse(message("it is not JSON: %s", problem.getOriginalMessage()));
+  }
+
   /** An object without fields yet. */
   public static ObjectNode object() {
     return TREE.getConfig().getNodeFactory().objectNode();

@@ -64,7 +64,7 @@ public final class ShardReader<T> implements Closeable {
       throw e;
     } catch (RuntimeException e) {
       file.close();
-      throw RowGroupReader.failure(path, e);
+      throw file.failure(e);
     }
   }
 
@@ -115,7 +115,7 @@ public final class ShardReader<T> implements Closeable {
     try {
       return format.read(file.read(group, schema, from, to));
     } catch (RuntimeException e) {
-      throw RowGroupReader.failure(file.path(), e);
+      throw file.failure(e);
     }
   }
 

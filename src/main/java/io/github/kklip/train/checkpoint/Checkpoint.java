@@ -2,6 +2,7 @@ package io.github.kklip.train.checkpoint;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.image.Preprocessing;
 import io.github.kklip.store.publication.TemporaryFolder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -16,8 +17,9 @@ import java.util.stream.Stream;
  * from a remote file system.
  *
  * <p>The folder is a Hugging Face CLIP folder ({@code config.json}, {@code model.safetensors},
- * {@code tokenizer.json}) with KKLIP's heads in {@code kklip_heads.safetensors}, the moments in
- * {@code optimizer.safetensors} and the position in {@code state.json}.
+ * {@code tokenizer.json}, {@code preprocessor_config.json}) with KKLIP's heads in {@code
+ * kklip_heads.safetensors}, the moments in {@code optimizer.safetensors} and the position in {@code
+ * state.json}.
  */
 public final class Checkpoint implements AutoCloseable {
   static final String CONFIG = "config.json";
@@ -38,7 +40,9 @@ public final class Checkpoint implements AutoCloseable {
 
   /** All names that a checkpoint's files may have: what lists others was not written here. */
   static final Set<String> FILES =
-      Stream.concat(Stream.of(CONFIG, MODEL, HEADS, OPTIMIZER, STATE), TOKENIZER_FILES.stream())
+      Stream.concat(
+              Stream.of(CONFIG, Preprocessing.FILE, MODEL, HEADS, OPTIMIZER, STATE),
+              TOKENIZER_FILES.stream())
           .collect(Collectors.toUnmodifiableSet());
 
   private final String location;

@@ -12,6 +12,7 @@ import io.github.kklip.safetensors.SafetensorsWriter;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.tensor.Torch;
+import io.github.kklip.text.StudentTokenizer;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -47,7 +48,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private final Collective collective;
   private final CheckpointStore store;
   private final ClipModel model;
-  private final Map<String, byte[]> tokenizer;
+  private final Map<String, byte[]> companions;
   private final Map<String, String> headInputs;
   private final int keep;
   private final Duration timeout;
@@ -68,7 +69,8 @@ public final class CheckpointWriter implements AutoCloseable {
    * Begins an attempt at the run.
    *
    * @param collective must be whole whenever something is written
-   * @param tokenizer the tokenizer's files by name, written into every checkpoint
+   * @param companions files by name that are written into every checkpoint: those of the tokenizer
+   *     and the preprocessing
    * @param headInputs what the heads refer to: metadata of their file
    * @param keep checkpoints that are kept
    * @param timeout the longest time that one may take
@@ -78,7 +80,7 @@ public final class CheckpointWriter implements AutoCloseable {
       Collective collective,
       CheckpointStore store,
       ClipModel model,
-      Map<String, byte[]> tokenizer,
+      Map<String, byte[]> companions,
       Map<String, String> headInputs,
       int keep,
       Duration timeout) {
@@ -90,7 +92,7 @@ public final class CheckpointWriter implements AutoCloseable {
     this.collective = collective;
     this.store = store;
     this.model = model;
-    this.tokenizer = tokenizer;
+    this.companions = companions;
     this.headInputs = headInputs;
     this.keep = keep;
     this.timeout = timeout;
@@ -98,7 +100,7 @@ public final class CheckpointWriter implements AutoCloseable {
 
   /**
    * The files of a tokenizer's folder by name, so that a checkpoint is whole in itself. {@code
-   * tokenizer.json} was loaded; the others are not always there.
+   * tokenizer.json} is made where the folder lacks it; the others are not always there.
    */
   public static Map<String, byte[]> tokenizerFiles(String folder, Configuration configuration)
       throws IOException {
@@ -110,6 +112,11 @@ public final class CheckpointWriter implements AutoCloseable {
       } catch (FileNotFoundException e) {
         LOG.debug("The tokenizer has no {}", path);
       }
+    }
+    if (!files.containsKey(StudentTokenizer.FILE)) {
+      files.put(
+          StudentTokenizer.FILE,
+          StudentTokenizer.json(folder, configuration).getBytes(StandardCharsets.UTF_8));
     }
     return files;
   }
@@ -151,7 +158,7 @@ public final class CheckpointWriter implements AutoCloseable {
     Map<String, CheckpointStore.Content> files = new LinkedHashMap<>();
     byte[] config = model.config().json().getBytes(StandardCharsets.UTF_8);
     files.put(Checkpoint.CONFIG, out -> out.write(config));
-    tokenizer.forEach((name, bytes) -> files.put(name, out -> out.write(bytes)));
+    companions.forEach((name, bytes) -> files.put(name, out -> out.write(bytes)));
     files.put(Checkpoint.MODEL, weights::writeTo);
     files.put(Checkpoint.HEADS, heads::writeTo);
     files.put(Checkpoint.OPTIMIZER, moments::writeTo);

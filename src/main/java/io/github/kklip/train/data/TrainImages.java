@@ -5,6 +5,7 @@ import io.github.kklip.image.CropBox;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Preprocess;
+import io.github.kklip.image.Preprocessing;
 import io.github.kklip.image.RgbImage;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
@@ -12,7 +13,7 @@ import java.nio.FloatBuffer;
 
 /** Training images: decoded, a random crop resized, normalised. */
 public final class TrainImages implements PixelReader {
-  private final int side;
+  private final Preprocessing preprocessing;
   private final Augment augment;
   private final long maxPixels;
 
@@ -20,15 +21,15 @@ public final class TrainImages implements PixelReader {
   private final ThreadLocal<Preprocess> preprocess;
 
   public TrainImages(TrainPlan plan) {
-    side = plan.shape().vision().image();
+    preprocessing = plan.preprocessing();
     augment = new Augment(plan.settings().train().loader().augmentMinScale());
     maxPixels = plan.settings().ingest().images().maxPixels();
-    preprocess = ThreadLocal.withInitial(() -> new Preprocess(side));
+    preprocess = ThreadLocal.withInitial(() -> new Preprocess(preprocessing));
   }
 
   @Override
   public int values() {
-    return 3 * side * side;
+    return 3 * preprocessing.side() * preprocessing.side();
   }
 
   @Override

@@ -8,6 +8,8 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.config.StudentSettings;
 import io.github.kklip.config.TrainSettings;
+import io.github.kklip.image.Preprocessing;
+import io.github.kklip.image.PreprocessorConfig;
 import io.github.kklip.model.ClipConfig;
 import io.github.kklip.model.ClipModel;
 import io.github.kklip.store.ConceptManifest;
@@ -42,6 +44,7 @@ import org.apache.hadoop.fs.Path;
  * @param shards the training shards
  * @param tokenizer the folder of the student's tokenizer
  * @param student the student's {@code config.json}
+ * @param preprocessing what is done to its images
  * @param teacher the teacher's embeddings; null when their loss has weight 0
  * @param concepts the concept labels; null when their loss has weight 0
  * @param identity what makes the weights what they are: a run goes on only from a checkpoint with
@@ -55,6 +58,7 @@ public record TrainPlan(
     List<Shard> shards,
     String tokenizer,
     String student,
+    Preprocessing preprocessing,
     TeacherData teacher,
     ConceptData concepts,
     SortedMap<String, String> identity,
@@ -99,7 +103,8 @@ public record TrainPlan(
    *     incomplete
    */
   public static TrainPlan of(Settings settings, Configuration configuration) throws IOException {
-    return of(settings, configuration, InputDigests.ofStudent(settings.student().init()));
+    return of(
+        settings, configuration, InputDigests.ofStudent(settings.student().init(), configuration));
   }
 
   /**
@@ -111,7 +116,7 @@ public record TrainPlan(
   public static TrainPlan withoutWeights(
       Settings settings, Configuration configuration, Map<String, String> older)
       throws IOException {
-    String none = InputDigests.ofStudent("");
+    String none = InputDigests.NO_STUDENT;
     if (settings.student().init().isEmpty()) {
       return of(settings, configuration, none);
     }
@@ -133,8 +138,11 @@ public record TrainPlan(
     ConceptData concepts = loss.concept() > 0 ? concepts(settings, folder, manifest) : null;
     String tokenizer = tokenizer(settings, folder, manifest);
     String student;
+    Preprocessing preprocessing;
     try (StudentTokenizer loaded = StudentTokenizer.load(tokenizer, configuration)) {
-      ClipConfig shape = fitted(settings.student(), shape(settings.student()), loaded);
+      ClipConfig shape =
+          fitted(settings.student(), shape(settings.student(), configuration), loaded);
+      preprocessing = preprocessing(settings.student(), shape, configuration);
       student = shape.json();
     }
     return new TrainPlan(
@@ -144,6 +152,7 @@ public record TrainPlan(
         shards,
         tokenizer,
         student,
+        preprocessing,
         teacher,
         concepts,
         identity(
@@ -176,8 +185,18 @@ public record TrainPlan(
   }
 
   /** The shape that {@code student.init} or {@code student.config} gives. */
-  public static ClipConfig shape(StudentSettings student) {
-    return ClipConfig.read(student.init().isEmpty() ? student.config() : student.init());
+  public static ClipConfig shape(StudentSettings student, Configuration configuration) {
+    return ClipConfig.read(
+        student.init().isEmpty() ? student.config() : student.init(), configuration);
+  }
+
+  /** What the weights of {@code student.init} were trained with; CLIP's where there are none. */
+  public static Preprocessing preprocessing(
+      StudentSettings student, ClipConfig shape, Configuration configuration) throws IOException {
+    int side = shape.vision().image();
+    return student.init().isEmpty()
+        ? Preprocessing.clip(side)
+        : PreprocessorConfig.read(student.init(), configuration, side);
   }
 
   /**
@@ -362,7 +381,17 @@ public record TrainPlan(
 
   private TrainPlan with(TeacherData vectors, ConceptData labels, Tracking server) {
     return new TrainPlan(
-        settings, dataset, manifest, shards, tokenizer, student, vectors, labels, identity, server);
+        settings,
+        dataset,
+        manifest,
+        shards,
+        tokenizer,
+        student,
+        preprocessing,
+        vectors,
+        labels,
+        identity,
+        server);
   }
 
   /**

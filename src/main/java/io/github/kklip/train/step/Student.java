@@ -15,6 +15,7 @@ import io.github.kklip.model.ClipWeights;
 import io.github.kklip.optim.AdamW;
 import io.github.kklip.optim.Clip;
 import io.github.kklip.safetensors.Safetensors;
+import io.github.kklip.store.publication.LocalCopy;
 import io.github.kklip.tensor.FlatTensor;
 import io.github.kklip.tensor.Torch;
 import io.github.kklip.train.checkpoint.Checkpoint;
@@ -28,6 +29,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import org.apache.hadoop.conf.Configuration;
 
 /**
  * The weights that are trained, the same on every rank, and the moments of their optimizer: whole
@@ -95,10 +97,13 @@ public final class Student implements AutoCloseable {
   }
 
   /** Random weights, and those of {@code student.init} over them when it is set. */
-  public void initialise(Settings settings) throws IOException {
+  public void initialise(Settings settings, Configuration configuration) throws IOException {
     model.initialise(settings.seed());
-    if (!settings.student().init().isEmpty()) {
-      ClipWeights.load(model, List.of(Path.of(settings.student().init())));
+    String init = settings.student().init();
+    if (!init.isEmpty()) {
+      try (LocalCopy copy = LocalCopy.of(configuration, init, ClipWeights::isFile)) {
+        ClipWeights.load(model, List.of(copy.path()));
+      }
     }
   }
 

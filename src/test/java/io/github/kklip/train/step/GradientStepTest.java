@@ -27,6 +27,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.hadoop.conf.Configuration;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -54,7 +55,7 @@ class GradientStepTest {
         StudentTokenizer tokenizer =
             StudentTokenizer.load(plan.tokenizer(), TinyDataset.CONFIGURATION)) {
       if (collective.rank() == 0) {
-        student.initialise(plan.settings());
+        student.initialise(plan.settings(), new Configuration(false));
       }
       student.broadcast(null, 0);
       FlatTensor parameters = student.model().parameters();

@@ -4,8 +4,8 @@ import java.nio.FloatBuffer;
 import java.util.Arrays;
 
 /**
- * Antialiased bicubic resize of a box of an image to a window of the result, straight to normalised
- * floats; bit for bit what Pillow's two 8-bit passes give.
+ * Antialiased resize of a box of an image to a window of the result, straight to normalised floats;
+ * bit for bit what Pillow's two 8-bit passes give.
  *
  * <p>Only the columns and rows of the window are computed. Both passes are one operation, a
  * weighted sum of lines of {@code int} (columns of a block of image rows, then rows), in plain
@@ -15,14 +15,19 @@ import java.util.Arrays;
  *
  * <p>Instances keep scratch memory: one for each thread.
  */
-final class Bicubic {
+final class Resizer {
   /** Image rows that the horizontal pass takes at once: long loops, and still in the cache. */
   private static final int BLOCK_ROWS = 64;
 
+  private final ResizeFilter filter;
   private int[][] block = new int[0][];
   private int[][] ring = new int[0][];
   private int[] sums = new int[0];
   private float[] line = new float[0];
+
+  Resizer(ResizeFilter filter) {
+    this.filter = filter;
+  }
 
   /**
    * Writes three floats for each pixel of the window from {@code at}: planes R, G, B of rows.
@@ -42,8 +47,8 @@ final class Bicubic {
       float[][] values,
       FloatBuffer out,
       int at) {
-    Taps across = Taps.of(box.width(), width, window.left(), window.width());
-    Taps down = Taps.of(box.height(), height, window.top(), window.height());
+    Taps across = Taps.of(filter, box.width(), width, window.left(), window.width());
+    Taps down = Taps.of(filter, box.height(), height, window.top(), window.height());
     int columns = window.width();
     int ringRows = down.stride() + BLOCK_ROWS;
     prepare(across, columns, ringRows);
