@@ -54,7 +54,7 @@ public record RewriteTask(
   @FunctionalInterface
   public interface Leaving extends Serializable {
     /** The reject that a row becomes; null for a row that stays. */
-    Reject reject(Pair row);
+    Reject reject(Shard shard, Pair row);
   }
 
   /**
@@ -121,7 +121,7 @@ public record RewriteTask(
         for (T stored : reader.readGroup(group)) {
           HashedPair row = of.apply(stored);
           Pair pair = row.pair();
-          Reject reject = leaving.reject(pair);
+          Reject reject = leaving.reject(shard, pair);
           if (reject != null) {
             bySource.merge(pair.source(), 1L, Long::sum);
             reasons.merge(reject.reason(), 1L, Long::sum);

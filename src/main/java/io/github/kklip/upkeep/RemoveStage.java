@@ -255,7 +255,7 @@ public final class RemoveStage {
               folder,
               older,
               touched,
-              pair ->
+              (shard, pair) ->
                   Takedowns.contains(gone.value(), pair)
                       ? new Reject(pair.source(), pair.id(), Problem.REMOVED, "taken down")
                       : null,
