@@ -9,7 +9,6 @@ import io.github.kklip.config.Seeds;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
-import io.github.kklip.ingest.RewriteTask.Rewritten;
 import io.github.kklip.ingest.ShardTask.WrittenShard;
 import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.ingest.sources.Members;
@@ -28,17 +27,12 @@ import io.github.kklip.store.Identity;
 import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Manifests.ConflictException;
-import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
-import io.github.kklip.store.Reject;
-import io.github.kklip.store.Shard;
-import io.github.kklip.store.Split;
 import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.HashedPairFormat;
-import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
@@ -261,65 +255,10 @@ public final class IngestStage {
             return newest.with(generation);
           }
           // By the newest: what is derived from the shards may have come meanwhile.
-          DatasetManifest left = leaveOut(newest, exclusions);
+          DatasetManifest left = LosingRows.without(spark, settings, folder, newest, exclusions);
           lease.check();
           return left.with(generation);
         });
-  }
-
-  /** The dataset without the rows whose images another split keeps. */
-  private DatasetManifest leaveOut(DatasetManifest newest, Broadcast<Exclusions> exclusions)
-      throws IOException {
-    PortableConfiguration hadoop = configuration;
-    String root = folder.root().toString();
-    List<Shard> touched =
-        spark
-            .parallelize(newest.shards(), slices(newest.shards().size()))
-            .filter(
-                shard ->
-                    hasConflicts(
-                        new DatasetFolder(new Path(root), hadoop.get()),
-                        shard,
-                        exclusions.value().conflicts()))
-            .collect();
-    try (TaskProgress progress =
-        TaskProgress.begin(
-            spark, Progress.of("ingest", "older shards").total(touched.size()).items("rows"))) {
-      Map<Shard, Rewritten> rewritten =
-          RewrittenShards.write(
-              spark,
-              settings,
-              folder,
-              newest,
-              touched,
-              (shard, pair) -> {
-                Split winner = exclusions.value().conflicts().winner(pair.imageId());
-                if (winner == null || winner == shard.split()) {
-                  return null;
-                }
-                Problem problem = Problem.inSplit(winner);
-                return new Reject(pair.source(), pair.id(), problem.reason(), problem.detail());
-              },
-              progress.counts());
-      progress.done();
-      return RewrittenShards.without(newest, rewritten, newest.removed());
-    }
-  }
-
-  private static boolean hasConflicts(DatasetFolder folder, Shard shard, SplitConflicts conflicts)
-      throws IOException {
-    try (ShardReader<Pair> reader =
-        ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.IDS)) {
-      for (int group = 0; group < reader.rowGroups(); group++) {
-        for (Pair pair : reader.readGroup(group)) {
-          Split winner = conflicts.winner(pair.imageId());
-          if (winner != null && winner != shard.split()) {
-            return true;
-          }
-        }
-      }
-      return false;
-    }
   }
 
   /** What decides the files that a run writes. */
@@ -403,27 +342,15 @@ public final class IngestStage {
     return SplitConflicts.of(
         spark
             .parallelize(older.shards(), slices(older.shards().size()))
-            .flatMapToPair(shard -> isThere(new DatasetFolder(new Path(root), hadoop.get()), shard))
+            .flatMapToPair(
+                shard ->
+                    SplitConflicts.areThere(new DatasetFolder(new Path(root), hadoop.get()), shard))
             .union(
                 facts
                     .filter(Fact::isRow)
                     .mapToPair(
                         fact ->
                             new Tuple2<>(fact.imageId(), SplitConflicts.comesIn(fact.split())))));
-  }
-
-  private static Iterator<Tuple2<String, Integer>> isThere(DatasetFolder folder, Shard shard)
-      throws IOException {
-    Set<String> images = new HashSet<>();
-    try (ShardReader<Pair> reader =
-        ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.IDS)) {
-      for (int group = 0; group < reader.rowGroups(); group++) {
-        reader.readGroup(group).forEach(pair -> images.add(pair.imageId()));
-      }
-    }
-    return images.stream()
-        .map(image -> new Tuple2<>(image, SplitConflicts.isThere(shard.split())))
-        .iterator();
   }
 
   private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {

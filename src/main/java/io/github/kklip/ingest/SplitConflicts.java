@@ -1,12 +1,20 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Pair;
+import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
+import io.github.kklip.store.shards.PairFormat;
+import io.github.kklip.store.shards.ShardReader;
+import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.spark.api.java.JavaPairRDD;
 import scala.Tuple2;
 
@@ -54,15 +62,27 @@ final class SplitConflicts implements Serializable {
     };
   }
 
-  /** An image of the dataset in a split, as a number for {@link #of}. */
-  static int isThere(Split split) {
+  /** The images of a shard, under their ids, for {@link #of}. */
+  static Iterator<Tuple2<String, Integer>> areThere(DatasetFolder folder, Shard shard)
+      throws IOException {
+    Set<String> images = new HashSet<>();
+    try (ShardReader<Pair> reader =
+        ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.IDS)) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        reader.readGroup(group).forEach(pair -> images.add(pair.imageId()));
+      }
+    }
+    return images.stream().map(image -> new Tuple2<>(image, isThere(shard.split()))).iterator();
+  }
+
+  private static int isThere(Split split) {
     return comesIn(split) | comesIn(split) << SPLITS;
   }
 
   /**
    * Finds them.
    *
-   * @param images {@link #comesIn} and {@link #isThere} under the ids of the images
+   * @param images {@link #comesIn} and {@link #areThere} under the ids of the images
    */
   static SplitConflicts of(JavaPairRDD<String, Integer> images) {
     return new SplitConflicts(
