@@ -81,7 +81,7 @@ record ShardTask(
           output.reject(rejected.reject());
         } else if (candidate instanceof Candidate.Accepted accepted) {
           String row = keyed._1.substring(0, Layout.ROW_KEY_LENGTH);
-          // Without shards, or for want of some of its own, a split's rejects are another's part.
+          // Not that of the shard: rejects of a split without shards are in another's part.
           Split own = Layout.split(row);
           Problem problem = exclusions.of(own, accepted.pair().imageId());
           repeats = row.equals(lastRow) ? repeats + 1 : 0;
