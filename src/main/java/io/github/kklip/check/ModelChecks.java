@@ -2,11 +2,11 @@ package io.github.kklip.check;
 
 import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.config.ExportSettings;
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.eval.Evaluation;
 import io.github.kklip.export.HuggingFaceExport;
 import io.github.kklip.store.DatasetManifest;
-import io.github.kklip.store.Split;
 import java.util.List;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
@@ -61,15 +61,34 @@ final class ModelChecks {
 
   /** Nothing to evaluate on: the split is empty, and stays so where ingest gives it no images. */
   private void validation() {
-    boolean grows = stages.contains("ingest") && settings.ingest().validationFraction() > 0;
+    List<IngestSettings.SourceSettings> sources = settings.ingest().sources();
+    // That there are no sources is a finding of its own.
+    boolean grows =
+        stages.contains("ingest") && (sources.isEmpty() || sources.stream().anyMatch(this::gives));
     Optional<DatasetManifest> pairs = dataset.pairs();
     if (!grows && (pairs.isPresent() || stages.contains("ingest"))) {
-      long rows = pairs.map(there -> there.rows(Split.VALIDATION)).orElse(0L);
       findings.holds(
           "dataset",
           settings.dataset(),
-          () -> Evaluation.requireValidationPairs(dataset.folder().get(), rows));
+          () ->
+              Evaluation.requirePairs(
+                  dataset.folder().get(),
+                  settings.evaluate().split(),
+                  split -> pairs.map(there -> there.rows(split)).orElse(0L)));
     }
+  }
+
+  /** Whether a source may have pairs of the split that is evaluated. */
+  private boolean gives(IngestSettings.SourceSettings source) {
+    EvaluateSettings.EvaluateSplit wanted = settings.evaluate().split();
+    return switch (source.split()) {
+      case AUTO ->
+          wanted != EvaluateSettings.EvaluateSplit.TEST
+              && settings.ingest().validationFraction() > 0;
+      case TRAIN -> false;
+      case VALIDATION -> wanted != EvaluateSettings.EvaluateSplit.TEST;
+      case TEST -> wanted != EvaluateSettings.EvaluateSplit.VALIDATION;
+    };
   }
 
   void export() {

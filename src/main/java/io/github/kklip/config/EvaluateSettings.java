@@ -7,11 +7,20 @@ import java.util.List;
 public record EvaluateSettings(
     @Key(text = Key.TextForm.PATH) @Role({}) String model,
     @Key(text = Key.TextForm.PATH) @Role({}) String report,
+    @Role({}) EvaluateSplit split,
     @Key(min = 1) @Role({}) int maxImages,
     @Key(min = 1) @Role({}) int batch,
     @Role({}) List<ZeroShotSettings> zeroShot,
     @Key(max = 1000) @Role({}) int examples)
     implements Serializable {
+
+  /** What is evaluated on. */
+  public enum EvaluateSplit {
+    /** Test where the dataset has that split, else validation. */
+    AUTO,
+    VALIDATION,
+    TEST
+  }
 
   /** One zero-shot classification: a folder with one folder of images for each class. */
   public record ZeroShotSettings(

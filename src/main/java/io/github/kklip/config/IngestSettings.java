@@ -29,6 +29,15 @@ public record IngestSettings(
     SYNTHETIC
   }
 
+  /** What a source says of the split of its pairs. */
+  public enum SourceSplit {
+    /** A hash of the image decides between train and validation. */
+    AUTO,
+    TRAIN,
+    VALIDATION,
+    TEST
+  }
+
   /**
    * One source of pairs.
    *
@@ -39,6 +48,7 @@ public record IngestSettings(
    * @param pairs images to make (synthetic)
    * @param followLinks whether symbolic links may lead out of a folder that is read
    * @param weight rows for each pair: 2.5 stands for two of each and a third of half of the images
+   * @param split where all pairs go
    */
   public record SourceSettings(
       SourceFormat format,
@@ -58,6 +68,7 @@ public record IngestSettings(
       @Key(absent = "\"\"", formats = "csv") String separator,
       @Key(min = 1, max = 10_000_000, absent = "2000", formats = "synthetic") int pairs,
       @Key(max = 100, absent = "1") double weight,
+      @Key(absent = "auto") SourceSplit split,
       @Key(
               absent = "false",
               formats = {"webdataset", "csv", "parquet", "folder"})
@@ -70,6 +81,10 @@ public record IngestSettings(
           "path",
           "the path of the " + Keyword.of(format) + " data");
       section.require(separator.length() <= 1, "separator", "one character");
+      section.require(
+          split != SourceSplit.TEST || weight == 1,
+          "weight",
+          "1 where split = test, of which every row is there as it was published");
     }
   }
 

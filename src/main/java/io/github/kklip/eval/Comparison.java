@@ -50,7 +50,9 @@ public final class Comparison {
         figures.retrieval()
             + "<p class=\"note\">"
             + any.images()
-            + " validation images with "
+            + " "
+            + any.split().keyword()
+            + " images with "
             + any.captions()
             + " captions. Percent of the queries whose first hit is among the first 1, 5 or 10"
             + " answers. Ties count against the model.</p>");

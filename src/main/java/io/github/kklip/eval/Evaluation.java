@@ -5,6 +5,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.eval.EvaluationResult.Classification;
 import io.github.kklip.eval.EvaluationResult.Direction;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.Split;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.text.StudentTokenizer;
@@ -12,14 +13,15 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.ToLongFunction;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Evaluates a model on the validation split of a dataset: retrieval in both directions, zero-shot
- * classification, {@code report.json} and {@code report.html}.
+ * Evaluates a model on the test or validation split of a dataset: retrieval in both directions,
+ * zero-shot classification, {@code report.json} and {@code report.html}.
  */
 public final class Evaluation {
   private static final Logger LOG = LoggerFactory.getLogger(Evaluation.class);
@@ -54,15 +56,14 @@ public final class Evaluation {
             new Embedder(
                 source.folder(), tokenizer, settings.evaluate().batch(), settings.threads())) {
       LOG.info("Evaluating {} on {}", source.location(), dataset.root());
-      ValidationSplit split =
-          ValidationSplit.embed(
-              dataset, settings.evaluate().maxImages(), settings.evaluate().batch(), embedder);
+      EvaluatedSplit split = EvaluatedSplit.embed(dataset, settings.evaluate(), embedder);
       int[] imageRanks = Retrieval.imageRanks(split.texts(), split.images(), split.imageOf());
       int[] captionRanks = Retrieval.captionRanks(split.texts(), split.images(), split.imageOf());
       EvaluationResult result =
           new EvaluationResult(
               source.location(),
               dataset.root().toString(),
+              split.split(),
               split.imageIds().size(),
               split.captions().size(),
               split.skipped(),
@@ -109,8 +110,10 @@ public final class Evaluation {
   }
 
   /** Refuses a dataset that has nothing to evaluate on. */
-  public static void requireValidationPairs(DatasetFolder folder, long rows) {
-    ValidationSplit.require(folder, rows);
+  public static void requirePairs(
+      DatasetFolder folder, EvaluateSettings.EvaluateSplit set, ToLongFunction<Split> rows) {
+    Split split = EvaluatedSplit.of(set, () -> rows.applyAsLong(Split.TEST));
+    EvaluatedSplit.require(folder, split, rows.applyAsLong(split));
   }
 
   private Path reportFolder(String model) {
@@ -136,13 +139,13 @@ public final class Evaluation {
         dataset.configuration());
   }
 
-  private static Direction textToImage(ValidationSplit split, int[] ranks) {
+  private static Direction textToImage(EvaluatedSplit split, int[] ranks) {
     int[] oneEach = new int[ranks.length];
     Arrays.fill(oneEach, 1);
     return direction(ranks, oneEach, split.imageIds().size());
   }
 
-  private static Direction imageToText(ValidationSplit split, int[] ranks) {
+  private static Direction imageToText(EvaluatedSplit split, int[] ranks) {
     return direction(ranks, split.captionsOfEach(), split.captions().size());
   }
 

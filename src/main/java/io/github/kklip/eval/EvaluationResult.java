@@ -1,5 +1,6 @@
 package io.github.kklip.eval;
 
+import io.github.kklip.store.Split;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -7,15 +8,17 @@ import java.util.TreeMap;
  * The figures of one evaluation, as they stand in {@code report.json}.
  *
  * @param model what was evaluated
- * @param images validation images
+ * @param split that it was evaluated on
+ * @param images of the split
  * @param captions their captions
- * @param skipped images of the validation split beyond {@code evaluate.max-images}
+ * @param skipped images of the split beyond {@code evaluate.max-images}
  * @param zeroShot by the name of the classification
  * @param report path of the HTML report
  */
 public record EvaluationResult(
     String model,
     String dataset,
+    Split split,
     int images,
     int captions,
     long skipped,
@@ -62,6 +65,7 @@ public record EvaluationResult(
             accuracies.put(name, new EvaluationSummary.Accuracy(figures.top1(), figures.top5())));
     return new EvaluationSummary(
         model,
+        split,
         images,
         captions,
         new EvaluationSummary.RetrievalSummary(imageToText.recall(), textToImage.recall()),

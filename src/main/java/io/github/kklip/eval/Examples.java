@@ -40,7 +40,7 @@ record Examples(
   record ShownCaptions(int image, int rank, List<String> captions, List<Boolean> own) {}
 
   static Examples of(
-      ValidationSplit split, int[] imageRanks, int[] captionRanks, int count, DatasetFolder dataset)
+      EvaluatedSplit split, int[] imageRanks, int[] captionRanks, int count, DatasetFolder dataset)
       throws IOException {
     int dimension = split.images().length / split.imageIds().size();
     List<Images> textToImage = new ArrayList<>();
@@ -72,7 +72,7 @@ record Examples(
     return new Examples(textToImage, imageToText, pictures);
   }
 
-  private static int firstCaption(ValidationSplit split, int image) {
+  private static int firstCaption(EvaluatedSplit split, int image) {
     int caption = 0;
     while (split.imageOf()[caption] != image) {
       caption++;

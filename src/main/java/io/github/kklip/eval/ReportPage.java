@@ -39,7 +39,11 @@ final class ReportPage {
     HtmlPage page =
         new HtmlPage(
             "Evaluation of a CLIP model",
-            result.model() + ", on the validation split of " + result.dataset());
+            result.model()
+                + ", on the "
+                + result.split().keyword()
+                + " split of "
+                + result.dataset());
     page.section("Retrieval", figures.retrieval() + counts(result));
     if (!result.zeroShot().isEmpty()) {
       page.section("Zero-shot classification", figures.zeroShot());

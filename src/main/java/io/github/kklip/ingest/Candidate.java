@@ -3,6 +3,7 @@ package io.github.kklip.ingest;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.ingest.sources.Problem;
+import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
 import java.io.ByteArrayInputStream;
@@ -29,9 +30,20 @@ sealed interface Candidate {
           pair.source(), key, Problem.DUPLICATE, "the same image and caption as another row");
     }
 
-    Reject nearDuplicate() {
-      return new Reject(
-          pair.source(), key, Problem.NEAR_DUPLICATE, "the image looks like an earlier one");
+    Reject excluded(Problem problem) {
+      return new Reject(pair.source(), key, problem.reason(), problem.detail());
+    }
+
+    /** The same as a further row of its id: the n-th after the first. */
+    Pair repeated(int n) {
+      return new Pair(
+          Identity.ofCopy(pair.id(), n),
+          pair.imageId(),
+          pair.caption(),
+          pair.image(),
+          pair.width(),
+          pair.height(),
+          pair.source());
     }
   }
 

@@ -5,7 +5,6 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.ingest.sources.Member;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.Unit;
-import io.github.kklip.store.Split;
 import io.github.kklip.tasks.TaskCounts;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -28,7 +27,7 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
   private final Screening screening;
   private final Unit unit;
   private final long number;
-  private final double validationFraction;
+  private final SplitRule splits;
   private final long shuffleSeed;
   private final Deque<Candidate> ready = new ArrayDeque<>();
   private long position;
@@ -44,14 +43,14 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
       Screening screening,
       Unit unit,
       long number,
-      double validationFraction,
+      SplitRule splits,
       long shuffleSeed) {
     this.members = members;
     this.counts = counts;
     this.screening = screening;
     this.unit = unit;
     this.number = number;
-    this.validationFraction = validationFraction;
+    this.splits = splits;
     this.shuffleSeed = shuffleSeed;
   }
 
@@ -116,7 +115,6 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
   }
 
   private String rowKey(Candidate.Accepted accepted) {
-    Split split = Layout.split(accepted.pair().imageId(), validationFraction);
-    return Layout.rowKey(split, accepted.pair(), shuffleSeed);
+    return Layout.rowKey(splits.of(accepted.pair().imageId()), accepted.pair(), shuffleSeed);
   }
 }

@@ -162,8 +162,7 @@ public final class CompactStage {
   }
 
   private static boolean isCompact(DatasetManifest dataset, int shardRows) {
-    long[] starts =
-        Layout.starts(dataset.rows(Split.TRAIN), dataset.rows(Split.VALIDATION), shardRows);
+    long[] starts = Layout.starts(dataset.rowsOfSplits(), shardRows);
     String place = dataset.pairsFolder() + "/";
     return dataset.generations().size() <= 1
         && dataset.shards().size() == starts.length
@@ -246,8 +245,7 @@ public final class CompactStage {
                     shard ->
                         StoredRows.facts(
                             new DatasetFolder(new Path(root), hadoop.get()), shard, given)),
-            older.rows(Split.TRAIN),
-            older.rows(Split.VALIDATION),
+            older::rows,
             slices())) {
       return rows.layout(settings.ingest().shardRows());
     }
@@ -272,7 +270,7 @@ public final class CompactStage {
               .repartitionAndSortWithinPartitions(new IngestStage.ShardPartitioner(layout))
               .mapPartitionsWithIndex(
                   (part, rows) -> {
-                    WrittenShard written = tasks.get(part).write(rows, Set.of());
+                    WrittenShard written = tasks.get(part).write(rows, Exclusions.NONE);
                     counts.items(written.shard().rows(), 0);
                     counts.done(1);
                     return List.of(Json.line(written)).iterator();

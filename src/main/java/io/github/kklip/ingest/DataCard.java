@@ -172,7 +172,8 @@ public final class DataCard {
                 + totals.train()
                 + " pairs are for training, "
                 + totals.validation()
-                + " for validation; "
+                + " for validation"
+                + (totals.test() > 0 ? ", " + totals.test() + " for test; " : "; ")
                 + totals.ignored()
                 + " other archive members were ignored.");
     page.section("Sources", sources(manifest));

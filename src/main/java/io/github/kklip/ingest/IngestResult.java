@@ -8,13 +8,16 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
- * What one run of ingest found. {@code input = pairs + rejects}.
+ * What one run of ingest found. {@code input = pairs + rejects}. Over all runs too: rows that are
+ * left out become rejects of the runs that they came with.
  *
  * @param input candidates in the sources
  * @param pairs rows that are new in the dataset
  * @param ignored archive members that are no candidates
  * @param reasons rejects by reason; a row that the dataset has already is a {@code duplicate}
  * @param sources the same for each source
+ * @param leftOut rows of earlier runs that are no longer part of the dataset, as their images came
+ *     in with a split that wins
  * @param dataset the dataset's folder
  * @param totals of the dataset after the run; {@code dataset_pairs} and so on in a RESULT line
  */
@@ -25,15 +28,17 @@ public record IngestResult(
     long ignored,
     SortedMap<String, Long> reasons,
     List<SourceCounts> sources,
+    long leftOut,
     String dataset,
     @JsonUnwrapped(prefix = "dataset_") Totals totals) {
   /** Of a run that found nothing new. */
   static IngestResult nothing(String dataset, Totals totals) {
-    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), dataset, totals);
+    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), 0, dataset, totals);
   }
 
-  /** The same run, after which the dataset is another. */
+  /** The same run, of which the totals are those of before, with those of after it. */
   IngestResult with(Totals after) {
-    return new IngestResult(input, pairs, rejects, ignored, reasons, sources, dataset, after);
+    long left = totals.pairs() + pairs - after.pairs();
+    return new IngestResult(input, pairs, rejects, ignored, reasons, sources, left, dataset, after);
   }
 }

@@ -27,15 +27,12 @@ import io.github.kklip.store.Identity;
 import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Manifests.ConflictException;
-import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
-import io.github.kklip.store.Split;
 import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.HashedPairFormat;
-import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.ShardReader;
 import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
@@ -173,7 +170,8 @@ public final class IngestStage {
     WorkFolder work =
         WorkFolder.begin(folder, digest(older, fresh, units), older.generations().size());
     int[] sources = units.stream().mapToInt(unit -> Unit.decode(unit).source()).toArray();
-    Broadcast<KnownIds> known = spark.broadcast(knownIds(older));
+    KnownRows rowsBefore = knownRows(older);
+    Broadcast<KnownRows> known = spark.broadcast(rowsBefore);
     Broadcast<KnownIds> removed =
         spark.broadcast(
             new KnownIds(List.of(KnownIds.pack(new ArrayList<>(Takedowns.read(folder, older))))));
@@ -189,16 +187,17 @@ public final class IngestStage {
             .map(keyed -> Fact.of(keyed._1, Candidate.decode(keyed._2), sources))
             .persist(StorageLevel.MEMORY_AND_DISK());
     try (reading) {
-      Broadcast<Set<String>> gone = spark.broadcast(nearDuplicates(facts, older));
+      Broadcast<Exclusions> exclusions =
+          spark.broadcast(
+              new Exclusions(conflicts(facts, older, rowsBefore), nearDuplicates(facts, older)));
       try {
-        Tally tally = Tally.of(facts, gone);
+        Tally tally = Tally.of(facts, exclusions);
         reading.done();
         refuseEmptySources(tally, fresh, work);
         try (SortedRows rows =
             new SortedRows(
-                facts.filter(fact -> fact.isRow() && !gone.value().contains(fact.imageId())),
-                tally.rows(Split.TRAIN),
-                tally.rows(Split.VALIDATION),
+                facts.filter(fact -> fact.isRow(exclusions.value())),
+                tally::rows,
                 slices(Integer.MAX_VALUE))) {
           IngestResult result =
               tally.result(
@@ -209,10 +208,15 @@ public final class IngestStage {
           Layout layout = rows.layout(settings.ingest().shardRows());
           List<WrittenShard> written =
               write(
-                  candidates, layout, tasks(layout, older), parts(facts, layout, gone), gone, work);
+                  candidates,
+                  layout,
+                  tasks(layout, older),
+                  parts(facts, layout, exclusions),
+                  exclusions,
+                  work);
           Generation generation = generation(result, written, readToTheirEnds(facts, units, fresh));
           lease.check();
-          DatasetManifest manifest = commit(older, generation);
+          DatasetManifest manifest = commit(older, generation, exclusions, lease);
           result = result.with(manifest.totals());
           DataCard.write(spark, folder, manifest);
           work.remove();
@@ -220,7 +224,7 @@ public final class IngestStage {
           return result;
         }
       } finally {
-        gone.destroy();
+        exclusions.destroy();
       }
     } finally {
       facts.unpersist();
@@ -231,7 +235,12 @@ public final class IngestStage {
   }
 
   /** Unless the dataset has other pairs by now. */
-  private DatasetManifest commit(DatasetManifest older, Generation generation) throws IOException {
+  private DatasetManifest commit(
+      DatasetManifest older,
+      Generation generation,
+      Broadcast<Exclusions> exclusions,
+      StageLease lease)
+      throws IOException {
     return Manifests.commit(
         folder,
         older,
@@ -243,7 +252,13 @@ public final class IngestStage {
             throw new ConflictException(
                 folder.root(), "the new pairs", "another job has changed its pairs");
           }
-          return newest.with(generation);
+          if (!exclusions.value().conflicts().leaving()) {
+            return newest.with(generation);
+          }
+          // By the newest: what is derived from the shards may have come meanwhile.
+          DatasetManifest left = LosingRows.without(spark, settings, folder, newest, exclusions);
+          lease.check();
+          return left.with(generation);
         });
   }
 
@@ -255,6 +270,9 @@ public final class IngestStage {
     of.put("layout", Integer.toString(older.layout()));
     of.put("seed", Long.toString(settings.seed()));
     of.put("shards", settings.ingest().shardRows() + " " + settings.ingest().rowGroupRows());
+    of.put(
+        "splits",
+        settings.ingest().sources().stream().map(source -> source.split()).toList().toString());
     of.put("files", fresh.stream().map(SourceFile::fingerprint).toList().toString());
     of.put("units", units.toString());
     of.put("removed", older.removed().toString());
@@ -308,6 +326,34 @@ public final class IngestStage {
     }
   }
 
+  /**
+   * Images of several splits. Where no source has ever said which, there are none: an image has one
+   * hash.
+   */
+  private SplitConflicts conflicts(
+      JavaRDD<Fact> facts, DatasetManifest older, KnownRows rowsBefore) {
+    boolean set =
+        settings.ingest().sources().stream()
+            .anyMatch(source -> source.split() != IngestSettings.SourceSplit.AUTO);
+    if (!set && !rowsBefore.bySources()) {
+      return SplitConflicts.NONE;
+    }
+    PortableConfiguration hadoop = configuration;
+    String root = folder.root().toString();
+    return SplitConflicts.of(
+        spark
+            .parallelize(older.shards(), slices(older.shards().size()))
+            .flatMapToPair(
+                shard ->
+                    SplitConflicts.areThere(new DatasetFolder(new Path(root), hadoop.get()), shard))
+            .union(
+                facts
+                    .filter(Fact::isRow)
+                    .mapToPair(
+                        fact ->
+                            new Tuple2<>(fact.imageId(), SplitConflicts.comesIn(fact.split())))));
+  }
+
   private Set<String> nearDuplicates(JavaRDD<Fact> facts, DatasetManifest older) {
     int bits = settings.ingest().images().nearDuplicateBits();
     if (bits < 0) {
@@ -319,11 +365,7 @@ public final class IngestStage {
         spark
             .parallelize(shards, slices(shards.size()))
             .flatMap(path -> inDataset(hadoop.get(), path))
-            .union(
-                facts
-                    .filter(Fact::isRow)
-                    .map(
-                        fact -> new NearDuplicates.Seen(fact.order(), fact.imageId(), fact.hash())))
+            .union(facts.filter(Fact::isRow).map(NearDuplicates.Seen::of))
             .mapToPair(image -> new Tuple2<>(image.imageId(), image))
             .reduceByKey((left, right) -> left.order().compareTo(right.order()) < 0 ? left : right),
         bits);
@@ -337,7 +379,7 @@ public final class IngestStage {
         ShardReader.open(configuration, new Path(path), HashedPairFormat.IDS)) {
       for (int group = 0; group < reader.rowGroups(); group++) {
         for (HashedPair row : reader.readGroup(group)) {
-          images.add(NearDuplicates.Seen.inDataset(row.pair().imageId(), row.hash()));
+          images.add(NearDuplicates.Seen.staying(row.pair().imageId(), row.hash()));
         }
       }
     }
@@ -383,33 +425,26 @@ public final class IngestStage {
     return Math.max(1, Math.min(pieces, 32 * spark.defaultParallelism()));
   }
 
-  private KnownIds knownIds(DatasetManifest older) {
-    List<String> paths = shards(older);
+  private KnownRows knownRows(DatasetManifest older) {
     PortableConfiguration hadoop = configuration;
-    return new KnownIds(
-        paths.isEmpty()
+    String root = folder.root().toString();
+    double fraction = settings.ingest().validationFraction();
+    return new KnownRows(
+        older.shards().isEmpty()
             ? List.of()
             : spark
-                .parallelize(paths, slices(paths.size()))
-                .map(path -> KnownIds.pack(ids(hadoop.get(), path)))
+                .parallelize(older.shards(), slices(older.shards().size()))
+                .map(
+                    shard ->
+                        KnownRows.OfShard.read(
+                            new DatasetFolder(new Path(root), hadoop.get()), shard, fraction))
                 .collect());
-  }
-
-  private static List<String> ids(Configuration configuration, String path) throws IOException {
-    List<String> ids = new ArrayList<>();
-    try (ShardReader<Pair> reader =
-        ShardReader.open(configuration, new Path(path), PairFormat.IDS)) {
-      for (int group = 0; group < reader.rowGroups(); group++) {
-        reader.readGroup(group).forEach(pair -> ids.add(pair.id()));
-      }
-    }
-    return ids;
   }
 
   /** Every candidate under its sort key and order. */
   private JavaPairRDD<String, byte[]> candidates(
       List<String> units,
-      Broadcast<KnownIds> known,
+      Broadcast<KnownRows> known,
       Broadcast<KnownIds> removed,
       long shuffleSeed,
       WorkFolder work,
@@ -427,6 +462,8 @@ public final class IngestStage {
             numbered -> {
               Unit unit = Unit.decode(numbered._2);
               Members members = reader(given, unit, hadoop.get()).open(hadoop.get(), unit);
+              IngestSettings.SourceSettings source = given.ingest().sources().get(unit.source());
+              SplitRule splits = new SplitRule(source.split(), given.ingest().validationFraction());
               TaskContext.get()
                   .addTaskCompletionListener(
                       (TaskCompletionListener) context -> close(members, unit));
@@ -435,14 +472,15 @@ public final class IngestStage {
                   counts,
                   new Screening(
                       given.ingest(),
-                      given.ingest().sources().get(unit.source()).weight(),
-                      known.value()::contains,
+                      source.weight(),
+                      splits,
+                      known.value()::split,
                       removed.value()::contains,
                       images,
                       new Journal(hadoop.get(), work, unit, TaskContext.get().attemptNumber() > 0)),
                   unit,
                   numbered._1,
-                  given.ingest().validationFraction(),
+                  splits,
                   shuffleSeed);
             });
   }
@@ -489,9 +527,9 @@ public final class IngestStage {
 
   /** For each part a digest of its candidates and of what becomes of them. */
   private Map<Integer, String> parts(
-      JavaRDD<Fact> facts, Layout layout, Broadcast<Set<String>> gone) {
+      JavaRDD<Fact> facts, Layout layout, Broadcast<Exclusions> exclusions) {
     return facts
-        .mapToPair(fact -> new Tuple2<>(layout.part(fact.key()), fact.line(gone.value())))
+        .mapToPair(fact -> new Tuple2<>(layout.part(fact.key()), fact.line(exclusions.value())))
         .groupByKey(slices(layout.parts()))
         .mapValues(
             lines -> {
@@ -534,7 +572,7 @@ public final class IngestStage {
       Layout layout,
       List<ShardTask> tasks,
       Map<Integer, String> parts,
-      Broadcast<Set<String>> gone,
+      Broadcast<Exclusions> exclusions,
       WorkFolder work)
       throws IOException {
     Map<Integer, WrittenShard> done = work.isResumed() ? done(parts, work) : Map.of();
@@ -557,7 +595,7 @@ public final class IngestStage {
                     if (doneParts.contains(part)) {
                       return List.of("").iterator();
                     }
-                    WrittenShard written = write(tasks.get(part), rows, gone.value(), counts);
+                    WrittenShard written = write(tasks.get(part), rows, exclusions.value(), counts);
                     if (parts.containsKey(part)) {
                       work.note(part, parts.get(part), written);
                     }
@@ -578,7 +616,10 @@ public final class IngestStage {
   }
 
   private static WrittenShard write(
-      ShardTask task, Iterator<Tuple2<String, byte[]>> rows, Set<String> gone, TaskCounts counts)
+      ShardTask task,
+      Iterator<Tuple2<String, byte[]>> rows,
+      Exclusions exclusions,
+      TaskCounts counts)
       throws IOException {
     Iterator<Tuple2<String, byte[]>> counted =
         new Iterator<>() {
@@ -594,7 +635,7 @@ public final class IngestStage {
             return row;
           }
         };
-    WrittenShard written = task.write(counted, gone);
+    WrittenShard written = task.write(counted, exclusions);
     counts.done(1);
     return written;
   }
@@ -622,6 +663,11 @@ public final class IngestStage {
         result.rejects(),
         result.reasons(),
         result.ignored());
+    if (result.leftOut() > 0) {
+      LOG.warn(
+          "{} rows of earlier runs are no longer part of the dataset because their images came in with a split that wins (test over validation, validation over train). They count as rejects of those runs; trainings that have begun keep them.",
+          result.leftOut());
+    }
     if (result.pairs() == 0) {
       LOG.warn("No new pairs: {} candidates, rejected for {}", result.input(), result.reasons());
     }

@@ -1,5 +1,7 @@
 package io.github.kklip.ingest;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.Seeds;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Shard;
@@ -28,29 +30,30 @@ final class Layout implements Serializable {
 
   private static final int VALIDATION_BITS = 52;
 
-  private final long train;
-  private final long validation;
   private final String[] firstKeys;
 
   /**
-   * @param train rows of the training split
-   * @param validation rows of the validation split
    * @param firstKeys the keys at {@link #starts}, in order
    */
-  Layout(long train, long validation, List<String> firstKeys) {
-    this.train = train;
-    this.validation = validation;
+  Layout(List<String> firstKeys) {
     this.firstKeys = firstKeys.toArray(String[]::new);
   }
 
   /**
    * Positions in all sorted rows at which shards begin: in each split as few shards as {@code
    * shardRows} allows, of equal size.
+   *
+   * @param rows of each split
    */
-  static long[] starts(long train, long validation, int shardRows) {
-    return LongStream.concat(
-            starts(train, shardRows), starts(validation, shardRows).map(i -> train + i))
-        .toArray();
+  static long[] starts(List<Long> rows, int shardRows) {
+    LongStream starts = LongStream.empty();
+    long before = 0;
+    for (long ofSplit : rows) {
+      long first = before;
+      starts = LongStream.concat(starts, starts(ofSplit, shardRows).map(i -> first + i));
+      before += ofSplit;
+    }
+    return starts.toArray();
   }
 
   private static LongStream starts(long rows, int shardRows) {
@@ -75,14 +78,18 @@ final class Layout implements Serializable {
 
   /** The split of a part. */
   Split split(int part) {
-    return hasShards() && firstKeys[part].startsWith(prefix(Split.VALIDATION))
-        ? Split.VALIDATION
-        : Split.TRAIN;
+    return hasShards() ? split(firstKeys[part]) : Split.TRAIN;
   }
 
-  /** Rows of both splits. */
-  long rows() {
-    return train + validation;
+  /** The split that a key begins with; that of a reject is where it is written. */
+  static Split split(String key) {
+    return switch (key.charAt(0)) {
+      case 't' -> Split.TRAIN;
+      case 'v' -> Split.VALIDATION;
+      case 'x' -> Split.TEST;
+      default ->
+          throw new IllegalArgumentException(message("The key %s begins with no split.", key));
+    };
   }
 
   /** The shards' indices continue those of the dataset. */
@@ -96,9 +103,13 @@ final class Layout implements Serializable {
     return indices;
   }
 
-  /** The first letter: t sorts before v. */
+  /** How keys begin: they sort as the splits do. */
   static String prefix(Split split) {
-    return split.keyword().substring(0, 1);
+    return switch (split) {
+      case TRAIN -> "t";
+      case VALIDATION -> "v";
+      case TEST -> "x";
+    };
   }
 
   /** The key of a row: rows of one id have the same, those of one image follow each other. */
@@ -122,7 +133,8 @@ final class Layout implements Serializable {
   }
 
   /**
-   * The split of an image. It does not depend on the seed, so that an image never changes sides.
+   * The split of an image by its hash. It does not depend on the seed, so that an image never
+   * changes sides.
    *
    * @param fraction share of the validation split
    */

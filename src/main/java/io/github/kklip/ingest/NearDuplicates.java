@@ -1,5 +1,6 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.store.Split;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -17,12 +18,18 @@ final class NearDuplicates {
   private NearDuplicates() {}
 
   /**
-   * An image by its place in the sources, the earlier the smaller; those of the dataset come before
-   * all and stay.
+   * An image by its place in the sources, the earlier the smaller; those of the dataset and of the
+   * test split come before all and stay.
    */
   record Seen(String order, String imageId, long hash) implements java.io.Serializable {
-    static Seen inDataset(String imageId, long hash) {
+    static Seen staying(String imageId, long hash) {
       return new Seen("", imageId, hash);
+    }
+
+    static Seen of(Tally.Fact fact) {
+      return fact.split() == Split.TEST
+          ? staying(fact.imageId(), fact.hash())
+          : new Seen(fact.order(), fact.imageId(), fact.hash());
     }
 
     boolean stays() {

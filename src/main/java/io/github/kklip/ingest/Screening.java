@@ -19,6 +19,7 @@ import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
+import io.github.kklip.store.Split;
 import java.io.IOException;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
@@ -26,6 +27,7 @@ import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
@@ -40,7 +42,8 @@ final class Screening {
 
   private final IngestSettings settings;
   private final double weight;
-  private final Predicate<String> known;
+  private final SplitRule splits;
+  private final Function<String, Split> known;
   private final Predicate<String> removed;
   private final Decoder decoder;
   private final Journal journal;
@@ -52,19 +55,23 @@ final class Screening {
 
   /**
    * @param weight of the source: rows for each pair
-   * @param known tells the ids of pairs that the dataset has already: their images need no decoding
+   * @param splits of the source
+   * @param known the split in which the dataset has the pair of an id already, null if it has not:
+   *     where it is the same or wins, the image needs no decoding
    * @param removed tells the ids of pairs and images that were taken down
    * @param journal what is known of images
    */
   Screening(
       IngestSettings settings,
       double weight,
-      Predicate<String> known,
+      SplitRule splits,
+      Function<String, Split> known,
       Predicate<String> removed,
       Decoder decoder,
       Journal journal) {
     this.settings = settings;
     this.weight = weight;
+    this.splits = splits;
     this.known = known;
     this.removed = removed;
     this.decoder = decoder;
@@ -130,11 +137,16 @@ final class Screening {
   }
 
   private Candidate pair(String source, String key, String id, String text, CheckedMember checked) {
-    if (known.test(id)) {
+    Split there = known.apply(id);
+    Split here = splits.of(checked.imageId);
+    if (there == here) {
       return reject(
           source,
           key,
           new Problem(Problem.DUPLICATE, "the dataset has the same image and caption"));
+    }
+    if (there != null && there.compareTo(here) > 0) {
+      return reject(source, key, Problem.inSplit(there));
     }
     checked.decode();
     return checked.outcome.problem() != null

@@ -1,5 +1,6 @@
 package io.github.kklip.ingest;
 
+import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.HashedPair;
 import io.github.kklip.store.Reject;
@@ -18,7 +19,6 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 import org.apache.hadoop.fs.Path;
 import scala.Tuple2;
 
@@ -67,12 +67,13 @@ record ShardTask(
   /**
    * Writes the shard.
    *
-   * @param gone images that are near-duplicates
+   * @param exclusions rows that do not become part of their split
    */
-  WrittenShard write(Iterator<Tuple2<String, byte[]>> candidates, Set<String> gone)
+  WrittenShard write(Iterator<Tuple2<String, byte[]>> candidates, Exclusions exclusions)
       throws IOException {
     try (ShardOutput output = new ShardOutput()) {
       String lastRow = "";
+      int repeats = 0;
       while (candidates.hasNext()) {
         Tuple2<String, byte[]> keyed = candidates.next();
         Candidate candidate = Candidate.decode(keyed._2);
@@ -80,12 +81,18 @@ record ShardTask(
           output.reject(rejected.reject());
         } else if (candidate instanceof Candidate.Accepted accepted) {
           String row = keyed._1.substring(0, Layout.ROW_KEY_LENGTH);
-          if (gone.contains(accepted.pair().imageId())) {
-            output.reject(accepted.nearDuplicate());
-          } else if (row.equals(lastRow)) {
-            output.reject(accepted.duplicate());
-          } else {
+          // Not that of the shard: rejects of a split without shards are in another's part.
+          Split own = Layout.split(row);
+          Problem problem = exclusions.of(own, accepted.pair().imageId());
+          repeats = row.equals(lastRow) ? repeats + 1 : 0;
+          if (problem != null) {
+            output.reject(accepted.excluded(problem));
+          } else if (repeats == 0) {
             output.pairs().write(new HashedPair(accepted.pair(), accepted.hash()));
+          } else if (own == Split.TEST) {
+            output.pairs().write(new HashedPair(accepted.repeated(repeats), accepted.hash()));
+          } else {
+            output.reject(accepted.duplicate());
           }
           lastRow = row;
         }

@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToLongFunction;
 import org.apache.spark.Partitioner;
 import org.apache.spark.api.java.JavaPairRDD;
 import org.apache.spark.api.java.JavaRDD;
@@ -14,8 +15,8 @@ import org.apache.spark.storage.StorageLevel;
 import scala.Tuple2;
 
 /**
- * The sort keys of a run's rows in order, each once, with the source that it counts for: of equal
- * rows the first in the sources stays.
+ * The sort keys of a run's rows in order, with the source that each counts for. Of equal rows the
+ * first in the sources stays; in the test split all do.
  *
  * <p>Keys begin with a hash, so equal ranges of hashes hold about as many keys: they are sorted in
  * one shuffle, without a sample.
@@ -27,7 +28,9 @@ final class SortedRows implements AutoCloseable {
   private static final long PART_ROWS = 1 << 16;
 
   private final JavaPairRDD<String, Integer> rows;
-  private final int trainParts;
+
+  /** How many parts each split has. */
+  private final int[] parts;
 
   /** Rows by source of each part. */
   private final List<Map<Integer, Long>> counts;
@@ -36,18 +39,19 @@ final class SortedRows implements AutoCloseable {
    * Sorts.
    *
    * @param facts of rows
-   * @param train rows of the training split, or a few more
-   * @param validation rows of the validation split, or a few more
+   * @param ofSplit rows of a split, or a few more
    * @param maxParts tasks for each split at the most
    */
-  SortedRows(JavaRDD<Tally.Fact> facts, long train, long validation, int maxParts) {
-    trainParts = parts(train, maxParts);
+  SortedRows(JavaRDD<Tally.Fact> facts, ToLongFunction<Split> ofSplit, int maxParts) {
+    parts =
+        Arrays.stream(Split.values())
+            .mapToInt(split -> parts(ofSplit.applyAsLong(split), maxParts))
+            .toArray();
     rows =
         facts
             .mapToPair(fact -> new Tuple2<>(fact.row() + "#" + fact.order(), fact.source()))
-            .repartitionAndSortWithinPartitions(
-                new HashRanges(trainParts, parts(validation, maxParts)))
-            .mapPartitionsToPair(SortedRows::firsts, true)
+            .repartitionAndSortWithinPartitions(new HashRanges(parts))
+            .mapPartitionsToPair(SortedRows::kept, true)
             .persist(StorageLevel.MEMORY_AND_DISK());
     counts = rows.values().mapPartitions(SortedRows::count).collect();
   }
@@ -56,7 +60,7 @@ final class SortedRows implements AutoCloseable {
     return (int) Math.max(1, Math.min(most, rows / PART_ROWS));
   }
 
-  private static Iterator<Tuple2<String, Integer>> firsts(Iterator<Tuple2<String, Integer>> all) {
+  private static Iterator<Tuple2<String, Integer>> kept(Iterator<Tuple2<String, Integer>> all) {
     return new Iterator<>() {
       private String last = "";
       private Tuple2<String, Integer> next;
@@ -66,7 +70,7 @@ final class SortedRows implements AutoCloseable {
         while (next == null && all.hasNext()) {
           Tuple2<String, Integer> keyed = all.next();
           String row = keyed._1.substring(0, Layout.ROW_KEY_LENGTH);
-          if (!row.equals(last)) {
+          if (!row.equals(last) || Layout.split(row) == Split.TEST) {
             last = row;
             next = new Tuple2<>(row, keyed._2);
           }
@@ -110,24 +114,35 @@ final class SortedRows implements AutoCloseable {
       long rowsOfPart = counts.get(part).values().stream().mapToLong(Long::longValue).sum();
       before[part + 1] = before[part] + rowsOfPart;
     }
-    long train = before[trainParts];
-    long validation = before[counts.size()] - train;
-    long[] starts = Layout.starts(train, validation, shardRows);
-    List<String> firstKeys =
+    List<Long> ofSplits = new ArrayList<>();
+    int first = 0;
+    for (int ofSplit : parts) {
+      ofSplits.add(before[first + ofSplit] - before[first]);
+      first += ofSplit;
+    }
+    long[] starts = Layout.starts(ofSplits, shardRows);
+    return new Layout(
         rows.keys()
             .mapPartitionsWithIndex((part, keys) -> at(starts, before[part], keys), false)
-            .collect();
-    return new Layout(train, validation, firstKeys);
+            .collect());
   }
 
-  /** The keys at the positions {@code starts}, of keys of which the first is at {@code from}. */
+  /**
+   * The keys at the positions {@code starts}, of keys of which the first is at {@code from}. Equal
+   * ones stay together: a shard begins with the next one that differs.
+   */
   private static Iterator<String> at(long[] starts, long from, Iterator<String> keys) {
     List<String> found = new ArrayList<>();
+    boolean due = false;
+    String last = "";
     for (long position = from; keys.hasNext(); position++) {
       String key = keys.next();
-      if (Arrays.binarySearch(starts, position) >= 0) {
+      due |= Arrays.binarySearch(starts, position) >= 0;
+      if (due && !key.equals(last)) {
         found.add(key);
+        due = false;
       }
+      last = key;
     }
     return found.iterator();
   }
@@ -137,33 +152,36 @@ final class SortedRows implements AutoCloseable {
     rows.unpersist();
   }
 
-  /** Equal ranges of the hashes of either split, training first. */
+  /** Equal ranges of the hashes of each split. */
   private static final class HashRanges extends Partitioner {
     private static final long serialVersionUID = 1L;
 
     /** Hexadecimal digits of the hash that are looked at. */
     private static final int DIGITS = 8;
 
-    private final int train;
-    private final int validation;
+    private static final List<Split> ORDER = List.of(Split.values());
 
-    HashRanges(int train, int validation) {
-      this.train = train;
-      this.validation = validation;
+    private final int[] parts;
+
+    HashRanges(int[] parts) {
+      this.parts = parts.clone();
     }
 
     @Override
     public int numPartitions() {
-      return train + validation;
+      return Arrays.stream(parts).sum();
     }
 
     @Override
     public int getPartition(Object key) {
       String text = (String) key;
       long hash = Long.parseLong(text, 1, 1 + DIGITS, 16);
-      return text.startsWith(Layout.prefix(Split.TRAIN))
-          ? (int) ((hash * train) >>> (4 * DIGITS))
-          : train + (int) ((hash * validation) >>> (4 * DIGITS));
+      int split = ORDER.indexOf(Layout.split(text));
+      int before = 0;
+      for (int i = 0; i < split; i++) {
+        before += parts[i];
+      }
+      return before + (int) ((hash * parts[split]) >>> (4 * DIGITS));
     }
   }
 }

@@ -6,11 +6,11 @@ import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.DatasetManifest.Totals;
 import io.github.kklip.store.Split;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.spark.api.java.JavaRDD;
@@ -74,21 +74,32 @@ final class Tally {
       return key.substring(key.indexOf('#') + 1);
     }
 
+    /** Where it is, or would be if it were a row. */
+    Split split() {
+      return Layout.split(key);
+    }
+
+    /** Whether it stays one, or equal to one. */
+    boolean isRow(Exclusions exclusions) {
+      return accepted && exclusions.of(split(), imageId) == null;
+    }
+
     /** What decides how it is written. */
-    String line(Set<String> gone) {
-      return key + " " + reason + (gone.contains(imageId) ? " " + Problem.NEAR_DUPLICATE : "");
+    String line(Exclusions exclusions) {
+      Problem problem = accepted ? exclusions.of(split(), imageId) : null;
+      return key + " " + reason + (problem == null ? "" : " " + problem.reason());
     }
   }
 
   /**
-   * @param gone images that are near-duplicates
+   * @param exclusions rows that do not become part of their split
    */
-  static Tally of(JavaRDD<Fact> facts, Broadcast<Set<String>> gone) {
+  static Tally of(JavaRDD<Fact> facts, Broadcast<Exclusions> exclusions) {
     return new Tally(
         facts.aggregate(
             new HashMap<String, Long>(),
             (counts, fact) -> {
-              String kind = kind(fact, gone.value());
+              String kind = kind(fact, exclusions.value());
               counts.merge(
                   fact.source + "|" + kind, kind.equals(IGNORED) ? fact.ignored : 1L, Long::sum);
               return counts;
@@ -99,9 +110,10 @@ final class Tally {
             }));
   }
 
-  private static String kind(Fact fact, Set<String> gone) {
+  private static String kind(Fact fact, Exclusions exclusions) {
     if (fact.isRow()) {
-      return gone.contains(fact.imageId) ? Problem.NEAR_DUPLICATE : ROW + fact.key.substring(0, 1);
+      Problem problem = exclusions.of(fact.split(), fact.imageId);
+      return problem == null ? ROW + Layout.prefix(fact.split()) : problem.reason();
     }
     return fact.reason.isEmpty() ? IGNORED : fact.reason;
   }
@@ -125,8 +137,9 @@ final class Tally {
 
   /** Candidates of a source that are rows or equal to one. */
   private long rows(int source) {
-    return count(source, ROW + Layout.prefix(Split.TRAIN))
-        + count(source, ROW + Layout.prefix(Split.VALIDATION));
+    return Arrays.stream(Split.values())
+        .mapToLong(split -> count(source, ROW + Layout.prefix(split)))
+        .sum();
   }
 
   /** All candidates of a source, rejected ones among them. */
@@ -176,6 +189,7 @@ final class Tally {
     long input = bySource.stream().mapToLong(SourceCounts::input).sum();
     long rows = bySource.stream().mapToLong(SourceCounts::pairs).sum();
     long ignored = bySource.stream().mapToLong(SourceCounts::ignored).sum();
-    return new IngestResult(input, rows, input - rows, ignored, reasons, bySource, dataset, before);
+    return new IngestResult(
+        input, rows, input - rows, ignored, reasons, bySource, 0, dataset, before);
   }
 }

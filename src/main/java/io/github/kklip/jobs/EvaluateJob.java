@@ -4,11 +4,11 @@ import io.github.kklip.eval.Evaluation;
 import io.github.kklip.eval.EvaluationSummary;
 import java.util.List;
 
-/** Evaluates a model on the validation split and writes its report. */
+/** Evaluates a model on the test or validation split and writes its report. */
 final class EvaluateJob implements Job<EvaluationSummary> {
   @Override
   public String purpose() {
-    return "Measures retrieval on the validation split and zero-shot classification.";
+    return "Measures retrieval on the test or validation split and zero-shot classification.";
   }
 
   @Override

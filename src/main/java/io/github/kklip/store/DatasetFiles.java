@@ -5,10 +5,12 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.config.SettingsException;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -16,9 +18,6 @@ import org.apache.hadoop.fs.Path;
  * dataset may hold more: what an interrupted job left, and what was replaced.
  */
 public final class DatasetFiles {
-  private static final String TRAIN = "/" + Split.TRAIN.keyword();
-  private static final String VALIDATION = "/" + Split.VALIDATION.keyword();
-
   private DatasetFiles() {}
 
   /**
@@ -26,8 +25,9 @@ public final class DatasetFiles {
    * index.
    *
    * @param kind {@code pairs}, {@code teachers/NAME}, {@code concepts/NAME}, each also with {@code
-   *     /train} or {@code /validation} after it, {@code rejects}, {@code centroids/NAME}, {@code
-   *     tokenizer}, {@code sources}, {@code removed}; {@code manifests} are all that there are
+   *     /train}, {@code /validation} or {@code /test} after it, {@code rejects}, {@code
+   *     centroids/NAME}, {@code tokenizer}, {@code sources}, {@code removed}; {@code manifests} are
+   *     all that there are
    * @throws SettingsException when there is no such kind in the dataset, naming those that there
    *     are
    */
@@ -36,8 +36,9 @@ public final class DatasetFiles {
     if (kind.equals("manifests")) {
       return numbered(folder);
     }
-    List<Shard> shards = shards(made, kind);
-    String all = kind.endsWith(TRAIN) ? cut(kind, TRAIN) : cut(kind, VALIDATION);
+    Split split = split(made, kind);
+    List<Shard> shards = split == null ? made.shards() : made.shards(split);
+    String all = split == null ? kind : kind.substring(0, kind.length() - end(split).length());
     List<String> files = named(made, shards, all);
     if (files == null && all.equals(kind)) {
       files =
@@ -60,15 +61,19 @@ public final class DatasetFiles {
     return files.stream().map(folder::file).toList();
   }
 
-  private static String cut(String kind, String end) {
-    return kind.endsWith(end) ? kind.substring(0, kind.length() - end.length()) : kind;
+  private static String end(Split split) {
+    return "/" + split.keyword();
   }
 
-  private static List<Shard> shards(DatasetManifest manifest, String kind) {
-    if (kind.endsWith(TRAIN)) {
-      return manifest.shards(Split.TRAIN);
-    }
-    return kind.endsWith(VALIDATION) ? manifest.shards(Split.VALIDATION) : manifest.shards();
+  /** A dataset need not have a test split, and most have none. */
+  private static Stream<Split> splits(DatasetManifest manifest) {
+    return Arrays.stream(Split.values())
+        .filter(split -> split != Split.TEST || manifest.rows(split) > 0);
+  }
+
+  /** The split that a kind names; null when it names none. */
+  private static Split split(DatasetManifest manifest, String kind) {
+    return splits(manifest).filter(split -> kind.endsWith(end(split))).findFirst().orElse(null);
   }
 
   /** Files that follow shards; null when the kind is none of these. */
@@ -112,16 +117,8 @@ public final class DatasetFiles {
   /** The kinds that a dataset has. */
   private static Set<String> kinds(DatasetManifest manifest) {
     Set<String> kinds =
-        new TreeSet<>(
-            List.of(
-                "pairs",
-                "pairs/train",
-                "pairs/validation",
-                "rejects",
-                "sources",
-                "removed",
-                "tokenizer",
-                "manifests"));
+        new TreeSet<>(List.of("pairs", "rejects", "sources", "removed", "tokenizer", "manifests"));
+    splits(manifest).forEach(split -> kinds.add("pairs" + end(split)));
     manifest.teachers().keySet().forEach(name -> kinds.add("teachers/" + name));
     manifest
         .concepts()

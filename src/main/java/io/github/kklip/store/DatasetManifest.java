@@ -2,9 +2,11 @@ package io.github.kklip.store;
 
 import static io.github.kklip.config.Message.message;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.Serializable;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.SortedMap;
@@ -109,12 +111,17 @@ public record DatasetManifest(
       String format, String path, double weight, long input, long pairs, long rejects, long ignored)
       implements Serializable {}
 
-  /** The sums over all generations. */
+  /**
+   * The sums over all generations.
+   *
+   * @param test left out of JSON where there are none: so it was before there was this split
+   */
   public record Totals(
       long input,
       long pairs,
       long train,
       long validation,
+      @JsonInclude(JsonInclude.Include.NON_DEFAULT) long test,
       long rejects,
       long ignored,
       SortedMap<String, Long> reasons) {}
@@ -129,12 +136,13 @@ public record DatasetManifest(
         generations.stream().mapToLong(Generation::pairs).sum(),
         rows(Split.TRAIN),
         rows(Split.VALIDATION),
+        rows(Split.TEST),
         generations.stream().mapToLong(Generation::rejects).sum(),
         generations.stream().mapToLong(Generation::ignored).sum(),
         reasons);
   }
 
-  /** All shards of both splits, by generation, split and index. */
+  /** All shards, by generation, split and index. */
   public List<Shard> shards() {
     return generations.stream().flatMap(g -> g.shards.stream()).toList();
   }
@@ -147,6 +155,11 @@ public record DatasetManifest(
   /** Rows of one split. */
   public long rows(Split split) {
     return shards(split).stream().mapToLong(Shard::rows).sum();
+  }
+
+  /** Rows of each split, in the order of the splits. */
+  public List<Long> rowsOfSplits() {
+    return Arrays.stream(Split.values()).map(this::rows).toList();
   }
 
   /** The folder that new pairs go to, inside the dataset's. */

@@ -10,14 +10,16 @@ enum FileKind {
   LEASE("((teachers|concepts)/[^/]+/|tokenizer/)?(_leases/[^/]+|\\.lease(\\.[0-9a-f-]{36})?)"),
   RUN("_runs/[0-9a-f]{32}\\.json"),
   MANIFEST("_manifests/\\d{9,18}\\.json"),
-  PAIRS("pairs/(\\d+/)?(train|validation)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
-  REJECTS("rejects/\\d{5,}-(train|validation)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
+  PAIRS("pairs/(\\d+/)?(train|validation|test)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
+  REJECTS("rejects/\\d{5,}-(train|validation|test)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
   SOURCES("sources/(seen-[0-9a-f]{32}|\\d{5,})\\.txt"),
   REMOVED("removed/ids-[0-9a-f]{32}\\.txt"),
   TOKENIZER(
       "tokenizer/([0-9a-f]{32}/)?(tokenizer|tokenizer_config|special_tokens_map|vocab)\\.json|tokenizer/([0-9a-f]{32}/)?merges\\.txt"),
-  EMBEDDINGS("teachers/[^/]+/([0-9a-f]{32}/)?(train|validation)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
-  LABELS("concepts/[^/]+/([0-9a-f]{32}/)?(train|validation)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
+  EMBEDDINGS(
+      "teachers/[^/]+/([0-9a-f]{32}/)?(train|validation|test)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
+  LABELS(
+      "concepts/[^/]+/([0-9a-f]{32}/)?(train|validation|test)-\\d{5,}(-[0-9a-f]{32})?\\.parquet"),
   CLUSTERING(
       "concepts/[^/]+/(centroids(-[0-9a-f]{32})?\\.safetensors|clustering-[0-9a-f]{32}-[0-9a-f]{32}\\.json|(concepts(-[0-9a-f]{32})?)\\.html|quality(-[0-9a-f]{32})?\\.json)"),
   /** The manifests of format 1, which number 0 stands for. */

@@ -6,21 +6,20 @@ import io.github.kklip.config.Message;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.ingest.DataCard;
+import io.github.kklip.ingest.RewriteTask.Rewritten;
+import io.github.kklip.ingest.RewrittenShards;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
-import io.github.kklip.store.DatasetManifest.Generation;
-import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.Pair;
+import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Takedowns;
-import io.github.kklip.store.TeacherManifest;
-import io.github.kklip.store.TokenizerManifest;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.publication.Storage;
@@ -30,23 +29,18 @@ import io.github.kklip.tasks.ShardTasks;
 import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
-import io.github.kklip.upkeep.RewriteTask.Rewritten;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.SortedSet;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -147,7 +141,7 @@ public final class RemoveStage {
           new RemoveResult(
               folder.root().toString(),
               given.size(),
-              rewritten.values().stream().mapToLong(Rewritten::removed).sum(),
+              rewritten.values().stream().mapToLong(Rewritten::left).sum(),
               touched.size(),
               runs.with(seen),
               runs.unknown(),
@@ -268,46 +262,26 @@ public final class RemoveStage {
       DatasetManifest older,
       List<Shard> touched,
       SortedSet<String> ids) {
-    PortableConfiguration hadoop = new PortableConfiguration(folder.configuration());
-    List<RewriteTask> tasks = new ArrayList<>();
-    for (Shard shard : touched) {
-      int generation = 0;
-      while (!older.generations().get(generation).shards().contains(shard)) {
-        generation++;
-      }
-      tasks.add(
-          new RewriteTask(
-              hadoop,
-              folder.root().toString(),
-              older,
-              generation,
-              settings.ingest().rowGroupRows(),
-              shard));
-    }
     Broadcast<TreeSet<String>> gone = spark.broadcast(new TreeSet<>(ids));
-    Map<Shard, Rewritten> rewritten = new HashMap<>();
     try (TaskProgress progress =
-        TaskProgress.begin(spark, Progress.of("remove", "shards").total(tasks.size()))) {
-      TaskCounts counts = progress.counts();
-      List<Rewritten> written =
-          ShardTasks.run(
+        TaskProgress.begin(spark, Progress.of("remove", "shards").total(touched.size()))) {
+      Map<Shard, Rewritten> rewritten =
+          RewrittenShards.write(
               spark,
-              "the removal of rows",
-              settings.threads(),
-              tasks,
-              (task, place) -> {
-                Rewritten one = task.write(gone.value());
-                counts.done(1);
-                return one;
-              });
+              settings,
+              folder,
+              older,
+              touched,
+              (shard, pair) ->
+                  Takedowns.contains(gone.value(), pair)
+                      ? new Reject(pair.source(), pair.id(), Problem.REMOVED, "taken down")
+                      : null,
+              progress.counts());
       progress.done();
-      for (int i = 0; i < touched.size(); i++) {
-        rewritten.put(touched.get(i), written.get(i));
-      }
+      return rewritten;
     } finally {
       gone.destroy();
     }
-    return rewritten;
   }
 
   private static DatasetManifest commit(
@@ -320,140 +294,8 @@ public final class RemoveStage {
     if (!Takedowns.read(folder, older).containsAll(ids)) {
       removed.add(Takedowns.write(folder, ids));
     }
-    DatasetManifest made = without(older, rewritten, removed);
+    DatasetManifest made = RewrittenShards.without(older, rewritten, removed);
     return Manifests.replace(folder, older, made, "a takedown");
-  }
-
-  private static DatasetManifest without(
-      DatasetManifest older, Map<Shard, Rewritten> rewritten, List<String> removed) {
-    SortedMap<String, TeacherManifest> teachers = new TreeMap<>();
-    older
-        .teachers()
-        .forEach(
-            (name, teacher) ->
-                teachers.put(
-                    name,
-                    teacher.with(files(teacher.files(), rewritten, r -> r.teachers(), name))));
-    SortedMap<String, ConceptManifest> concepts = new TreeMap<>();
-    older
-        .concepts()
-        .forEach(
-            (name, labels) ->
-                concepts.put(
-                    name, labels.with(files(labels.files(), rewritten, r -> r.concepts(), name))));
-    return new DatasetManifest(
-        DatasetManifest.FORMAT,
-        older.number(),
-        older.layout(),
-        older.settings(),
-        older.generations().stream().map(g -> without(g, rewritten)).toList(),
-        teachers,
-        concepts,
-        tokenizer(older.tokenizer(), rewritten),
-        removed);
-  }
-
-  private interface FilesByName {
-    SortedMap<String, String> of(Rewritten rewritten);
-  }
-
-  private static SortedMap<String, String> files(
-      SortedMap<String, String> older,
-      Map<Shard, Rewritten> rewritten,
-      FilesByName kind,
-      String name) {
-    SortedMap<String, String> files = new TreeMap<>(older);
-    rewritten.forEach(
-        (shard, made) -> {
-          files.remove(shard.identity());
-          String file = kind.of(made).get(name);
-          if (file != null) {
-            files.put(made.shard().identity(), file);
-          }
-        });
-    return files;
-  }
-
-  /** It stays, and was made of the rows that are gone, too. */
-  private static TokenizerManifest tokenizer(
-      TokenizerManifest older, Map<Shard, Rewritten> rewritten) {
-    if (older == null) {
-      return null;
-    }
-    Map<String, String> identities = new HashMap<>();
-    rewritten.forEach((shard, made) -> identities.put(shard.identity(), made.shard().identity()));
-    return older.with(
-        older.shards().stream()
-            .map(identity -> identities.getOrDefault(identity, identity))
-            .filter(identity -> !identity.isEmpty())
-            .toList());
-  }
-
-  private static Generation without(Generation older, Map<Shard, Rewritten> rewritten) {
-    List<Rewritten> here =
-        older.shards().stream().map(rewritten::get).filter(Objects::nonNull).toList();
-    long gone = here.stream().mapToLong(Rewritten::removed).sum();
-    if (gone == 0) {
-      return older;
-    }
-    SortedMap<String, Long> reasons = new TreeMap<>(older.reasons());
-    reasons.merge(Problem.REMOVED, gone, Long::sum);
-    List<String> rejectFiles = new ArrayList<>(older.rejectFiles());
-    here.forEach(made -> rejectFiles.add(made.rejectFile()));
-    Map<String, Long> bySource = new HashMap<>();
-    here.forEach(made -> made.bySource().forEach((file, n) -> bySource.merge(file, n, Long::sum)));
-    return new Generation(
-        older.input(),
-        older.pairs() - gone,
-        older.rejects() + gone,
-        older.ignored(),
-        reasons,
-        sources(older.sources(), bySource),
-        older.shards().stream()
-            .map(shard -> rewritten.containsKey(shard) ? rewritten.get(shard).shard() : shard)
-            .filter(shard -> shard.rows() > 0)
-            .toList(),
-        rejectFiles,
-        older.seenFiles());
-  }
-
-  /**
-   * Rows count for the source whose path they begin with, as far as it has no wildcards; the
-   * longest such path, of those that have pairs left.
-   */
-  private static List<SourceCounts> sources(
-      List<SourceCounts> older, Map<String, Long> removedByFile) {
-    long[] gone = new long[older.size()];
-    removedByFile.forEach(
-        (file, count) -> {
-          int best = -1;
-          int length = -1;
-          for (int i = 0; i < gone.length; i++) {
-            String path = older.get(i).path().replaceFirst("[*?{\\[].*", "");
-            int matched = file.contains(path) ? path.length() : 0;
-            if (matched > length && older.get(i).pairs() - gone[i] >= count) {
-              best = i;
-              length = matched;
-            }
-          }
-          if (best >= 0) {
-            gone[best] += count;
-          }
-        });
-    List<SourceCounts> counts = new ArrayList<>();
-    for (int i = 0; i < gone.length; i++) {
-      SourceCounts source = older.get(i);
-      counts.add(
-          new SourceCounts(
-              source.format(),
-              source.path(),
-              source.weight(),
-              source.input(),
-              source.pairs() - gone[i],
-              source.rejects() + gone[i],
-              source.ignored()));
-    }
-    return counts;
   }
 
   /** The pages of concepts show captions, which may be those that were taken down. */

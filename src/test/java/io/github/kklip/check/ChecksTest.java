@@ -394,6 +394,15 @@ class ChecksTest {
         .singleElement()
         .asString()
         .contains("because its validation split is empty");
+    String sources =
+        "ingest.sources=[{format=synthetic, pairs=40}, {format=synthetic, pairs=9, split=";
+    assertThat(fresh("run", "ingest.validation-fraction=0", sources + "test}]")).isEmpty();
+    assertThat(fresh("run", "ingest.validation-fraction=0", sources + "validation}]")).isEmpty();
+    assertThat(fresh("run", "ingest.validation-fraction=0", sources + "train}]")).hasSize(1);
+    assertThat(fresh("run", "evaluate.split=test", sources + "validation}]"))
+        .singleElement()
+        .asString()
+        .contains("because its test split is empty. Ingest a source with split = test");
     assertThat(fresh("train", "dataset=" + world.resolve("dataset"), "concepts.name=none"))
         .singleElement()
         .asString()

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.eval.EvaluationResult.Classification;
 import io.github.kklip.eval.EvaluationResult.Direction;
+import io.github.kklip.store.Split;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
@@ -17,6 +18,7 @@ class ComparisonTest {
     return new EvaluationResult(
         model,
         "/data",
+        Split.VALIDATION,
         images,
         2 * images,
         0,

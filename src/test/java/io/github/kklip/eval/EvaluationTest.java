@@ -7,6 +7,7 @@ import static org.assertj.core.data.Offset.offset;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
@@ -95,6 +96,7 @@ class EvaluationTest {
         .isEqualTo(
             new EvaluationSummary(
                 result.model(),
+                Split.VALIDATION,
                 IMAGES,
                 2 * IMAGES,
                 new EvaluationSummary.RetrievalSummary(
@@ -123,6 +125,49 @@ class EvaluationTest {
     assertThat(result.skipped()).isEqualTo(18);
     assertThat(Files.readString(root.resolve("report/report.html")))
         .contains("18 further images are over evaluate.max-images");
+  }
+
+  private void addTest(int images) throws IOException {
+    DatasetFolder folder = new DatasetFolder(root.toString(), configuration);
+    List<Pair> pairs = new ArrayList<>();
+    for (int image = 0; image < images; image++) {
+      byte[] png = square(0x010203 * image);
+      String id = Identity.ofImage(png);
+      String caption = Identity.ofPair(id, "published");
+      pairs.add(new Pair(caption, id, "published", png, 40, 30, "test"));
+      // The published split has the row twice.
+      pairs.add(new Pair(Identity.ofCopy(caption, 1), id, "published", png, 40, 30, "test"));
+    }
+    Shard shard = TestDataset.pairs(folder, Split.TEST, 0, pairs, 16);
+    DatasetManifest before = folder.requireManifest();
+    List<DatasetManifest.Generation> generations = new ArrayList<>(before.generations());
+    generations.add(TestDataset.generation(List.of(shard)));
+    TestDataset.commit(folder, before.settings(), generations);
+  }
+
+  @Test
+  void theTestSplitIsEvaluatedWholeWhereThereIsOne() throws IOException {
+    EvaluationResult validation = Evaluation.run(settings(), configuration);
+    assertThat(validation.split()).isEqualTo(Split.VALIDATION);
+    addTest(11);
+    EvaluationResult test = Evaluation.run(settings("evaluate.max-images=5"), configuration);
+    assertThat(test.split()).isEqualTo(Split.TEST);
+    assertThat(test.summary().split()).isEqualTo(Split.TEST);
+    assertThat(test.images()).isEqualTo(11);
+    assertThat(test.captions()).isEqualTo(22);
+    assertThat(test.skipped()).isZero();
+    assertThat(Files.readString(root.resolve("report/report.html")))
+        .contains("on the test split of", "11 images with 22 captions");
+    assertThat(Evaluation.run(settings("evaluate.split=validation"), configuration))
+        .isEqualTo(validation);
+  }
+
+  @Test
+  void aDatasetWithoutTheSplitThatIsAskedForIsRefused() {
+    assertThatThrownBy(() -> Evaluation.run(settings("evaluate.split=test"), configuration))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageEndingWith(
+            "because its test split is empty. Ingest a source with split = test, or set evaluate.split = validation.");
   }
 
   @Test

@@ -7,6 +7,7 @@ import io.github.kklip.config.Settings;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.Pair;
 import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
@@ -120,6 +121,48 @@ class Format1DatasetTest {
     Map<String, byte[]> now = files();
     files.remove("card.html");
     files.forEach((name, bytes) -> assertThat(now.get(name)).as(name).isEqualTo(bytes));
+  }
+
+  /** Its rows leave it as those of today do, with what is derived from them. */
+  @Test
+  void rowsWhoseImagesComeInWithTestLeaveIt() throws IOException {
+    DatasetManifest before = dataset.requireManifest();
+    Pair row;
+    Shard shard = before.shards(Split.TRAIN).get(1);
+    try (var pairs =
+        ShardReader.open(dataset.configuration(), dataset.pairs(shard), PairFormat.ALL)) {
+      row = pairs.readGroup(0).get(3);
+    }
+    Path in = Files.createDirectories(folder.resolve("in"));
+    Files.write(in.resolve("a.png"), row.image());
+    Files.writeString(in.resolve("a.txt"), "a caption of its own");
+    Settings settings =
+        Settings.load(
+            List.of(),
+            List.of(
+                "dataset=" + folder.resolve("data"),
+                "ingest.validation-fraction="
+                    + before.settings().values().get("ingest.validation-fraction"),
+                "ingest.sources=[{format=folder, split=test, path=\"" + in + "\"}]"));
+    IngestResult result = IngestStage.run(LocalSpark.get(), settings);
+
+    DatasetManifest after = dataset.requireManifest();
+    assertThat(result.pairs()).isEqualTo(1);
+    assertThat(result.leftOut()).isPositive();
+    assertThat(after.totals().pairs()).isEqualTo(48 + 1 - result.leftOut());
+    for (Shard one : after.shards()) {
+      boolean derived = one.split() != Split.TEST;
+      assertThat(after.teachers().get("llama").contains(one)).isEqualTo(derived);
+      assertThat(after.concepts().get("concepts").contains(one)).isEqualTo(derived);
+      try (var pairs =
+          ShardReader.open(dataset.configuration(), dataset.pairs(one), PairFormat.IDS)) {
+        for (int group = 0; derived && group < pairs.rowGroups(); group++) {
+          assertThat(pairs.readGroup(group))
+              .extracting(Pair::imageId)
+              .doesNotContain(row.imageId());
+        }
+      }
+    }
   }
 
   @Test

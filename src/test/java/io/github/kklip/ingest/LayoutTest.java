@@ -18,15 +18,16 @@ import org.junit.jupiter.api.Test;
 class LayoutTest {
   @Test
   void shardsOfASplitAreAsFewAndAsEqualAsCanBe() {
-    assertThat(Layout.starts(10, 3, 4)).containsExactly(0, 3, 6, 10);
-    assertThat(Layout.starts(4, 0, 4)).containsExactly(0);
-    assertThat(Layout.starts(0, 5, 4)).containsExactly(0, 2);
-    assertThat(Layout.starts(0, 0, 4)).isEmpty();
+    assertThat(Layout.starts(List.of(10L, 3L, 0L), 4)).containsExactly(0, 3, 6, 10);
+    assertThat(Layout.starts(List.of(4L, 0L, 0L), 4)).containsExactly(0);
+    assertThat(Layout.starts(List.of(0L, 5L, 0L), 4)).containsExactly(0, 2);
+    assertThat(Layout.starts(List.of(2L, 5L, 6L), 4)).containsExactly(0, 2, 4, 7, 10);
+    assertThat(Layout.starts(List.of(0L, 0L, 0L), 4)).isEmpty();
   }
 
   @Test
   void keysGoToTheShardWhoseRangeTheyAreIn() {
-    Layout layout = new Layout(4, 2, List.of("t2", "t5", "v1"));
+    Layout layout = new Layout(List.of("t2", "t5", "v1", "x4"));
 
     assertThat(List.of(layout.part("t2"), layout.part("t4"), layout.part("t5"), layout.part("v0")))
         .containsExactly(0, 0, 1, 1);
@@ -34,8 +35,12 @@ class LayoutTest {
         .containsExactly(2, 2, 0);
     assertThat(layout.split(1)).isEqualTo(Split.TRAIN);
     assertThat(layout.split(2)).isEqualTo(Split.VALIDATION);
-    assertThat(layout.indices(List.of(new Shard(Split.TRAIN, 0, 1, "")))).containsExactly(1, 2, 0);
-    assertThat(new Layout(0, 0, List.of()).parts()).isEqualTo(1);
+    assertThat(layout.split(3)).isEqualTo(Split.TEST);
+    assertThat(List.of(layout.part("x0"), layout.part("x4"), layout.part("x9")))
+        .containsExactly(2, 3, 3);
+    assertThat(layout.indices(List.of(new Shard(Split.TRAIN, 0, 1, ""))))
+        .containsExactly(1, 2, 0, 0);
+    assertThat(new Layout(List.of()).parts()).isEqualTo(1);
   }
 
   @Test
@@ -60,6 +65,11 @@ class LayoutTest {
         .hasSize(Layout.ROW_KEY_LENGTH)
         .isNotEqualTo(Layout.rowKey(Split.TRAIN, pair, 2))
         .isLessThan(Layout.rowKey(Split.VALIDATION, pair, 1));
+    assertThat(Layout.rowKey(Split.VALIDATION, pair, 1))
+        .isLessThan(Layout.rowKey(Split.TEST, pair, 1));
+    for (Split split : Split.values()) {
+      assertThat(Layout.split(Layout.rowKey(split, pair, 1))).isEqualTo(split);
+    }
   }
 
   @Test

@@ -34,6 +34,12 @@ class SharedDataTest {
     IngestResult dev = ingest(source("csv", SharedData.path("flickr8k").resolve("dev/dev.csv")));
     assertThat(dev.input()).isEqualTo(2000);
     assertThat(dev.reasons().keySet()).isSubsetOf("duplicate");
+    IngestResult test =
+        ingest(
+            source("csv", SharedData.path("flickr8k").resolve("dev/dev.csv"))
+                .replace("{format", "{split = test, format"));
+    assertThat(test.totals().test()).isEqualTo(2000);
+    assertThat(test.rejects()).isZero();
   }
 
   @Test

@@ -10,6 +10,7 @@ import io.github.kklip.eval.EvaluationSummary;
 import io.github.kklip.eval.Recall;
 import io.github.kklip.export.HuggingFaceExport;
 import io.github.kklip.launch.Checkup;
+import io.github.kklip.store.Split;
 import io.github.kklip.text.StudentTokenizer;
 import io.github.kklip.text.TokenizerException;
 import io.github.kklip.tokenize.TokenizerStage;
@@ -54,6 +55,7 @@ class EndingTest {
             line(
                 new EvaluationSummary(
                     "m",
+                    Split.TEST,
                     3,
                     6,
                     new EvaluationSummary.RetrievalSummary(
@@ -61,7 +63,7 @@ class EndingTest {
                     new TreeMap<>(Map.of("shapes", new EvaluationSummary.Accuracy(0.5, 1))),
                     "r")))
         .isEqualTo(
-            "{\"model\":\"m\",\"images\":3,\"captions\":6,\"retrieval\":{\"image_to_text\":"
+            "{\"model\":\"m\",\"split\":\"test\",\"images\":3,\"captions\":6,\"retrieval\":{\"image_to_text\":"
                 + "{\"r1\":0.25,\"r5\":0.5,\"r10\":1.0},\"text_to_image\":{\"r1\":0.0,\"r5\":0.5,\"r10\":0.75}},"
                 + "\"zero_shot\":{\"shapes\":{\"top1\":0.5,\"top5\":1.0}},\"report\":\"r\"}");
   }

@@ -1,5 +1,6 @@
 package io.github.kklip.ingest.sources;
 
+import io.github.kklip.store.Split;
 import java.util.Set;
 
 /**
@@ -51,6 +52,15 @@ public record Problem(String reason, String detail) {
 
   /** Taken down: it does not come back. */
   public static final String REMOVED = "removed";
+
+  /**
+   * {@code in-test-split} or {@code in-validation-split}: the image is there, so no row of another
+   * split has it.
+   */
+  public static Problem inSplit(Split split) {
+    return new Problem(
+        "in-" + split.keyword() + "-split", "the image is in the " + split.keyword() + " split");
+  }
 
   /** Whether the source's file may be better the next time, so that it is looked at again. */
   public static boolean isOfTheMoment(String reason) {

@@ -2,6 +2,7 @@ package io.github.kklip.eval;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.config.EvaluateSettings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
@@ -23,10 +24,13 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.LongSupplier;
 
 /**
- * The validation split: every image once, with all its captions.
+ * The split that is evaluated, the test or the validation split: every image once, with all its
+ * captions.
  *
+ * @param split which of the two
  * @param imageIds in the order of their first row
  * @param captions all captions of these images, in the order of the rows
  * @param imageOf for each caption its image
@@ -34,7 +38,8 @@ import java.util.Set;
  * @param images embeddings, images &times; dimension
  * @param texts embeddings, captions &times; dimension
  */
-record ValidationSplit(
+record EvaluatedSplit(
+    Split split,
     List<String> imageIds,
     List<String> captions,
     int[] imageOf,
@@ -47,13 +52,22 @@ record ValidationSplit(
     void visit(Pair pair) throws IOException;
   }
 
+  /** The split to evaluate: test where there is one, unless the settings say which. */
+  static Split of(EvaluateSettings.EvaluateSplit set, LongSupplier test) {
+    return switch (set) {
+      case AUTO -> test.getAsLong() > 0 ? Split.TEST : Split.VALIDATION;
+      case VALIDATION -> Split.VALIDATION;
+      case TEST -> Split.TEST;
+    };
+  }
+
   /**
    * Reads and embeds the split.
    *
-   * @param maxImages images at the most, in shard order
-   * @param batch images held decoded
+   * @param settings of validation {@code max-images} images at the most, in shard order; of test
+   *     all, as it was published; {@code batch} of them are held decoded
    */
-  static ValidationSplit embed(DatasetFolder folder, int maxImages, int batch, Embedder embedder)
+  static EvaluatedSplit embed(DatasetFolder folder, EvaluateSettings settings, Embedder embedder)
       throws IOException {
     Map<String, Integer> known = new HashMap<>();
     Set<String> skipped = new HashSet<>();
@@ -63,11 +77,13 @@ record ValidationSplit(
     List<RgbImage> waiting = new ArrayList<>();
     List<float[]> parts = new ArrayList<>();
     DatasetManifest manifest = folder.requireManifest();
-    long rows = manifest.rows(Split.VALIDATION);
+    Split split = of(settings.split(), () -> manifest.rows(Split.TEST));
+    int maxImages = split == Split.TEST ? Integer.MAX_VALUE : settings.maxImages();
+    long rows = manifest.rows(split);
     try (Progress progress = Progress.of("evaluate", "pairs").total(rows).items("images").begin()) {
       visit(
           folder,
-          manifest,
+          manifest.shards(split),
           pair -> {
             progress.add(1);
             Integer image = known.get(pair.imageId());
@@ -80,7 +96,7 @@ record ValidationSplit(
               known.put(pair.imageId(), image);
               imageIds.add(pair.imageId());
               waiting.add(decode(pair));
-              if (waiting.size() == batch) {
+              if (waiting.size() == settings.batch()) {
                 parts.add(embedder.images(waiting));
                 progress.add(new Counts(0, 0, waiting.size(), 0));
                 waiting.clear();
@@ -89,12 +105,13 @@ record ValidationSplit(
             captions.add(pair.caption());
             imageOf.add(image);
           });
-      require(folder, imageIds.size());
+      require(folder, split, imageIds.size());
       parts.add(embedder.images(waiting));
       progress.add(new Counts(0, 0, waiting.size(), 0));
       progress.done();
     }
-    return new ValidationSplit(
+    return new EvaluatedSplit(
+        split,
         imageIds,
         captions,
         imageOf.stream().mapToInt(Integer::intValue).toArray(),
@@ -118,7 +135,7 @@ record ValidationSplit(
     Map<Integer, byte[]> bytes = new HashMap<>();
     visit(
         folder,
-        folder.requireManifest(),
+        folder.requireManifest().shards(split),
         pair -> {
           Integer image = ids.get(pair.imageId());
           if (image != null) {
@@ -137,9 +154,9 @@ record ValidationSplit(
     return count;
   }
 
-  private static void visit(DatasetFolder folder, DatasetManifest manifest, PairVisitor visitor)
+  private static void visit(DatasetFolder folder, List<Shard> shards, PairVisitor visitor)
       throws IOException {
-    for (Shard shard : manifest.shards(Split.VALIDATION)) {
+    for (Shard shard : shards) {
       try (ShardReader<Pair> pairs =
           ShardReader.open(folder.configuration(), folder.pairs(shard), PairFormat.ALL)) {
         for (int group = 0; group < pairs.rowGroups(); group++) {
@@ -182,12 +199,16 @@ record ValidationSplit(
   }
 
   /** Refuses a dataset that has nothing to evaluate on. */
-  static void require(DatasetFolder folder, long rows) {
+  static void require(DatasetFolder folder, Split split, long rows) {
     if (rows == 0) {
       throw new SettingsException(
           message(
-              "Cannot evaluate on %s because its validation split is empty. Ingest with a larger ingest.validation-fraction.",
-              folder.root()));
+              "Cannot evaluate on %s because its %s split is empty. %s",
+              folder.root(),
+              split.keyword(),
+              split == Split.TEST
+                  ? "Ingest a source with split = test, or set evaluate.split = validation."
+                  : "Ingest with a larger ingest.validation-fraction."));
     }
   }
 }

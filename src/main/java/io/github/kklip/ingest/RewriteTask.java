@@ -1,6 +1,5 @@
-package io.github.kklip.upkeep;
+package io.github.kklip.ingest;
 
-import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
@@ -9,7 +8,6 @@ import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
 import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
-import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.PortableConfiguration;
@@ -30,7 +28,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -38,13 +35,13 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
- * Writes a shard and what follows it anew without the rows that are taken down. Vectors and labels
- * are copied.
+ * Writes a shard and what follows it anew without the rows that leave it. Vectors and labels are
+ * copied.
  *
  * @param generation of the shard
  * @param imagesPerGroup images of a row group at most
  */
-record RewriteTask(
+public record RewriteTask(
     PortableConfiguration hadoop,
     String root,
     DatasetManifest dataset,
@@ -53,44 +50,55 @@ record RewriteTask(
     Shard shard)
     implements Serializable {
 
+  /** Tells which rows leave. */
+  @FunctionalInterface
+  public interface Leaving extends Serializable {
+    /** The reject that a row becomes; null for a row that stays. */
+    Reject reject(Shard shard, Pair row);
+  }
+
   /**
    * What was written. All files are inside the dataset's folder.
    *
    * @param shard without rows when none are left; then nothing follows it
-   * @param rejectFile what was taken down, without captions
-   * @param bySource rows taken down by the file that they came from
+   * @param rejectFile what left, without captions
+   * @param bySource rows that left, by the file that they came from
+   * @param reasons rows that left, by the reason
    * @param teachers embeddings by name
    * @param concepts labels by name
    */
-  record Rewritten(
+  public record Rewritten(
       Shard shard,
       String rejectFile,
       SortedMap<String, Long> bySource,
+      SortedMap<String, Long> reasons,
       SortedMap<String, String> teachers,
       SortedMap<String, String> concepts)
       implements Serializable {
-    long removed() {
+    /** Rows that left. */
+    public long left() {
       return bySource.values().stream().mapToLong(Long::longValue).sum();
     }
   }
 
-  Rewritten write(Set<String> ids) throws IOException {
+  Rewritten write(Leaving leaving) throws IOException {
     Configuration configuration = hadoop.get();
     DatasetFolder folder = new DatasetFolder(new Path(root), configuration);
     return HashedPairFormat.isIn(configuration, folder.pairs(shard))
-        ? write(folder, ids, HashedPairFormat.ALL, true, row -> row)
-        : write(folder, ids, PairFormat.ALL, false, pair -> new HashedPair(pair, 0));
+        ? write(folder, leaving, HashedPairFormat.ALL, true, row -> row)
+        : write(folder, leaving, PairFormat.ALL, false, pair -> new HashedPair(pair, 0));
   }
 
   private <T> Rewritten write(
       DatasetFolder folder,
-      Set<String> ids,
+      Leaving leaving,
       RowFormat<T> format,
       boolean hashes,
       Function<T, HashedPair> of)
       throws IOException {
     Configuration configuration = folder.configuration();
     SortedMap<String, Long> bySource = new TreeMap<>();
+    SortedMap<String, Long> reasons = new TreeMap<>();
     Shard left;
     String rejectFile;
     try (ShardReader<T> reader = ShardReader.open(configuration, folder.pairs(shard), format);
@@ -113,9 +121,11 @@ record RewriteTask(
         for (T stored : reader.readGroup(group)) {
           HashedPair row = of.apply(stored);
           Pair pair = row.pair();
-          if (Takedowns.contains(ids, pair)) {
+          Reject reject = leaving.reject(shard, pair);
+          if (reject != null) {
             bySource.merge(pair.source(), 1L, Long::sum);
-            rejects.write(new Reject(pair.source(), pair.id(), Problem.REMOVED, "taken down"));
+            reasons.merge(reject.reason(), 1L, Long::sum);
+            rejects.write(reject);
           } else {
             byImage.computeIfAbsent(pair.imageId(), image -> new ArrayList<>()).add(row);
           }
@@ -142,7 +152,7 @@ record RewriteTask(
       }
     }
     return new Rewritten(
-        left, rejectFile, bySource, teachers(folder, left), concepts(folder, left));
+        left, rejectFile, bySource, reasons, teachers(folder, left), concepts(folder, left));
   }
 
   private SortedMap<String, String> teachers(DatasetFolder folder, Shard left) throws IOException {
