@@ -13,6 +13,8 @@ import java.util.TreeMap;
  * @param input candidates in the sources
  * @param pairs rows that are new in the dataset
  * @param ignored archive members that are no candidates
+ * @param ignoredKinds the same by kind: {@code clutter}, {@code other-pictures} of a sample, {@code
+ *     lone-texts}, {@code other}
  * @param reasons rejects by reason; a row that the dataset has already is a {@code duplicate}
  * @param sources the same for each source
  * @param dataset the dataset's folder
@@ -23,17 +25,20 @@ public record IngestResult(
     long pairs,
     long rejects,
     long ignored,
+    SortedMap<String, Long> ignoredKinds,
     SortedMap<String, Long> reasons,
     List<SourceCounts> sources,
     String dataset,
     @JsonUnwrapped(prefix = "dataset_") Totals totals) {
   /** Of a run that found nothing new. */
   static IngestResult nothing(String dataset, Totals totals) {
-    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), dataset, totals);
+    return new IngestResult(
+        0, 0, 0, 0, new TreeMap<>(), new TreeMap<>(), List.of(), dataset, totals);
   }
 
   /** The same run, after which the dataset is another. */
   IngestResult with(Totals after) {
-    return new IngestResult(input, pairs, rejects, ignored, reasons, sources, dataset, after);
+    return new IngestResult(
+        input, pairs, rejects, ignored, ignoredKinds, reasons, sources, dataset, after);
   }
 }
