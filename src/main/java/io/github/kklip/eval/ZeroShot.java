@@ -35,7 +35,7 @@ final class ZeroShot {
   private ZeroShot() {}
 
   /** A class folder: its name as a person would write it, and the files in it. */
-  private record Category(String name, List<Path> files) {}
+  record Category(String name, List<Path> files) {}
 
   static EvaluationResult.Classification of(
       EvaluateSettings.ZeroShotSettings settings,
@@ -172,7 +172,7 @@ final class ZeroShot {
     }
   }
 
-  private static List<Category> categories(
+  static List<Category> categories(
       EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
     List<Category> categories = new ArrayList<>();
     List<String> empty = new ArrayList<>();

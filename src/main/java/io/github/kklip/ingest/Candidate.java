@@ -66,7 +66,7 @@ sealed interface Candidate {
         text(out, rejected.reject.detail());
       } else if (this instanceof Noted noted) {
         out.writeByte(2);
-        out.writeByte(noted.note.ordinal());
+        text(out, noted.note.name());
         out.writeLong(noted.count);
       }
     } catch (IOException e) {
@@ -92,7 +92,7 @@ sealed interface Candidate {
                 text(in),
                 in.readLong());
         case 1 -> new Rejected(new Reject(text(in), text(in), text(in), text(in)));
-        case 2 -> new Noted(Note.values()[in.readByte()], in.readLong());
+        case 2 -> new Noted(Note.valueOf(text(in)), in.readLong());
         default ->
             throw new IllegalStateException(message("Cannot read a candidate of kind %s", kind));
       };

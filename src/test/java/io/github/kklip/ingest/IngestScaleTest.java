@@ -175,8 +175,10 @@ class IngestScaleTest {
     Configuration configuration = new Configuration();
     Unit whole = Unit.whole(0, folder.resolve("in/a.tar").toString());
     IngestSettings settings =
-        Settings.load(List.of(), List.of(
-            "ingest.split-bytes=65536", "ingest.sources=[" + tar("in") + "]")).ingest();
+        Settings.load(
+                List.of(),
+                List.of("ingest.split-bytes=65536", "ingest.sources=[" + tar("in") + "]"))
+            .ingest();
     List<Unit> units =
         new WebDatasetReader(settings.sources().get(0), settings).plan(configuration, whole);
     assertThat(units.size()).isGreaterThan(2);

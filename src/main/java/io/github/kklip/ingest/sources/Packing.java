@@ -15,7 +15,7 @@ import org.apache.commons.compress.compressors.zstandard.ZstdCompressorInputStre
 enum Packing {
   NONE(""),
   GZIP("\u001F\u008B"),
-  ZSTD("\u0028\u00B5\u002F\u00FD"),
+  ZSTD("(\u00B5/\u00FD"),
   BZIP2("BZh"),
   XZ("\u00FD7zXZ\u0000"),
   ZIP("PK\u0003\u0004"),
@@ -149,13 +149,13 @@ enum Packing {
     }
 
     @Override
-    public void mark(int limit) {
+    public synchronized void mark(int limit) {
       super.mark(limit);
       marked = count;
     }
 
     @Override
-    public void reset() throws IOException {
+    public synchronized void reset() throws IOException {
       super.reset();
       count = marked;
     }

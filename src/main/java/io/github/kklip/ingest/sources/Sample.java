@@ -103,7 +103,7 @@ final class Sample {
         }
         note(Note.LONE_TEXTS);
       }
-      if (part != picture && part.part() != Part.TEXT) {
+      if (!part.equals(picture) && part.part() != Part.TEXT) {
         note(Note.OTHER_PICTURES);
       }
     }

@@ -72,7 +72,7 @@ record SampleRules(
 
   private static List<String> items(String list) {
     List<String> items = new ArrayList<>();
-    for (String item : list.split(";")) {
+    for (String item : list.split(";", -1)) {
       String name = item.strip();
       if (!name.isEmpty()) {
         items.add(name.startsWith(".") ? name.substring(1) : name);

@@ -3,6 +3,7 @@ package io.github.kklip.ingest.sources;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.IngestSettings;
+import io.github.kklip.config.Keyword;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.publication.Storage;
@@ -157,16 +158,22 @@ public final class SourceFiles {
 
   private static String fingerprint(IngestSettings.SourceSettings source, FileStatus file) {
     return switch (source.format()) {
-      case WEBDATASET, PARQUET ->
-          Identity.ofSettings(
-              new TreeMap<>(
-                  Map.of(
+      case WEBDATASET, PARQUET -> {
+        TreeMap<String, String> of =
+            new TreeMap<>(
+                Map.of(
                       "path", file.getPath().toString(),
                       "length", Long.toString(file.getLen()),
                       "modified", Long.toString(file.getModificationTime()),
                       "image-column", source.imageColumn(),
                       "caption-column", source.captionColumn(),
-                      "weight", Double.toString(source.weight()))));
+                      "weight", Double.toString(source.weight())));
+        // Files that were read before there was this key need no second look.
+        if (source.captions() != IngestSettings.CaptionLines.AUTO) {
+          of.put("captions", Keyword.of(source.captions()));
+        }
+        yield Identity.ofSettings(of);
+      }
       case CSV, FOLDER, SYNTHETIC -> "";
     };
   }

@@ -60,10 +60,10 @@ final class ZipReader implements Archive {
   private void finish() throws IOException {
     if (current != null && current.getGeneralPurposeBit().usesDataDescriptor()) {
       byte[] buffer = new byte[BUFFER];
-      while (add(zip.read(buffer, 0, buffer.length)) >= 0) {
-        // Only the count matters.
-        continue;
-      }
+      int read;
+      do {
+        read = add(zip.read(buffer, 0, buffer.length));
+      } while (read >= 0);
     }
   }
 
