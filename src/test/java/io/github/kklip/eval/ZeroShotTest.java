@@ -3,8 +3,8 @@ package io.github.kklip.eval;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
 
-import io.github.kklip.eval.EvaluationResult.Classification;
 import io.github.kklip.config.EvaluateSettings;
+import io.github.kklip.eval.EvaluationResult.Classification;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

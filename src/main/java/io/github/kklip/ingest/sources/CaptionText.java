@@ -20,7 +20,7 @@ public record CaptionText(CaptionSettings settings) {
    */
   public String stored(Caption caption) {
     String text = caption.text();
-    if (settings.normaliseCaptions()) {
+    if (settings.normaliseCaptions() && !isPlain(text)) {
       text = Normalizer.normalize(text, Normalizer.Form.NFC);
       text = LINE_ENDS.matcher(text).replaceAll(" ");
       text = CONTROLS.matcher(text).replaceAll("");
@@ -35,7 +35,7 @@ public record CaptionText(CaptionSettings settings) {
     }
     String text = stored(caption);
     // Half a surrogate pair, which JSON can name, has no UTF-8 form.
-    if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+    if (!isPlain(text) && !StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
       return MemberContent.encodingProblem();
     }
     int length = text.codePointCount(0, text.length());
@@ -50,5 +50,15 @@ public record CaptionText(CaptionSettings settings) {
           message("%s characters, at most %s are allowed", length, settings.maxCaptionChars()));
     }
     return null;
+  }
+
+  /** Printable ASCII, as most captions are, is stored as it is. */
+  private static boolean isPlain(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      if (text.charAt(i) < 0x20 || text.charAt(i) > 0x7E) {
+        return false;
+      }
+    }
+    return true;
   }
 }

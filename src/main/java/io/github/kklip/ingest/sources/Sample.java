@@ -162,12 +162,33 @@ final class Sample {
         SamplePart part = byExtension.get(extension);
         List<Caption> captions = part == null ? List.of() : captions(part, place, objects);
         if (captions.stream().anyMatch(caption -> usable.problem(caption) == null)) {
-          return captions;
+          return place.field().isEmpty() ? listWith(captions, usable, objects) : captions;
         }
         first = first.isEmpty() ? captions : first;
       }
     }
     return first;
+  }
+
+  /** The list of a JSON member that holds the text too: the text is then one of its captions. */
+  private List<Caption> listWith(
+      List<Caption> text, CaptionText usable, Map<SamplePart, JsonFile> objects)
+      throws IOException {
+    if (text.size() > 1) {
+      return text;
+    }
+    String wanted = usable.stored(text.get(0));
+    for (CaptionPlace place : rules.captions()) {
+      SamplePart part = place.field().isEmpty() ? null : byExtension.get(place.extension());
+      List<Caption> list = part == null ? List.of() : captions(part, place, objects);
+      if (list.size() > 1
+          && list.stream()
+              .anyMatch(
+                  caption -> caption.problem() == null && usable.stored(caption).equals(wanted))) {
+        return list;
+      }
+    }
+    return text;
   }
 
   private List<Caption> captions(

@@ -133,11 +133,11 @@ record SampleRules(
 
   /** What a member with this extension is. */
   Part part(String extension) {
-    if (pictures.contains(extension)) {
-      return Part.PICTURE;
-    }
     if (isText(extension)) {
       return Part.TEXT;
+    }
+    if (pictures.contains(extension)) {
+      return Part.PICTURE;
     }
     return MemberContent.IMAGES.contains(extension) ? Part.OTHER_PICTURE : Part.OTHER;
   }

@@ -162,12 +162,12 @@ public final class SourceFiles {
         TreeMap<String, String> of =
             new TreeMap<>(
                 Map.of(
-                      "path", file.getPath().toString(),
-                      "length", Long.toString(file.getLen()),
-                      "modified", Long.toString(file.getModificationTime()),
-                      "image-column", source.imageColumn(),
-                      "caption-column", source.captionColumn(),
-                      "weight", Double.toString(source.weight())));
+                    "path", file.getPath().toString(),
+                    "length", Long.toString(file.getLen()),
+                    "modified", Long.toString(file.getModificationTime()),
+                    "image-column", source.imageColumn(),
+                    "caption-column", source.captionColumn(),
+                    "weight", Double.toString(source.weight())));
         // Files that were read before there was this key need no second look.
         if (source.captions() != IngestSettings.CaptionLines.AUTO) {
           of.put("captions", Keyword.of(source.captions()));

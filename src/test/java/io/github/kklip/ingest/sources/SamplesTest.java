@@ -66,8 +66,7 @@ class SamplesTest {
     return archive(tar(members), keys);
   }
 
-  private SourceText archive(byte[] bytes, String keys, String... assignments)
-      throws IOException {
+  private SourceText archive(byte[] bytes, String keys, String... assignments) throws IOException {
     Path file = Files.write(folder.resolve("a.tar"), bytes);
     return SourceText.read("webdataset", file, keys, assignments);
   }
@@ -87,9 +86,15 @@ class SamplesTest {
     String[] members = {"0.jpg", "0.json={\"caption\": \"alt\", \"x\": NaN}", "0.txt=text"};
     assertThat(archive("", members).lines()).containsExactly("0.jpg = text");
     assertThat(files("", members).lines()).containsExactly("0.jpg = text");
-    for (String named : List.of("caption-column = caption2", "caption-column = \"json:caption2\"")) {
+    for (String named :
+        List.of("caption-column = caption2", "caption-column = \"json:caption2\"")) {
       assertThat(archive(named, members).lines()).containsExactly("0.jpg: no-caption");
     }
+    // A list that holds the text has more captions than it.
+    String[] list = {"0.jpg", "0.json={\"captions\": [\"a\", \"b\", 3]}", "0.txt=b\n"};
+    assertThat(archive("", list).lines())
+        .containsExactly("0.jpg = a", "0.jpg = b", "0.jpg: json-malformed");
+    assertThat(archive("caption-column = txt", list).lines()).containsExactly("0.jpg = b");
     // The name of an extension is that; a field of this name has a prefix.
     assertThat(archive("caption-column = \"json:caption\"", members).lines())
         .containsExactly("0.jpg = alt");
@@ -109,8 +114,7 @@ class SamplesTest {
       assertThat(files("", members).lines())
           .containsExactly("0.jpg: caption-too-short", "0.jpg = b");
     }
-    assertThat(archive("", "0.jpg", "0.caption=x", "0.txt= ").lines())
-        .containsExactly("0.jpg = x");
+    assertThat(archive("", "0.jpg", "0.caption=x", "0.txt= ").lines()).containsExactly("0.jpg = x");
     // None can be taken: the first one tells why.
     SourceText none = archive("", "0.jpg", "0.json={", "0.txt= ", "1.jpg", "1.json={");
     assertThat(none.lines()).containsExactly("0.jpg: caption-too-short", "1.jpg: json-malformed");
@@ -178,7 +182,8 @@ class SamplesTest {
   @Test
   void twoOfOneKindAreOneReject() throws IOException {
     SourceText text =
-        archive("", "0.jpg=1", "0.jpg=2", "0.txt=a", "1.JPG", "1.jpg", "1.txt=b", "2.jpg", "2.txt=c");
+        archive(
+            "", "0.jpg=1", "0.jpg=2", "0.txt=a", "1.JPG", "1.jpg", "1.txt=b", "2.jpg", "2.txt=c");
     assertThat(text.lines())
         .containsExactly("0: ambiguous-sample", "1: ambiguous-sample", "2.jpg = c");
     assertThat(text.details().get(1)).contains("1.JPG, 1.jpg, 1.txt");
@@ -193,34 +198,59 @@ class SamplesTest {
   @Test
   void membersThatStandApartAreRejects() throws IOException {
     SourceText text =
-        archive("", "0.jpg", "0.txt=a", "1.jpg", "2.jpg", "2.txt=c", "1.txt=b", "0.json={}", "3.cls");
+        archive(
+            "", "0.jpg", "0.txt=a", "1.jpg", "2.jpg", "2.txt=c", "1.txt=b", "0.json={}", "3.cls");
     assertThat(text.lines())
         .containsExactly(
             "0.jpg = a", "1.jpg: no-caption", "2.jpg = c", "1: members-apart", "0: members-apart");
     assertThat(text.details()).anyMatch(d -> d.contains("between: 1.txt. Write the members"));
     assertThat(archive("", "I.0.jpg", "I.1.jpg", "I.0.txt=a", "I.1.txt=b").lines())
         .containsExactly(
-            "I.0.jpg: no-caption", "I.1.jpg: no-caption", "I.0: members-apart", "I.1: members-apart");
+            "I.0.jpg: no-caption",
+            "I.1.jpg: no-caption",
+            "I.0: members-apart",
+            "I.1: members-apart");
   }
 
   @Test
   void namesAreComparedAsBytes() throws IOException {
     SourceText text =
         archive(
-            tarIn("ISO-8859-1", "caf\u00e9.jpg", "caf\u00e9.txt=one", "caf\u00e8.jpg", "caf\u00e8.txt=two"),
+            tarIn(
+                "ISO-8859-1",
+                "caf\u00e9.jpg",
+                "caf\u00e9.txt=one",
+                "caf\u00e8.jpg",
+                "caf\u00e8.txt=two"),
             "");
     assertThat(text.lines()).containsExactly("caf\u00e9.jpg = one", "caf\u00e8.jpg = two");
     String deep = "d/".repeat(80);
-    text = archive("", deep + "\u732b0.jpg", deep + "\u732b0.txt=a", deep + "\u732b1.jpg", deep + "\u732b1.txt=b");
+    text =
+        archive(
+            "",
+            deep + "\u732b0.jpg",
+            deep + "\u732b0.txt=a",
+            deep + "\u732b1.jpg",
+            deep + "\u732b1.txt=b");
     assertThat(text.lines()).containsExactly(deep + "\u732b0.jpg = a", deep + "\u732b1.jpg = b");
   }
 
   @Test
   void clutterIsCountedAndNothingElse() throws IOException {
     String[] members = {
-      "._0.jpg", "0.jpg", "._0.txt", "0.txt=a", ".DS_Store", "__MACOSX/1.jpg", "__MACOSX/1.txt",
-      "x/.ipynb_checkpoints/2.jpg", "x/.ipynb_checkpoints/2.txt", "x/Thumbs.db", "desktop.ini",
-      "_SUCCESS", "notes.md"
+      "._0.jpg",
+      "0.jpg",
+      "._0.txt",
+      "0.txt=a",
+      ".DS_Store",
+      "__MACOSX/1.jpg",
+      "__MACOSX/1.txt",
+      "x/.ipynb_checkpoints/2.jpg",
+      "x/.ipynb_checkpoints/2.txt",
+      "x/Thumbs.db",
+      "desktop.ini",
+      "_SUCCESS",
+      "notes.md"
     };
     for (SourceText text : List.of(archive("", members), files("", members))) {
       assertThat(text.lines()).containsExactly("0.jpg = a");
@@ -233,12 +263,21 @@ class SamplesTest {
   @Test
   void oneSetOfEndings() throws IOException {
     String[] members = {
-      "a.JPG", "a.TXT=1", "b.jpeg", "b.caption=2", "c.jpg", "c.jpg.txt=3", "d.png",
-      "d.json={\"text\": \"4\"}", "e.jpg", "e.png.txt=5"
+      "a.JPG",
+      "a.TXT=1",
+      "b.jpeg",
+      "b.caption=2",
+      "c.jpg",
+      "c.jpg.txt=3",
+      "d.png",
+      "d.json={\"text\": \"4\"}",
+      "e.jpg",
+      "e.png.txt=5"
     };
     for (SourceText text : List.of(archive("", members), files("", members))) {
       assertThat(text.lines())
-          .containsExactly("a.JPG = 1", "b.jpeg = 2", "c.jpg = 3", "d.png = 4", "e.jpg: no-caption");
+          .containsExactly(
+              "a.JPG = 1", "b.jpeg = 2", "c.jpg = 3", "d.png = 4", "e.jpg: no-caption");
     }
   }
 
@@ -310,7 +349,8 @@ class SamplesTest {
     byte[] one = tar("0.jpg", "0.txt=a");
     assertThat(archive(together(one, tar("1.jpg", "1.txt=b")), "").lines())
         .containsExactly("0.jpg = a", "1.jpg = b");
-    SourceText text = archive(together(one, "and more".repeat(100).getBytes(StandardCharsets.UTF_8)), "");
+    SourceText text =
+        archive(together(one, "and more".repeat(100).getBytes(StandardCharsets.UTF_8)), "");
     assertThat(text.lines()).containsExactly("0.jpg = a", ": cut-short");
     assertThat(text.details()).containsExactly("what follows the archive's end mark is no archive");
     assertThat(archive(Arrays.copyOf(one, one.length + 100), "").lines())
@@ -390,7 +430,8 @@ class SamplesTest {
       }
     }
     assertThat(archive(zip(false), "").lines()).isEmpty();
-    SourceText bomb = archive(zip(false, "0.jpg", "0.txt=a", "z.bin=" + "0".repeat(64 << 20), "1.jpg"), "");
+    SourceText bomb =
+        archive(zip(false, "0.jpg", "0.txt=a", "z.bin=" + "0".repeat(64 << 20), "1.jpg"), "");
     assertThat(bomb.lines()).containsExactly("0.jpg = a", ": cut-short");
     assertThat(bomb.details().get(0)).contains("ingest.max-expansion");
   }
@@ -424,5 +465,19 @@ class SamplesTest {
               .fingerprint());
     }
     assertThat(prints).doesNotHaveDuplicates().doesNotContain("");
+  }
+
+  @Test
+  void piecesOfALongArchiveDoNotCutASampleAtItsClutter() throws IOException {
+    List<String> members = new ArrayList<>();
+    List<String> pairs = new ArrayList<>();
+    for (int i = 0; i < 300; i++) {
+      members.addAll(
+          List.of("._" + i + ".jpg", i + ".jpg", "._" + i + ".txt", i + ".txt=caption " + i));
+      pairs.add(i + ".jpg = caption " + i);
+    }
+    SourceText text = archive(tar(members.toArray(new String[0])), "", "ingest.split-bytes=65536");
+    assertThat(text.lines()).isEqualTo(pairs);
+    assertThat(text.notes()).isEqualTo(Map.of(Note.CLUTTER, 600));
   }
 }

@@ -19,8 +19,7 @@ class SharedCasesTest {
   @TempDir Path folder;
 
   private static SourceText archive(String name) throws IOException {
-    return SourceText.read(
-        "webdataset", SharedData.caseOf(name).toAbsolutePath().normalize(), "");
+    return SourceText.read("webdataset", SharedData.caseOf(name).toAbsolutePath().normalize(), "");
   }
 
   private static List<String> pairs(SourceText text) {

@@ -63,7 +63,9 @@ final class SourceText {
     }
     for (Member.Caption caption : member.captions()) {
       Problem problem =
-          member.picture().problem() == null ? captions.problem(caption) : member.picture().problem();
+          member.picture().problem() == null
+              ? captions.problem(caption)
+              : member.picture().problem();
       lines.add(
           problem == null
               ? picture + " = " + captions.stored(caption)
