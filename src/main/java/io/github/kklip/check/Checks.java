@@ -31,9 +31,9 @@ public final class Checks {
    * @param job its name on the command line; jobs without data, such as {@code doctor}, have no
    *     problems
    * @param configuration of the file systems
-   * @return all problems, one message each; empty when none is found
+   * @return all problems, and who holds the folders that it will write to
    */
-  public static List<String> of(
+  public static CheckResult of(
       String job, Settings settings, Configuration configuration, Machine machine) {
     return of(job, settings, configuration, machine, LIMIT);
   }
@@ -41,11 +41,11 @@ public final class Checks {
   /**
    * @param limit of each check
    */
-  static List<String> of(
+  static CheckResult of(
       String job, Settings settings, Configuration configuration, Machine machine, Duration limit) {
     List<String> stages = Stages.of(job, settings);
     if (stages.isEmpty()) {
-      return List.of();
+      return new CheckResult(List.of(), List.of());
     }
     try (Findings findings = new Findings(limit)) {
       machine(findings, settings, machine, stages);
@@ -65,7 +65,8 @@ public final class Checks {
       if (stages.contains("export")) {
         models.export();
       }
-      return findings.messages();
+      new HeldLeases(findings, settings, configuration).look(stages, dataset.folder());
+      return new CheckResult(findings.messages(), findings.warnings());
     }
   }
 

@@ -41,6 +41,7 @@ final class Findings implements AutoCloseable {
 
   private final Duration limit;
   private final Set<String> messages = new LinkedHashSet<>();
+  private final Set<String> warnings = new LinkedHashSet<>();
   private final Set<String> silent = new HashSet<>();
   private ExecutorService thread = newThread();
 
@@ -66,6 +67,16 @@ final class Findings implements AutoCloseable {
   /** Notes a problem. */
   void add(String message) {
     messages.add(message);
+  }
+
+  /** The warnings in the order in which they were given, each once. */
+  List<String> warnings() {
+    return List.copyOf(warnings);
+  }
+
+  /** Notes what is no problem yet. */
+  void warn(String message) {
+    warnings.add(message);
   }
 
   /** Whether a key that has to be set is. */

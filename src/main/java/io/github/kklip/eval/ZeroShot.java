@@ -10,6 +10,7 @@ import io.github.kklip.image.RgbImage;
 import io.github.kklip.ingest.sources.Clutter;
 import io.github.kklip.progress.Counts;
 import io.github.kklip.progress.Progress;
+import io.github.kklip.store.publication.NameEncoding;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.io.InputStream;
@@ -147,6 +148,9 @@ final class ZeroShot {
   static List<FileStatus> folders(
       EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
     Path root = Storage.path(settings.path(), configuration);
+    if (Storage.isLocal(configuration, root)) {
+      NameEncoding.require();
+    }
     FileSystem files = Storage.of(configuration, root);
     if (!files.exists(root)) {
       throw new SettingsException(

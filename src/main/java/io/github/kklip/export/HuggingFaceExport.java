@@ -121,7 +121,8 @@ public final class HuggingFaceExport {
     return model.isEmpty() ? Settings.required(settings.train().output(), "export.model") : model;
   }
 
-  private static org.apache.hadoop.fs.Path target(Settings settings, Configuration configuration) {
+  /** The folder that is written to. */
+  public static org.apache.hadoop.fs.Path target(Settings settings, Configuration configuration) {
     String path = settings.export().path();
     return path.isEmpty()
         ? new org.apache.hadoop.fs.Path(

@@ -96,6 +96,7 @@ public final class CompactStage {
       requireWhole(folder, older);
       if (isCompact(older, settings.ingest().shardRows())) {
         LOG.info("The shards of {} are full: nothing to do", folder.root());
+        DataCard.writeIfMissing(spark, folder, older);
         return result(folder, older, older);
       }
       DatasetManifest made = new CompactStage(spark, settings, folder, older).compact();

@@ -10,6 +10,7 @@ import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
+import io.github.kklip.store.publication.Storage;
 import io.github.kklip.store.shards.PairFormat;
 import io.github.kklip.store.shards.RejectFormat;
 import io.github.kklip.store.shards.ShardReader;
@@ -58,6 +59,15 @@ public final class DataCard {
         sum.lengths[i] = lengths[i] + other.lengths[i];
       }
       return sum;
+    }
+  }
+
+  /** Writes the page unless there is one: a job may have been killed after its first commit. */
+  static void writeIfMissing(JavaSparkContext spark, DatasetFolder folder, DatasetManifest manifest)
+      throws IOException {
+    Path page = new Path(folder.root(), FILE);
+    if (!Storage.of(folder.configuration(), page).exists(page)) {
+      write(spark, folder, manifest);
     }
   }
 

@@ -165,6 +165,7 @@ public final class IngestStage {
         files.stream().filter(file -> !seen.contains(file.fingerprint())).toList();
     if (fresh.isEmpty() && found.isPresent()) {
       LOG.info("Nothing new: all {} files of the sources are in {}", files.size(), folder.root());
+      DataCard.writeIfMissing(spark, folder, older);
       return IngestResult.nothing(folder.root().toString(), older.totals());
     }
 
@@ -353,7 +354,7 @@ public final class IngestStage {
     if (files.size() == 1) {
       // A task of its own would look at it no faster.
       List<String> units = new ArrayList<>();
-      for (Unit unit : reader(given, files.get(0)).plan(hadoop.get(), files.get(0))) {
+      for (Unit unit : reader(given, files.get(0), hadoop.get()).plan(hadoop.get(), files.get(0))) {
         units.add(unit.encode());
       }
       return units;
@@ -363,15 +364,18 @@ public final class IngestStage {
         .flatMap(
             text -> {
               Unit file = Unit.decode(text);
-              return reader(given, file).plan(hadoop.get(), file).stream()
+              return reader(given, file, hadoop.get()).plan(hadoop.get(), file).stream()
                   .map(Unit::encode)
                   .iterator();
             })
         .collect();
   }
 
-  private static SourceReader reader(Settings settings, Unit unit) {
-    return SourceFormats.reader(unit, settings.ingest().sources().get(unit.source()), settings);
+  private static SourceReader reader(Settings settings, Unit unit, Configuration configuration)
+      throws IOException {
+    IngestSettings.SourceSettings source = settings.ingest().sources().get(unit.source());
+    SourceFiles.requireReadableNames(configuration, source);
+    return SourceFormats.reader(unit, source, settings);
   }
 
   private int slices(int pieces) {
@@ -422,7 +426,7 @@ public final class IngestStage {
         .flatMapToPair(
             numbered -> {
               Unit unit = Unit.decode(numbered._2);
-              Members members = reader(given, unit).open(hadoop.get(), unit);
+              Members members = reader(given, unit, hadoop.get()).open(hadoop.get(), unit);
               TaskContext.get()
                   .addTaskCompletionListener(
                       (TaskCompletionListener) context -> close(members, unit));

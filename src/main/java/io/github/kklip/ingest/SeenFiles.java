@@ -1,15 +1,11 @@
 package io.github.kklip.ingest;
 
-import static io.github.kklip.config.Message.message;
-
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.DatasetManifest.Generation;
 import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.Publication;
-import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.List;
@@ -30,18 +26,8 @@ final class SeenFiles {
     Set<String> fingerprints = new HashSet<>();
     for (Generation generation : manifest.generations()) {
       for (String name : generation.seenFiles()) {
-        Path file = dataset.file(name);
-        try (InputStream in = Storage.of(dataset.configuration(), file).open(file)) {
-          byte[] lines = in.readAllBytes();
-          if (!file.getName().equals(Digests.name("seen.txt", Digests.of(lines)))
-              && file.getName().startsWith("seen-")) {
-            throw new IOException(
-                message(
-                    "Cannot read %s because its content is not what its name says. It is damaged: bring it back from a copy.",
-                    file));
-          }
-          fingerprints.addAll(new String(lines, StandardCharsets.US_ASCII).lines().toList());
-        }
+        byte[] lines = Digests.read(dataset.configuration(), dataset.file(name));
+        fingerprints.addAll(new String(lines, StandardCharsets.US_ASCII).lines().toList());
       }
     }
     return fingerprints;

@@ -1,5 +1,6 @@
 package io.github.kklip.jobs;
 
+import io.github.kklip.check.HostChecks;
 import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
 import java.util.List;
@@ -74,8 +75,11 @@ final class JobContext implements AutoCloseable {
     return session;
   }
 
+  /** The session of {@link #spark}, with executors to compute on. */
   JavaSparkContext javaSpark() {
-    return JavaSparkContext.fromSparkContext(spark().sparkContext());
+    JavaSparkContext spark = JavaSparkContext.fromSparkContext(spark().sparkContext());
+    EmbeddedExecutors.await(spark.sc(), settings.train().comms().rendezvousTimeout());
+    return spark;
   }
 
   /** The file systems' configuration as Spark has it, {@code spark.hadoop.*} included. */
@@ -83,9 +87,21 @@ final class JobContext implements AutoCloseable {
     return spark().sparkContext().hadoopConfiguration();
   }
 
-  /** The same without starting Spark, for what is looked at before. */
+  /**
+   * The same without starting Spark, for what is looked at before.
+   *
+   * @throws RefusedException with all that this machine lacks of what Hadoop and Spark need
+   */
   Configuration hadoopBeforeSpark() {
-    return session == null ? SparkSessions.hadoop(conf()) : hadoop();
+    if (session != null) {
+      return hadoop();
+    }
+    SparkConf conf = conf();
+    List<String> problems = HostChecks.of(conf);
+    if (!problems.isEmpty()) {
+      throw new RefusedException(arguments.job(), problems);
+    }
+    return SparkSessions.hadoop(conf);
   }
 
   /** Where the job is to run, known without starting Spark. */

@@ -149,7 +149,7 @@ public final class Kklip {
   /** Runs a job in a session that is there. */
   static <R extends Record> R run(Job<R> job, Arguments arguments, SparkSession session)
       throws Exception {
-    try (StopSignal stop = new StopSignal(OptionalInt::empty);
+    try (StopSignal stop = new StopSignal(OptionalInt::empty, caller -> OptionalInt.empty());
         JobContext context = new JobContext(arguments, session, stop)) {
       return begin(job, context);
     }

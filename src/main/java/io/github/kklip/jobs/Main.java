@@ -2,6 +2,7 @@ package io.github.kklip.jobs;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.check.HostChecks;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.TemporaryFolder;
 import java.io.IOException;
@@ -13,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.apache.hadoop.fs.FSError;
 import org.apache.spark.sql.SparkSession;
@@ -75,6 +77,10 @@ public final class Main {
   static int run(List<String> words, PrintStream out, PrintStream err) {
     Map<String, Job<?>> jobs = Jobs.all();
     try {
+      Optional<String> changed = HostChecks.arguments();
+      if (changed.isPresent()) {
+        throw new UsageException(words, Optional.empty(), new SettingsException(changed.get()));
+      }
       Command command = new CommandLineParser(jobs).parse(words);
       if (command instanceof Command.Show show) {
         out.print(show.text());
@@ -130,7 +136,17 @@ public final class Main {
                 report.tell(
                     Ending.of(name, new StoppedException(), true, report.seconds()),
                     Optional.empty()));
-    try (StopSignal stop = new StopSignal(overdue)) {
+    Function<String, OptionalInt> exited =
+        caller -> {
+          IllegalStateException failure =
+              new IllegalStateException(
+                  message(
+                      "Cannot go on because %s has ended the process. What was logged before says why.",
+                      caller));
+          return OptionalInt.of(
+              report.tell(ended(name, failure, false, report, err, false), Optional.empty()));
+        };
+    try (StopSignal stop = new StopSignal(overdue, exited)) {
       try {
         report.begin();
         holdTemporary();
@@ -163,8 +179,8 @@ public final class Main {
   /** What killed jobs have left goes, and what the launcher has made stays while this one lives. */
   private static void holdTemporary() {
     TemporaryFolder.sweepOnce();
-    String launcher = System.getProperty("kklip.temporary");
-    if (launcher != null) {
+    String launcher = System.getProperty("kklip.temporary", "");
+    if (!launcher.isEmpty()) {
       Path folder = Path.of(launcher).toAbsolutePath();
       TemporaryFolder.sweepOnce(folder.getParent());
       try {

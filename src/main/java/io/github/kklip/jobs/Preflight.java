@@ -1,5 +1,6 @@
 package io.github.kklip.jobs;
 
+import io.github.kklip.check.CheckResult;
 import io.github.kklip.check.Checks;
 import io.github.kklip.check.Machine;
 import io.github.kklip.config.Settings;
@@ -8,13 +9,17 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Finds what will keep a job from its end, before it begins and before Spark starts. */
 final class Preflight {
+  private static final Logger LOG = LoggerFactory.getLogger(Preflight.class);
+
   private Preflight() {}
 
   /**
-   * Lets a job begin only without problems.
+   * Lets a job begin only without problems; warnings go to the log.
    *
    * @param job the context's own, or another one
    * @throws RefusedException with all of them
@@ -25,9 +30,13 @@ final class Preflight {
     Configuration configuration = context.hadoopBeforeSpark();
     Machine machine = context.machine();
     Set<String> problems = new LinkedHashSet<>();
+    Set<String> warnings = new LinkedHashSet<>();
     for (Settings settings : all) {
-      problems.addAll(Checks.of(job, settings, configuration, machine));
+      CheckResult result = Checks.of(job, settings, configuration, machine);
+      problems.addAll(result.problems());
+      warnings.addAll(result.warnings());
     }
+    warnings.forEach(LOG::warn);
     if (!problems.isEmpty()) {
       throw new RefusedException(job, new ArrayList<>(problems));
     }

@@ -1,9 +1,12 @@
 package io.github.kklip.jobs;
 
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.apache.hadoop.util.ShutdownHookManager;
 
@@ -38,6 +41,7 @@ final class StopSignal implements AutoCloseable {
   private final Runnable last = this::exitAsTold;
   private final Thread job = Thread.currentThread();
   private final Supplier<OptionalInt> overdue;
+  private final Function<String, OptionalInt> exited;
   private volatile OptionalInt told = OptionalInt.empty();
   private Runnable cancel = () -> {};
   private boolean settled;
@@ -48,9 +52,12 @@ final class StopSignal implements AutoCloseable {
    *
    * @param overdue tells that the job has not ended in time, before the process goes; gives the
    *     exit status, empty where the process is somebody else's
+   * @param exited tells that the job's own thread has called {@code System.exit} in the class of
+   *     this name, as Spark does without a folder for its blocks; gives the exit status likewise
    */
-  StopSignal(Supplier<OptionalInt> overdue) {
+  StopSignal(Supplier<OptionalInt> overdue, Function<String, OptionalInt> exited) {
     this.overdue = overdue;
+    this.exited = exited;
     ShutdownHookManager.get()
         .addShutdownHook(hook, PRIORITY, 2 * LONGEST_SECONDS, TimeUnit.SECONDS);
     ShutdownHookManager.get().addShutdownHook(last, LAST);
@@ -95,6 +102,12 @@ final class StopSignal implements AutoCloseable {
   }
 
   private void holdUp() {
+    Optional<String> exiting = exiting(job.getStackTrace());
+    if (exiting.isPresent()) {
+      // The job waits for this hook, and comes to no other end.
+      told = exited.apply(exiting.get());
+      return;
+    }
     request.complete(null);
     long start = System.nanoTime();
     try {
@@ -112,6 +125,22 @@ final class StopSignal implements AutoCloseable {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** The class that called {@code System.exit}; empty when the thread is not in there. */
+  static Optional<String> exiting(StackTraceElement[] stack) {
+    Optional<String> caller = Optional.empty();
+    boolean inside = false;
+    for (StackTraceElement frame : stack) {
+      boolean exit =
+          frame.getMethodName().equals("exit")
+              && List.of("java.lang.Runtime", "java.lang.System").contains(frame.getClassName());
+      if (inside && !exit && caller.isEmpty()) {
+        caller = Optional.of(frame.getClassName());
+      }
+      inside |= exit;
+    }
+    return caller;
   }
 
   /** The exit status that the job's end was told with: that of the process, also after a signal. */

@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.kklip.store.publication.NameEncoding;
 import io.github.kklip.tasks.TaskPlace;
 import io.github.kklip.tensor.HostMemory;
 import io.github.kklip.tensor.Torch;
@@ -58,6 +59,7 @@ public record Checkup(
               "%s: the heap may take %s of %s MB, and libtorch's memory lies outside of it. Set spark.executor.memory lower and spark.executor.memoryOverhead higher.",
               where, heap, memory));
     }
+    NameEncoding.problem().ifPresent(problem -> problems.add(message("%s: %s", where, problem)));
     String libtorch = "";
     int gpus = 0;
     try {

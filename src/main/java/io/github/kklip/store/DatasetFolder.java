@@ -3,15 +3,20 @@ package io.github.kklip.store;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.Message;
+import io.github.kklip.config.ModelLimits;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.publication.FileName;
+import io.github.kklip.store.publication.SmallFile;
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -144,17 +149,39 @@ public record DatasetFolder(Path root, Configuration configuration) {
   }
 
   /**
-   * The folder of the student's tokenizer.
+   * The folder of the student's tokenizer, after its files were read and checked.
    *
    * @throws SettingsException when there is none
+   * @throws IOException when a file is missing, or is not the one that was made
    */
-  public Path requireTokenizer(DatasetManifest manifest) {
+  public Path requireTokenizer(DatasetManifest manifest) throws IOException {
     if (manifest.tokenizer() == null) {
       throw new SettingsException(
           message(
               "Cannot read captions by the tokenizer of the dataset %s because it has none. Train it, with the job tokenizer, or set student.tokenizer.",
               root));
     }
+    checkFiles(manifest.tokenizer());
     return file(manifest.tokenizer().folder());
+  }
+
+  /** Those of format 1 stand in a folder whose name says nothing. */
+  private void checkFiles(TokenizerManifest tokenizer) throws IOException {
+    Path place = file(tokenizer.folder());
+    Map<String, byte[]> contents = new TreeMap<>();
+    for (String name : tokenizer.files()) {
+      Path file = file(name);
+      try (InputStream in = Storage.of(configuration, file).open(file)) {
+        contents.put(
+            file.getName(), SmallFile.read(in, file.toString(), ModelLimits.TOKENIZER_BYTES));
+      }
+    }
+    if (!place.equals(tokenizers())
+        && !place.getName().equals(TokenizerManifest.folder(contents))) {
+      throw new IOException(
+          message(
+              "Cannot use the tokenizer %s because its files, %s, are not those that the name of the folder says. One of them is damaged: bring the folder back from a copy.",
+              place, contents.keySet()));
+    }
   }
 }

@@ -1,9 +1,8 @@
 package io.github.kklip.store;
 
+import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.Publication;
-import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Set;
 import java.util.SortedSet;
@@ -23,10 +22,8 @@ public final class Takedowns {
       throws IOException {
     SortedSet<String> ids = new TreeSet<>();
     for (String name : manifest.removed()) {
-      Path file = dataset.file(name);
-      try (InputStream in = Storage.of(dataset.configuration(), file).open(file)) {
-        ids.addAll(new String(in.readAllBytes(), StandardCharsets.US_ASCII).lines().toList());
-      }
+      byte[] lines = Digests.read(dataset.configuration(), dataset.file(name));
+      ids.addAll(new String(lines, StandardCharsets.US_ASCII).lines().toList());
     }
     return ids;
   }

@@ -1,7 +1,11 @@
 package io.github.kklip.store;
 
+import io.github.kklip.store.publication.Digests;
 import java.io.Serializable;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * What the student's tokenizer was trained with.
@@ -25,6 +29,13 @@ public record TokenizerManifest(
   public TokenizerManifest {
     shards = List.copyOf(shards);
     files = List.copyOf(files);
+  }
+
+  /** The name of the folder of these files: it says their names and contents. */
+  public static String folder(Map<String, byte[]> files) {
+    SortedMap<String, String> digests = new TreeMap<>();
+    files.forEach((name, bytes) -> digests.put(name, Digests.of(bytes)));
+    return Identity.ofSettings(digests);
   }
 
   /** The same tokenizer, whose rows are in these pair shards now. */

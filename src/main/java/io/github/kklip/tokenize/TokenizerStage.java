@@ -10,7 +10,6 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
-import io.github.kklip.store.Identity;
 import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.Pair;
@@ -18,7 +17,6 @@ import io.github.kklip.store.ProcessingSettings;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.Split;
 import io.github.kklip.store.TokenizerManifest;
-import io.github.kklip.store.publication.Digests;
 import io.github.kklip.store.publication.PortableConfiguration;
 import io.github.kklip.store.publication.Publication;
 import io.github.kklip.store.shards.PairFormat;
@@ -34,8 +32,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.SortedMap;
-import java.util.TreeMap;
+import java.util.TreeSet;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
@@ -140,9 +137,7 @@ public final class TokenizerStage {
   private static TokenizerManifest write(
       DatasetFolder dataset, Map<String, byte[]> files, TokenizerManifest manifest)
       throws IOException {
-    SortedMap<String, String> digests = new TreeMap<>();
-    files.forEach((name, bytes) -> digests.put(name, Digests.of(bytes)));
-    Path folder = new Path(dataset.tokenizers(), Identity.ofSettings(digests));
+    Path folder = new Path(dataset.tokenizers(), TokenizerManifest.folder(files));
     for (Map.Entry<String, byte[]> file : files.entrySet()) {
       Publication.write(dataset.configuration(), new Path(folder, file.getKey()), file.getValue());
     }
@@ -153,7 +148,8 @@ public final class TokenizerStage {
         manifest.vocabSize(),
         manifest.shards(),
         dataset.inside(folder),
-        digests.keySet().stream().map(name -> dataset.inside(new Path(folder, name))).toList());
+        new TreeSet<>(files.keySet())
+            .stream().map(name -> dataset.inside(new Path(folder, name))).toList());
   }
 
   /**

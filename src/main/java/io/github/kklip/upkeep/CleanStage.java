@@ -78,12 +78,14 @@ public final class CleanStage {
   private final Configuration configuration;
   private final Settings settings;
   private final Request request;
+  private final Runnable looked;
 
-  private CleanStage(DatasetFolder folder, Settings settings, Request request) {
+  private CleanStage(DatasetFolder folder, Settings settings, Request request, Runnable looked) {
     this.folder = folder;
     this.configuration = folder.configuration();
     this.settings = settings;
     this.request = request;
+    this.looked = looked;
   }
 
   /**
@@ -94,9 +96,18 @@ public final class CleanStage {
    */
   public static CleanResult run(Settings settings, Configuration configuration, Request request)
       throws IOException {
+    return run(settings, configuration, request, () -> {});
+  }
+
+  /**
+   * @param looked called before anything is deleted
+   */
+  static CleanResult run(
+      Settings settings, Configuration configuration, Request request, Runnable looked)
+      throws IOException {
     DatasetFolder folder =
         new DatasetFolder(Settings.required(settings.dataset(), "dataset"), configuration);
-    CleanStage stage = new CleanStage(folder, settings, request);
+    CleanStage stage = new CleanStage(folder, settings, request, looked);
     if (settings.clean().olderThan().compareTo(LEAST_AGE) < 0) {
       throw new SettingsException(
           message(
@@ -216,6 +227,7 @@ public final class CleanStage {
         Comparator.comparing((Found file) -> file.kind() != FileKind.MANIFEST)
             .thenComparing(Found::inside));
     if (request.delete()) {
+      looked.run();
       requireUnchanged(needed);
       delete(found);
     }

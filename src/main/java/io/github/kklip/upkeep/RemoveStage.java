@@ -112,6 +112,15 @@ public final class RemoveStage {
    */
   public static RemoveResult run(JavaSparkContext spark, Settings settings, SortedSet<String> given)
       throws IOException {
+    return run(spark, settings, given, () -> {});
+  }
+
+  /**
+   * @param written called before the commit
+   */
+  static RemoveResult run(
+      JavaSparkContext spark, Settings settings, SortedSet<String> given, Runnable written)
+      throws IOException {
     DatasetFolder folder =
         new DatasetFolder(
             Settings.required(settings.dataset(), "dataset"), spark.hadoopConfiguration());
@@ -119,23 +128,28 @@ public final class RemoveStage {
     try (StageLease lease =
         StageLease.ofDataset(spark, folder, folder.root(), "remove", settings.leaseExpiry())) {
       DatasetManifest older = folder.requireManifest();
-      TrainedRuns runs = TrainedRuns.of(folder);
-      Set<Shard> all = new HashSet<>(older.shards());
-      runs.shards().values().forEach(all::addAll);
-      Found found = find(spark, settings, folder, new ArrayList<>(all), given);
+      Found found = find(spark, settings, folder, older.shards(), given);
       List<Shard> touched = older.shards().stream().filter(found.shards::contains).toList();
       Map<Shard, Rewritten> rewritten = rewrite(spark, settings, folder, older, touched, found.ids);
+      written.run();
       lease.check();
       DatasetManifest made = commit(folder, older, rewritten, found.ids);
       DataCard.write(spark, folder, made);
       hidePages(folder, made);
+      // After the commit: a training that began before it has the rows.
+      TrainedRuns runs = TrainedRuns.of(folder);
+      Set<Shard> ofRuns = new HashSet<>();
+      runs.shards().values().forEach(ofRuns::addAll);
+      ofRuns.removeAll(older.shards());
+      Set<Shard> seen = new HashSet<>(found.shards);
+      seen.addAll(find(spark, settings, folder, new ArrayList<>(ofRuns), found.ids).shards);
       RemoveResult result =
           new RemoveResult(
               folder.root().toString(),
               given.size(),
               rewritten.values().stream().mapToLong(Rewritten::removed).sum(),
               touched.size(),
-              runs.with(found.shards),
+              runs.with(seen),
               runs.unknown(),
               made.totals());
       report(result);
@@ -172,6 +186,9 @@ public final class RemoveStage {
       List<Shard> shards,
       SortedSet<String> given) {
     SortedSet<String> ids = new TreeSet<>(given);
+    if (shards.isEmpty()) {
+      return new Found(ids, Set.of());
+    }
     while (true) {
       List<Match> matches = matches(spark, settings, folder, shards, ids);
       SortedSet<String> more = new TreeSet<>(ids);

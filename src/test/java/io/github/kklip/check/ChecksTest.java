@@ -5,13 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.kklip.config.Settings;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
+import io.github.kklip.store.publication.Lease;
+import io.github.kklip.store.publication.LeaseHost;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.BeforeAll;
@@ -43,7 +47,12 @@ class ChecksTest {
   }
 
   private static List<String> problems(String job, Settings settings) {
-    return Checks.of(job, settings, CountingStore.configuration(), MACHINE);
+    return problems(job, settings, CountingStore.configuration(), MACHINE);
+  }
+
+  private static List<String> problems(
+      String job, Settings settings, Configuration configuration, Machine machine) {
+    return Checks.of(job, settings, configuration, machine).problems();
   }
 
   /** Of the finished run with some settings changed. */
@@ -481,19 +490,19 @@ class ChecksTest {
     Settings settings = finished.settings("train.ranks=2");
     Configuration configuration = new Configuration();
     Machine small = new Machine(new SparkConf(false), true, 2, 1500, Optional.empty());
-    assertThat(Checks.of("embed", settings, configuration, small))
+    assertThat(problems("embed", settings, configuration, small))
         .singleElement()
         .asString()
         .contains("with spark.executor.memory = 1024 MiB are more than the 1500 MiB");
     Machine local = machine("local[4]", false, null);
-    assertThat(Checks.of("run", settings, configuration, local))
+    assertThat(problems("run", settings, configuration, local))
         .singleElement()
         .asString()
         .startsWith("Cannot run 2 ranks with the master local[4] because");
-    assertThat(Checks.of("ingest", settings, configuration, local)).isEmpty();
+    assertThat(problems("ingest", settings, configuration, local)).isEmpty();
     Machine chosen = machine("local-cluster[64,1,512]", false, null);
     assertThat(
-            Checks.of(
+            problems(
                 "ingest",
                 finished.settings("train.ranks=64", "train.batch=64"),
                 configuration,
@@ -501,13 +510,13 @@ class ChecksTest {
         .as("a master that the user gave")
         .isEmpty();
     for (Path file : List.of(folder, folder.resolve("no/result.json"))) {
-      assertThat(Checks.of("embed", settings, configuration, machine("local[1]", false, file)))
+      assertThat(problems("embed", settings, configuration, machine("local[1]", false, file)))
           .singleElement()
           .asString()
           .startsWith("Cannot write the result to --result " + file + " because ");
     }
     Path result = folder.resolve("result.json");
-    assertThat(Checks.of("embed", settings, configuration, machine("local[1]", false, result)))
+    assertThat(problems("embed", settings, configuration, machine("local[1]", false, result)))
         .isEmpty();
     assertThat(result).doesNotExist();
   }
@@ -527,13 +536,83 @@ class ChecksTest {
     Configuration configuration = new Configuration();
     configuration.set("fs.s3a.impl", "org.apache.hadoop.fs.s3a.NotOnTheClassPath");
     assertThat(
-            Checks.of(
+            problems(
                 "export", finished.settings("export.path=s3a://b/clip"), configuration, MACHINE))
         .singleElement()
         .asString()
         .startsWith(
             "Cannot use the path s3a://b/clip because its file system is not on the class path:")
         .contains("KKLIP_S3=true");
+  }
+
+  private static List<String> warnings(String job, String... settings) {
+    return Checks.of(job, finished.settings(settings), new Configuration(), MACHINE).warnings();
+  }
+
+  @Test
+  void whoHoldsAFolderThatTheJobWritesToIsToldAsAWarning() throws IOException {
+    Path clip = folder.resolve("clip");
+    Map<String, Path> folders =
+        Map.of(
+            "ingest", world.resolve("dataset"),
+            "tokenizer", world.resolve("dataset/tokenizer"),
+            "embed", world.resolve("dataset/teachers/llama"),
+            "cluster", world.resolve("dataset/concepts/concepts"),
+            "train", world.resolve("run"),
+            "export", clip);
+    for (Map.Entry<String, Path> one : folders.entrySet()) {
+      String job = one.getKey();
+      try (Lease lease =
+          Lease.acquire(
+              new Configuration(),
+              new org.apache.hadoop.fs.Path(one.getValue().toUri()),
+              "sweep",
+              Duration.ofMinutes(1))) {
+        assertThat(warnings(job, "export.path=" + clip))
+            .as(job)
+            .singleElement()
+            .asString()
+            .matches(
+                "\\QThe folder file:"
+                    + one.getValue()
+                    + " is being written to by the job sweep on \\E.+\\Q (process "
+                    + ProcessHandle.current().pid()
+                    + ", started 20\\E.+\\Q). A stage that writes to it is refused meanwhile. Wait for the end of that job, or stop it; if it died, its lease expires by itself.\\E");
+        assertThat(warnings("run", "export.path=" + clip)).as("run: " + job).hasSize(1);
+        assertThat(changed(job, "export.path=" + clip)).as(job).isEmpty();
+        // Who works on a part is told also of who may change the pairs; others are nobody's matter.
+        boolean parts = List.of("tokenizer", "embed", "cluster", "train").contains(job);
+        assertThat(warnings("evaluate"))
+            .as("evaluate: " + job)
+            .hasSize(parts || job.equals("export") ? 0 : 1);
+        lease.check();
+      }
+      assertThat(warnings("run", "export.path=" + clip)).isEmpty();
+    }
+  }
+
+  @Test
+  void theLeaseOfAProcessThatDiedIsNoWarning() throws Exception {
+    Process gone = new ProcessBuilder("true").start();
+    assertThat(gone.waitFor()).isZero();
+    String token = UUID.randomUUID().toString();
+    Path leases = Files.createDirectories(folder.resolve("new/run/" + Lease.FOLDER));
+    String claim =
+        """
+        {"token": "TOKEN", "job": "train", "host": "h", "processes": "PROCESSES", "pid": %s,
+         "since": "then", "expiry": 60000, "heartbeat": 3, "uptime": -1, "takes": []}
+        """
+            .replace("TOKEN", token)
+            .replace("PROCESSES", LeaseHost.THIS.processes());
+    Path file = leases.resolve(token + ".3.json");
+    String output = "train.output=" + folder.resolve("new/run");
+    Files.writeString(file, claim.formatted(gone.pid()));
+    assertThat(warnings("train", output)).isEmpty();
+    Files.writeString(file, claim.formatted(ProcessHandle.current().pid()));
+    assertThat(warnings("train", output))
+        .singleElement()
+        .asString()
+        .contains("the job train on h (");
   }
 
   @Test
@@ -544,7 +623,8 @@ class ChecksTest {
     CountingStore.REQUESTS.clear();
     assertThat(
             Checks.of(
-                "run", settings, CountingStore.configuration(), MACHINE, Duration.ofMillis(500)))
+                    "run", settings, CountingStore.configuration(), MACHINE, Duration.ofMillis(500))
+                .problems())
         .containsExactly(
             "Cannot check train.output = "
                 + silent

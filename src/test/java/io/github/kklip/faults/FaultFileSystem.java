@@ -1,5 +1,6 @@
 package io.github.kklip.faults;
 
+import java.io.ByteArrayOutputStream;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import org.apache.hadoop.fs.Abortable;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSDataOutputStreamBuilder;
+import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FSInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -53,7 +55,7 @@ public final class FaultFileSystem extends FileSystem {
 
   @Override
   public FSDataInputStream open(Path path, int bufferSize) throws IOException {
-    return new FSDataInputStream(new Input(store.open(client, inside(path))));
+    return new FSDataInputStream(new Input(store.open(client, inside(path)), store.buffer()));
   }
 
   @Override
@@ -72,7 +74,8 @@ public final class FaultFileSystem extends FileSystem {
   private FSDataOutputStream create(Path path, boolean overwrite, boolean conditional)
       throws IOException {
     return new FSDataOutputStream(
-        new Output(store.create(client, inside(path), overwrite, conditional)), statistics);
+        new Output(store.create(client, inside(path), overwrite, conditional), store.buffer()),
+        statistics);
   }
 
   @Override
@@ -140,7 +143,7 @@ public final class FaultFileSystem extends FileSystem {
     return super.hasPathCapability(path, capability);
   }
 
-  private FileStatus status(FaultStore.Entry entry) {
+  private FileStatus status(FileTree.Entry entry) {
     return new FileStatus(
         entry.length(), entry.folder(), 1, BLOCK, entry.modified(), new Path(uri + entry.path()));
   }
@@ -185,19 +188,33 @@ public final class FaultFileSystem extends FileSystem {
   private static final class Output extends OutputStream
       implements Syncable, StreamCapabilities, Abortable {
     private final FaultStore.Writing writing;
+    private final int buffer;
+    private final ByteArrayOutputStream held = new ByteArrayOutputStream();
 
-    private Output(FaultStore.Writing writing) {
+    private Output(FaultStore.Writing writing, int buffer) {
       this.writing = writing;
+      this.buffer = buffer;
     }
 
     @Override
     public void write(int b) throws IOException {
-      writing.write(new byte[] {(byte) b}, 0, 1);
+      write(new byte[] {(byte) b}, 0, 1);
     }
 
     @Override
     public void write(byte[] bytes, int offset, int length) throws IOException {
-      writing.write(bytes, offset, length);
+      held.write(bytes, offset, length);
+      if (held.size() >= buffer) {
+        drain();
+      }
+    }
+
+    private void drain() throws IOException {
+      if (held.size() > 0) {
+        byte[] bytes = held.toByteArray();
+        held.reset();
+        writing.write(bytes, 0, bytes.length);
+      }
     }
 
     /** Of a buffer of the client, which this one does not have: others see no more by it. */
@@ -206,11 +223,13 @@ public final class FaultFileSystem extends FileSystem {
 
     @Override
     public void hflush() throws IOException {
+      drain();
       writing.flush(false);
     }
 
     @Override
     public void hsync() throws IOException {
+      drain();
       writing.flush(true);
     }
 
@@ -242,16 +261,27 @@ public final class FaultFileSystem extends FileSystem {
 
     @Override
     public void close() throws IOException {
+      try {
+        drain();
+      } catch (IOException | FSError e) {
+        writing.abort();
+        throw e;
+      }
       writing.close();
     }
   }
 
   private static final class Input extends FSInputStream {
     private final FaultStore.Reading reading;
+    private final int buffer;
     private int position;
 
-    private Input(FaultStore.Reading reading) {
+    /** Where the piece begins that was read last. */
+    private int piece = -1;
+
+    private Input(FaultStore.Reading reading, int buffer) {
       this.reading = reading;
+      this.buffer = buffer;
     }
 
     @Override
@@ -262,7 +292,13 @@ public final class FaultFileSystem extends FileSystem {
 
     @Override
     public int read(byte[] bytes, int offset, int length) throws IOException {
-      int count = reading.read(position, bytes, offset, length);
+      boolean isHere = buffer > 0 && piece >= 0 && position / buffer == piece / buffer;
+      int inPiece = buffer > 0 ? Math.min(length, buffer - position % buffer) : length;
+      int count =
+          isHere
+              ? reading.copy(position, bytes, offset, inPiece)
+              : reading.read(position, bytes, offset, inPiece);
+      piece = position;
       position += Math.max(0, count);
       return count;
     }

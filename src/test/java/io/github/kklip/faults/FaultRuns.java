@@ -2,6 +2,7 @@ package io.github.kklip.faults;
 
 import java.util.Arrays;
 import java.util.List;
+import org.apache.logging.log4j.Level;
 
 /**
  * How many faults the fault tests try: few in {@code mvn verify}, more with {@code -Pslow}, all of
@@ -25,16 +26,32 @@ final class FaultRuns {
   /** Flipped bits. */
   static final int FLIPS = Integer.getInteger("kklip.faults.flips", ALL ? 20_000 : 60);
 
+  /** Of the store on which each operation fails. */
+  static final FaultStore.Rule RULE =
+      FaultStore.Rule.valueOf(System.getProperty("kklip.faults.rule", "HDFS"));
+
+  /** What the stages log: little, as all of their failures are meant. */
+  static final Level LOGGED = Level.toLevel(System.getProperty("kklip.faults.log"), Level.FATAL);
+
   /** Every so many operations, for a run that has less time than all of them take. */
   static final int STRIDE = Integer.getInteger("kklip.faults.stride", 1);
 
   private FaultRuns() {}
 
-  /** The stages that {@link #ALL} is about: all, or those named. */
+  /** The stages that are run: all, or those named. */
   static List<Pipeline.Stage> stages() {
-    String names = System.getProperty("kklip.faults.stages", "");
-    return Arrays.stream(Pipeline.Stage.values())
-        .filter(stage -> names.isEmpty() || List.of(names.split(",")).contains(stage.name()))
+    return named("kklip.faults.stages", Pipeline.Stage.values());
+  }
+
+  /** What goes wrong: all, or those named. */
+  static List<Fault.Kind> kinds() {
+    return named("kklip.faults.kinds", Fault.Kind.values());
+  }
+
+  private static <E extends Enum<E>> List<E> named(String property, E[] all) {
+    String names = System.getProperty(property, "");
+    return Arrays.stream(all)
+        .filter(each -> names.isEmpty() || List.of(names.split(",")).contains(each.name()))
         .toList();
   }
 }

@@ -8,7 +8,6 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.HexFormat;
@@ -19,10 +18,10 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
-import org.apache.hadoop.fs.ParentNotDirectoryException;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.PathIOException;
 import org.apache.hadoop.fs.PathIsNotEmptyDirectoryException;
@@ -73,60 +72,17 @@ public final class FaultStore implements AutoCloseable {
   /** Path capability, stream capability and option of {@code createFile}. */
   public static final String CONDITIONAL = "fs.option.create.conditional.overwrite";
 
+  /** Of a client that is to be released. */
+  private static final Duration LONGEST_PAUSE = Duration.ofMinutes(2);
+
   private static final Map<String, FaultStore> STORES = new ConcurrentHashMap<>();
-
-  /** A folder, or what is in a file. */
-  private static final class Node {
-    private final boolean folder;
-    private byte[] bytes = {};
-
-    /** Bytes written; the first {@code visible} are seen by others. */
-    private int length;
-
-    private int visible;
-
-    /** Of these the first are safe. */
-    private int synced;
-
-    /** Whether it is in the store, by whatever name. */
-    private boolean linked;
-
-    private long modified;
-
-    private Node(boolean folder, long modified) {
-      this.folder = folder;
-      this.modified = modified;
-    }
-
-    private Node copy() {
-      Node copy = new Node(folder, modified);
-      copy.bytes = bytes; // Only ever appended to, by one writer that a copy has lost.
-      copy.length = visible;
-      copy.visible = visible;
-      copy.synced = Math.min(synced, visible);
-      copy.linked = linked;
-      return copy;
-    }
-
-    private void append(byte[] source, int offset, int count) {
-      if (length + count > bytes.length) {
-        bytes = Arrays.copyOf(bytes, Math.max(length + count, 2 * bytes.length));
-      }
-      System.arraycopy(source, offset, bytes, length, count);
-      length += count;
-    }
-
-    private byte[] content() {
-      return Arrays.copyOf(bytes, visible);
-    }
-  }
 
   /** What a store held at one moment. */
   public static final class Snapshot {
-    private final NavigableMap<String, Node> nodes;
+    private final FileTree tree;
 
-    private Snapshot(NavigableMap<String, Node> nodes) {
-      this.nodes = nodes;
+    private Snapshot(FileTree tree) {
+      this.tree = tree;
     }
   }
 
@@ -143,15 +99,23 @@ public final class FaultStore implements AutoCloseable {
   private final Map<String, Long> counts = new HashMap<>();
   private final Set<String> dead = new HashSet<>();
 
+  /** Clients that do nothing more. */
+  private final Set<String> ended = new HashSet<>();
+
   /** When a client that stands goes on; {@link Long#MAX_VALUE}: when it is released. */
   private final Map<String, Long> paused = new HashMap<>();
 
-  private NavigableMap<String, Node> nodes = new TreeMap<>();
+  private FileTree tree = new FileTree();
   private FaultClock clock = FaultClock.REAL;
   private long mostLatency;
   private SplittableRandom random = new SplittableRandom(0);
   private long count;
   private long capacity = Long.MAX_VALUE;
+  private int buffer;
+  private String uncounted = "";
+
+  /** The last operation that a fault struck. */
+  private String struck = "";
 
   /** Streams of before a restart are dead. */
   private long epoch;
@@ -159,7 +123,6 @@ public final class FaultStore implements AutoCloseable {
   private FaultStore(String name, Rule rule) {
     this.name = name;
     this.rule = rule;
-    nodes.put("/", folder());
   }
 
   /** A new, empty store, at its name until it is closed. */
@@ -217,6 +180,26 @@ public final class FaultStore implements AutoCloseable {
     return rule;
   }
 
+  /**
+   * From now on clients write and read by pieces of that many bytes, as those of HDFS and S3 do: an
+   * operation is a piece, not a call.
+   */
+  public synchronized void buffer(int bytes) {
+    buffer = bytes;
+  }
+
+  /**
+   * From now on operations of threads whose name begins so have no number of their client: they
+   * come by the clock, between those of its work.
+   */
+  public synchronized void uncounted(String threads) {
+    uncounted = threads;
+  }
+
+  synchronized int buffer() {
+    return buffer;
+  }
+
   /** Every operation waits before it takes effect, and before it returns. */
   public synchronized void latency(FaultClock time, long seed, Duration most) {
     clock = time;
@@ -244,12 +227,30 @@ public final class FaultStore implements AutoCloseable {
     return List.copyOf(events);
   }
 
+  /** Files that went since counting began, in order. */
+  public synchronized List<Removal> removals() {
+    return List.copyOf(tree.removals());
+  }
+
+  /** The client that made a file; empty: the test itself. */
+  public synchronized String author(String path) {
+    return tree.get(path).author;
+  }
+
+  /** The operation that a fault struck last, since counting began; empty: none. */
+  public synchronized String struck() {
+    return struck;
+  }
+
   /** Forgets operations and faults: the next one has the number 1. */
   public synchronized void startCounting() {
     count = 0;
     counts.clear();
     events.clear();
+    tree.removals().clear();
     faults.clear();
+    ended.clear();
+    struck = "";
   }
 
   /** A client that stands goes on. */
@@ -258,11 +259,38 @@ public final class FaultStore implements AutoCloseable {
     notifyAll();
   }
 
-  /** Waits until a client stands. */
-  public synchronized void awaitPause(String client) throws InterruptedException {
+  /** The client will do nothing more: who waits for its pause goes on. */
+  public synchronized void end(String client) {
+    ended.add(client);
+    notifyAll();
+  }
+
+  /** What the client still does fails. */
+  public synchronized void kill(String client) {
+    dead.add(client);
+    notifyAll();
+  }
+
+  /**
+   * Waits until a client stands or has ended.
+   *
+   * @return whether it stands
+   * @throws IllegalStateException when it does neither within the limit
+   */
+  public synchronized boolean awaitPause(String client, Duration limit)
+      throws InterruptedException {
+    long end = System.nanoTime() + limit.toNanos();
     while (!paused.containsKey(client)) {
-      wait();
+      long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+      if (ended.contains(client)) {
+        return false;
+      }
+      if (left <= 0) {
+        throw new IllegalStateException(client + " neither stands nor ends");
+      }
+      wait(left);
     }
+    return true;
   }
 
   /**
@@ -271,27 +299,7 @@ public final class FaultStore implements AutoCloseable {
    * to be, as HDFS keeps them in its journal. Faults are over.
    */
   public synchronized void restart(long seed) {
-    SplittableRandom choice = new SplittableRandom(seed);
-    for (Node node : nodes.values()) {
-      int unsafe = node.length - node.synced;
-      if (unsafe > 0) {
-        byte[] bytes = Arrays.copyOf(node.bytes, node.length);
-        int kept = node.synced;
-        switch (choice.nextInt(4)) {
-          case 0 -> {}
-          case 1 -> kept = node.length;
-          case 2 -> kept += choice.nextInt(unsafe);
-          default -> {
-            Arrays.fill(bytes, node.synced, node.length, (byte) 0);
-            kept = node.length;
-          }
-        }
-        node.bytes = Arrays.copyOf(bytes, kept);
-        node.length = kept;
-      }
-      node.visible = node.length;
-      node.synced = node.length;
-    }
+    tree.losePower(seed);
     epoch++;
     dead.clear();
     paused.clear();
@@ -302,30 +310,25 @@ public final class FaultStore implements AutoCloseable {
 
   /** What is there now; costs little, as contents are shared. */
   public synchronized Snapshot snapshot() {
-    return new Snapshot(copy(nodes));
+    return new Snapshot(tree.copy());
   }
 
   /** Puts the store back. Processes that wrote to it are dead, faults are over. */
   public synchronized void restore(Snapshot snapshot) {
     restart(0);
-    nodes = copy(snapshot.nodes);
-  }
-
-  private static NavigableMap<String, Node> copy(NavigableMap<String, Node> from) {
-    NavigableMap<String, Node> copy = new TreeMap<>();
-    from.forEach((path, node) -> copy.put(path, node.copy()));
-    return copy;
+    tree = snapshot.tree.copy();
   }
 
   /** SHA-256 of each file's content, by its path inside the store. */
   public synchronized NavigableMap<String, String> files() {
     NavigableMap<String, String> digests = new TreeMap<>();
-    nodes.forEach(
-        (path, node) -> {
-          if (!node.folder) {
-            digests.put(path, HexFormat.of().formatHex(sha256().digest(node.content())));
-          }
-        });
+    tree.nodes()
+        .forEach(
+            (path, node) -> {
+              if (!node.folder) {
+                digests.put(path, HexFormat.of().formatHex(sha256().digest(node.content())));
+              }
+            });
     return digests;
   }
 
@@ -341,43 +344,45 @@ public final class FaultStore implements AutoCloseable {
 
   /** The content of a file. */
   public synchronized byte[] read(String path) {
-    return nodes.get(path).content();
+    return tree.get(path).content();
   }
 
   /** Makes or replaces a file, whole and safe. */
   public synchronized void write(String path, byte[] bytes) {
-    Node node = new Node(false, System.currentTimeMillis());
+    FileTree.Node node = new FileTree.Node(false, "", System.currentTimeMillis());
     node.append(bytes, 0, bytes.length);
     node.visible = node.length;
     node.synced = node.length;
     try {
-      makeFolders(parent(path));
+      tree.makeFolders(FileTree.parent(path));
     } catch (IOException e) {
       throw new IllegalArgumentException(e);
     }
-    link(path, node);
+    tree.link(path, node);
+  }
+
+  /** Removes a file. */
+  public synchronized void remove(String path) {
+    tree.remove(path);
   }
 
   /** All that is there becomes older. */
   public synchronized void age(Duration duration) {
-    nodes.values().forEach(node -> node.modified -= duration.toMillis());
+    tree.nodes().values().forEach(node -> node.modified -= duration.toMillis());
   }
 
   // What file systems ask for.
-
-  /** What a listing tells of a file or folder. */
-  record Entry(String path, boolean folder, long length, long modified) {}
 
   /** Where a file is written to. */
   final class Writing {
     private final String client;
     private final String path;
     private final boolean conditional;
-    private final Node node;
+    private final FileTree.Node node;
     private final long opened = epoch;
     private boolean closed;
 
-    private Writing(String client, String path, boolean conditional, Node node) {
+    private Writing(String client, String path, boolean conditional, FileTree.Node node) {
       this.client = client;
       this.path = path;
       this.conditional = conditional;
@@ -460,7 +465,7 @@ public final class FaultStore implements AutoCloseable {
     }
 
     private void upload() throws IOException {
-      Node there = nodes.get(path);
+      FileTree.Node there = tree.get(path);
       if (conditional && there != null) {
         throw new PathIOException(path, "status 412: there is an object of that key");
       }
@@ -468,11 +473,11 @@ public final class FaultStore implements AutoCloseable {
         throw new FileAlreadyExistsException(path + " is a folder");
       }
       requireSpace(node.length);
-      makeFolders(parent(path));
+      tree.makeFolders(FileTree.parent(path));
       node.visible = node.length;
       node.synced = node.length;
       node.modified = System.currentTimeMillis();
-      link(path, node);
+      tree.link(path, node);
     }
   }
 
@@ -496,18 +501,17 @@ public final class FaultStore implements AutoCloseable {
     /** Copies bytes from a position on; less than asked for at the end, -1 behind it. */
     int read(int position, byte[] target, int offset, int length) throws IOException {
       return perform(
-          client,
-          Operation.READ,
-          path,
-          opened,
-          () -> {
-            int count = Math.min(length, bytes.length - position);
-            if (count <= 0) {
-              return length == 0 ? 0 : -1;
-            }
-            System.arraycopy(bytes, position, target, offset, count);
-            return count;
-          });
+          client, Operation.READ, path, opened, () -> copy(position, target, offset, length));
+    }
+
+    /** The same of bytes that the client has read. */
+    int copy(int position, byte[] target, int offset, int length) {
+      int count = Math.min(length, bytes.length - position);
+      if (count <= 0) {
+        return length == 0 ? 0 : -1;
+      }
+      System.arraycopy(bytes, position, target, offset, count);
+      return count;
     }
   }
 
@@ -519,14 +523,14 @@ public final class FaultStore implements AutoCloseable {
         path,
         epoch(),
         () -> {
-          Node there = nodes.get(path);
+          FileTree.Node there = tree.get(path);
           if (there != null && !conditional && (there.folder || !overwrite)) {
             throw new FileAlreadyExistsException(path + " is there already");
           }
-          Node node = new Node(false, System.currentTimeMillis());
+          FileTree.Node node = new FileTree.Node(false, client, System.currentTimeMillis());
           if (!rule.appearsAtClose()) {
-            makeFolders(parent(path));
-            link(path, node);
+            tree.makeFolders(FileTree.parent(path));
+            tree.link(path, node);
           }
           return new Writing(client, path, conditional, node);
         });
@@ -539,7 +543,7 @@ public final class FaultStore implements AutoCloseable {
         path,
         epoch(),
         () -> {
-          Node node = require(path);
+          FileTree.Node node = tree.require(path);
           if (node.folder) {
             throw new FileNotFoundException(path + " is a folder");
           }
@@ -547,28 +551,29 @@ public final class FaultStore implements AutoCloseable {
         });
   }
 
-  Entry status(String client, String path) throws IOException {
-    return perform(client, Operation.STATUS, path, epoch(), () -> entry(path, require(path)));
+  FileTree.Entry status(String client, String path) throws IOException {
+    return perform(
+        client, Operation.STATUS, path, epoch(), () -> FileTree.entry(path, tree.require(path)));
   }
 
-  List<Entry> list(String client, String path) throws IOException {
+  List<FileTree.Entry> list(String client, String path) throws IOException {
     return perform(
         client,
         Operation.LIST,
         path,
         epoch(),
         () -> {
-          Node node = require(path);
+          FileTree.Node node = tree.require(path);
           if (!node.folder) {
-            return List.of(entry(path, node));
+            return List.of(FileTree.entry(path, node));
           }
-          int prefix = prefix(path).length();
-          List<Entry> children = new ArrayList<>();
-          below(path)
+          int prefix = FileTree.prefix(path).length();
+          List<FileTree.Entry> children = new ArrayList<>();
+          tree.below(path)
               .forEach(
                   (child, value) -> {
                     if (child.indexOf('/', prefix) < 0) {
-                      children.add(entry(child, value));
+                      children.add(FileTree.entry(child, value));
                     }
                   });
           return children;
@@ -582,32 +587,13 @@ public final class FaultStore implements AutoCloseable {
         path,
         epoch(),
         () -> {
-          makeFolders(path);
+          tree.makeFolders(path);
           return null;
         });
   }
 
   boolean delete(String client, String path, boolean recursive) throws IOException {
-    return perform(
-        client,
-        Operation.DELETE,
-        path,
-        epoch(),
-        () -> {
-          Node node = nodes.get(path);
-          if (node == null || path.equals("/")) {
-            return false;
-          }
-          NavigableMap<String, Node> children = below(path);
-          if (!recursive && !children.isEmpty()) {
-            throw new PathIsNotEmptyDirectoryException(path);
-          }
-          children.values().forEach(child -> child.linked = false);
-          children.clear();
-          node.linked = false;
-          nodes.remove(path);
-          return true;
-        });
+    return perform(client, Operation.DELETE, path, epoch(), () -> tree.delete(path, recursive));
   }
 
   /**
@@ -625,11 +611,11 @@ public final class FaultStore implements AutoCloseable {
         from,
         epoch(),
         () -> {
-          String target = target(from, to);
+          String target = tree.target(from, to);
           if (target == null) {
             return false;
           }
-          move(from, target);
+          tree.move(from, target);
           return true;
         });
   }
@@ -645,16 +631,16 @@ public final class FaultStore implements AutoCloseable {
         from,
         epoch(),
         () -> {
-          Node node = require(from);
-          Node there = nodes.get(to);
+          FileTree.Node node = tree.require(from);
+          FileTree.Node there = tree.get(to);
           if (there != null && (!overwrite || there.folder != node.folder)) {
             throw new FileAlreadyExistsException(to + " is there already");
           }
-          if (there != null && there.folder && !below(to).isEmpty()) {
+          if (there != null && there.folder && !tree.below(to).isEmpty()) {
             throw new PathIsNotEmptyDirectoryException(to);
           }
-          require(parent(to));
-          move(from, to);
+          tree.require(FileTree.parent(to));
+          tree.move(from, to);
           return null;
         });
   }
@@ -669,12 +655,12 @@ public final class FaultStore implements AutoCloseable {
             from,
             begun,
             () -> {
-              String target = target(from, to);
+              String target = tree.target(from, to);
               if (target == null) {
                 return false;
               }
               files.put(from, target);
-              below(from)
+              tree.below(from)
                   .keySet()
                   .forEach(path -> files.put(path, target + path.substring(from.length())));
               return true;
@@ -689,13 +675,13 @@ public final class FaultStore implements AutoCloseable {
           file.getKey(),
           begun,
           () -> {
-            Node copy = require(file.getKey()).copy();
+            FileTree.Node copy = tree.require(file.getKey()).copy();
             if (copy.folder) {
-              makeFolders(file.getValue());
+              tree.makeFolders(file.getValue());
             } else {
               requireSpace(copy.length);
-              makeFolders(parent(file.getValue()));
-              link(file.getValue(), copy);
+              tree.makeFolders(FileTree.parent(file.getValue()));
+              tree.link(file.getValue(), copy);
             }
             return null;
           });
@@ -706,94 +692,10 @@ public final class FaultStore implements AutoCloseable {
     return true;
   }
 
-  /** Where a rename leads, or null where HDFS says that nothing was renamed. */
-  private String target(String from, String to) {
-    Node there = nodes.get(to);
-    String target = to;
-    if (there != null && there.folder) {
-      target = prefix(to) + from.substring(from.lastIndexOf('/') + 1);
-      there = nodes.get(target);
-    }
-    Node parent = nodes.get(parent(target));
-    boolean possible =
-        nodes.containsKey(from)
-            && there == null
-            && parent != null
-            && parent.folder
-            && !target.startsWith(prefix(from));
-    return possible ? target : null;
-  }
-
-  private void move(String from, String to) {
-    NavigableMap<String, Node> moved = new TreeMap<>(below(from));
-    moved.put(from, nodes.get(from));
-    below(from).clear();
-    nodes.remove(from);
-    Node replaced = nodes.remove(to);
-    if (replaced != null) {
-      replaced.linked = false;
-    }
-    moved.forEach((path, node) -> nodes.put(to + path.substring(from.length()), node));
-  }
-
-  private void link(String path, Node node) {
-    Node replaced = nodes.put(path, node);
-    if (replaced != null) {
-      replaced.linked = false;
-    }
-    node.linked = true;
-  }
-
-  private void makeFolders(String path) throws IOException {
-    Node there = nodes.get(path);
-    if (there == null) {
-      makeFolders(parent(path));
-      nodes.put(path, folder());
-    } else if (!there.folder) {
-      throw new ParentNotDirectoryException(path + " is a file");
-    }
-  }
-
-  private static Node folder() {
-    Node node = new Node(true, System.currentTimeMillis());
-    node.linked = true;
-    return node;
-  }
-
-  private Node require(String path) throws FileNotFoundException {
-    Node node = nodes.get(path);
-    if (node == null) {
-      throw new FileNotFoundException("There is no " + path);
-    }
-    return node;
-  }
-
   private void requireSpace(long more) throws IOException {
-    if (capacity < Long.MAX_VALUE && used() + more > capacity) {
+    if (capacity < Long.MAX_VALUE && tree.used() + more > capacity) {
       throw new InjectedException("No space left on device");
     }
-  }
-
-  private long used() {
-    return nodes.values().stream().mapToLong(node -> node.length).sum();
-  }
-
-  private NavigableMap<String, Node> below(String path) {
-    String prefix = prefix(path);
-    // The character after the slash: all paths that begin with the prefix are in between.
-    return nodes.subMap(prefix, false, prefix.substring(0, prefix.length() - 1) + "0", false);
-  }
-
-  private static String prefix(String path) {
-    return path.equals("/") ? path : path + "/";
-  }
-
-  private static String parent(String path) {
-    return path.substring(0, Math.max(1, path.lastIndexOf('/')));
-  }
-
-  private static Entry entry(String path, Node node) {
-    return new Entry(path, node.folder, node.visible, node.modified);
   }
 
   private synchronized long epoch() {
@@ -811,7 +713,11 @@ public final class FaultStore implements AutoCloseable {
     Duration answer;
     synchronized (this) {
       number = ++count;
-      fault = fault(number, client, counts.merge(client, 1L, Long::sum));
+      long ofClient =
+          !uncounted.isEmpty() && Thread.currentThread().getName().startsWith(uncounted)
+              ? 0
+              : counts.merge(client, 1L, Long::sum);
+      fault = fault(number, client, ofClient);
       request = anyLatency();
       answer = anyLatency();
     }
@@ -826,25 +732,32 @@ public final class FaultStore implements AutoCloseable {
       }
       awaitTurn(client, opened);
     }
-    T result;
+    T result = null;
+    IOException failure = null;
     synchronized (this) {
-      boolean done = false;
       try {
         // A request that is on its way when its process dies arrives; not so when the power goes.
         if (opened != epoch) {
           throw new DeadProcessException("The process is dead: " + where);
         }
+        tree.act(client);
         result = effect.apply();
-        done = true;
+      } catch (IOException e) {
+        failure = e;
       } finally {
-        note(new OperationEvent(number, client, operation, path, done));
+        tree.act(null);
+        note(new OperationEvent(number, client, operation, path, failure == null));
       }
     }
+    // Also where it failed by itself, as a question for a file that is not there.
     if (fault != null && fault.done()) {
       strike(fault, client, where);
     }
     sleep(answer);
     awaitTurn(client, opened);
+    if (failure != null) {
+      throw failure;
+    }
     return result;
   }
 
@@ -864,6 +777,9 @@ public final class FaultStore implements AutoCloseable {
   }
 
   private void strike(Fault fault, String client, String where) throws IOException {
+    synchronized (this) {
+      struck = where;
+    }
     switch (fault.kind()) {
       case CRASH -> {
         synchronized (this) {
@@ -876,7 +792,7 @@ public final class FaultStore implements AutoCloseable {
       case FS_ERROR -> throw error(new InjectedException("Injected at " + where));
       case NO_SPACE -> {
         synchronized (this) {
-          capacity = used();
+          capacity = tree.used();
         }
       }
       case PAUSE -> {
@@ -902,6 +818,7 @@ public final class FaultStore implements AutoCloseable {
 
   /** Waits while the client stands; fails when it is dead. */
   private void awaitTurn(String client, long opened) throws IOException {
+    long waitedSince = System.nanoTime();
     while (true) {
       Duration left;
       synchronized (this) {
@@ -913,8 +830,11 @@ public final class FaultStore implements AutoCloseable {
           return;
         }
         if (until == Long.MAX_VALUE) {
+          if (waitedSince + LONGEST_PAUSE.toNanos() < System.nanoTime()) {
+            throw new IllegalStateException("Nobody lets " + client + " go on");
+          }
           try {
-            wait();
+            wait(LONGEST_PAUSE.toMillis());
           } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new java.io.InterruptedIOException("Interrupted while the process stands");

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -321,14 +322,14 @@ class FaultStoreTest {
   void aPauseStopsTheWholeClientUntilItIsReleased() throws Exception {
     store.inject(new Fault(Fault.Kind.PAUSE, "a", 1, false, Duration.ZERO));
     FutureTask<Boolean> first = inThread(() -> files("a").mkdirs(store.path("one")));
-    store.awaitPause("a");
+    assertThat(store.awaitPause("a", Duration.ofMinutes(1))).isTrue();
     FutureTask<Boolean> second = inThread(() -> files("a").mkdirs(store.path("two")));
     assertThat(files("b").exists(store.path("one"))).isFalse();
     assertThat(files("b").exists(store.path("two"))).isFalse();
     store.release("a");
 
-    assertThat(first.get()).isTrue();
-    assertThat(second.get()).isTrue();
+    assertThat(first.get(1, TimeUnit.MINUTES)).isTrue();
+    assertThat(second.get(1, TimeUnit.MINUTES)).isTrue();
     assertThat(files("b").exists(store.path("one"))).isTrue();
   }
 
@@ -419,5 +420,32 @@ class FaultStoreTest {
     thread.setDaemon(true);
     thread.start();
     return future;
+  }
+
+  @Test
+  void aFaultStrikesWhereTheOperationFailsByItselfToo() throws Exception {
+    FileSystem files = store.path("").getFileSystem(store.configuration("a"));
+    store.inject(new Fault(Fault.Kind.CRASH, "a", 1, true, Duration.ZERO));
+    assertThatThrownBy(() -> files.exists(store.path("none")))
+        .isInstanceOf(DeadProcessException.class);
+    assertThat(store.struck()).startsWith("STATUS 1 of a, /none");
+  }
+
+  @Test
+  void whoRemovedWhatIsKnown() throws Exception {
+    store.write("/theirs", new byte[] {1});
+    FileSystem files = store.path("").getFileSystem(store.configuration("a"));
+    for (String name : List.of("mine", "other")) {
+      files.create(store.path(name)).close();
+    }
+    files.create(store.path("mine"), true).close();
+    assertThat(files.rename(store.path("theirs"), store.path("moved"))).isTrue();
+    files.delete(store.path("other"), false);
+    store.remove("/mine");
+    assertThat(store.removals())
+        .containsExactly(
+            new Removal("a", "a", "/mine", true),
+            new Removal("a", "", "/theirs", false),
+            new Removal("a", "a", "/other", false));
   }
 }

@@ -1,10 +1,15 @@
 package io.github.kklip.faults;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.github.kklip.comms.SoloCollective;
 import io.github.kklip.concept.ConceptStage;
+import io.github.kklip.concept.StoredCentroids;
 import io.github.kklip.config.Settings;
 import io.github.kklip.embed.EmbedStage;
+import io.github.kklip.ingest.CompactStage;
 import io.github.kklip.ingest.IngestStage;
+import io.github.kklip.ingest.SeenFingerprints;
 import io.github.kklip.ingest.sources.Png;
 import io.github.kklip.ingest.sources.SyntheticWorld;
 import io.github.kklip.store.ConceptManifest;
@@ -13,7 +18,9 @@ import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Label;
 import io.github.kklip.store.Pair;
+import io.github.kklip.store.Reject;
 import io.github.kklip.store.Shard;
+import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.TeacherManifest;
 import io.github.kklip.store.Vector;
 import io.github.kklip.store.publication.Json;
@@ -33,6 +40,8 @@ import io.github.kklip.train.Trainer;
 import io.github.kklip.train.checkpoint.Checkpoint;
 import io.github.kklip.train.checkpoint.CheckpointStore;
 import io.github.kklip.train.plan.TrainPlan;
+import io.github.kklip.upkeep.CleanStage;
+import io.github.kklip.upkeep.RemoveStage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -47,7 +56,12 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Optional;
+import java.util.SortedMap;
+import java.util.SortedSet;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.hadoop.conf.Configuration;
@@ -55,16 +69,30 @@ import org.apache.spark.api.java.JavaSparkContext;
 
 /** All stages from archives to a trained student on 40 pairs in a {@link FaultStore}. */
 final class Pipeline {
-  static final Duration EXPIRY = Duration.ofMillis(300);
+  /** Of a run that is to lose its lease; no other run may, on a machine however busy. */
+  static final Duration SHORT_EXPIRY = Duration.ofMillis(100);
+
+  static final Duration EXPIRY = Duration.ofMinutes(2);
+
+  /** Of the clients of HDFS; a shard of this pipeline is smaller. */
+  private static final int BUFFER = 64 << 10;
+
+  private static final int FIRST = 30;
+  private static final int ALL = 40;
+  private static final int TORN_EVERY = 10;
 
   enum Stage {
     INGEST,
     INGEST_AGAIN,
+    INGEST_REJECTS,
     TOKENIZER,
     EMBED,
     CLUSTER,
     CLUSTER_AGAIN,
-    TRAIN
+    TRAIN,
+    REMOVE,
+    COMPACT,
+    CLEAN
   }
 
   private static final String STUDENT =
@@ -82,46 +110,147 @@ final class Pipeline {
   private final Path local;
   private MessageDigest rows = Identity.sha256();
 
-  /** What is there before a stage, and what it makes of that. */
-  record Step(FaultStore.Snapshot before, String content, Result after, long operations) {}
+  /** Members of the archives that were read back. */
+  private List<String> found = new ArrayList<>();
 
-  /** All that the newest manifest and the newest checkpoint name, with the manifest itself. */
-  record Result(String manifest, NavigableMap<String, String> files) {}
+  private final Map<Stage, Step> steps = new EnumMap<>(Stage.class);
 
+  /** The images that REMOVE takes down. */
+  private SortedSet<String> takedown = new TreeSet<>();
+
+  /** Their captions by the ids of the rows, which are rejects then. */
+  private Map<String, String> gone = Map.of();
+
+  /**
+   * What is there before a stage, and what an undisturbed run of it makes of that.
+   *
+   * @param before of the stage
+   * @param left by the stages before
+   * @param stays files that are there before and after, with the same content
+   * @param operations of the stage
+   */
+  record Step(
+      FaultStore.Snapshot before,
+      Result left,
+      Result after,
+      NavigableMap<String, String> stays,
+      FaultStore.Snapshot snapshot,
+      long operations) {}
+
+  /**
+   * All that the newest manifest and the newest checkpoint name, with the manifest itself.
+   *
+   * @param members of the archives that became pairs, rejects or takedowns
+   */
+  record Result(String manifest, NavigableMap<String, String> files, List<String> members) {}
+
+  /**
+   * A pipeline whose first archive is there.
+   *
+   * @param local for the teacher and the student's shape, which other pipelines may share
+   */
   Pipeline(FaultStore store, JavaSparkContext spark, Path local) throws IOException {
     this.store = store;
     this.spark = spark;
     this.local = local;
-    RandomLlama.write(local.resolve("llama"), 5, List.of("red", "green", "circle"), 32, 1);
-    Files.writeString(local.resolve("student.json"), STUDENT);
+    if (!Files.exists(local.resolve("llama"))) {
+      RandomLlama.write(local.resolve("llama"), 5, List.of("red", "green", "circle"), 32, 1);
+      Files.writeString(local.resolve("student.json"), STUDENT);
+    }
+    store.buffer(BUFFER);
+    store.uncounted("lease of ");
+    store.write("/data/notes.txt", new byte[] {1});
+    store.write("/in/0.tar", archive(0, FIRST));
   }
 
-  /** Runs all stages without faults. */
-  Map<Stage, Step> undisturbed() throws IOException {
-    Map<Stage, Step> steps = new EnumMap<>(Stage.class);
-    store.write("/data/notes.txt", new byte[] {1});
-    store.write("/in/0.tar", archive(0, 30));
-    for (Stage stage : Stage.values()) {
-      if (stage == Stage.INGEST_AGAIN) {
-        store.write("/in/1.tar", archive(30, 40));
+  FaultStore store() {
+    return store;
+  }
+
+  /** Runs the stages up to this one without faults, unless that was done. */
+  Step step(Stage stage) throws IOException {
+    FaultStore.Snapshot before = store.snapshot();
+    for (Stage each : Stage.values()) {
+      if (each.compareTo(stage) <= 0 && !steps.containsKey(each)) {
+        store.restore(before);
+        steps.put(each, undisturbed(each));
+      }
+      before = steps.containsKey(each) ? steps.get(each).snapshot() : before;
+    }
+    return steps.get(stage);
+  }
+
+  private Step undisturbed(Stage stage) throws IOException {
+    switch (stage) {
+      case INGEST_AGAIN -> {
+        store.write("/in/1.tar", archive(FIRST, ALL));
         for (String foreign :
             List.of("pairs/1", "rejects", "teachers/llama", "concepts/concepts")) {
           store.write("/data/" + foreign + "/train-00000-foreign.parquet", new byte[] {2});
         }
         store.write("/run/checkpoints/step-000000001.abcdefab/model.safetensors", new byte[] {3});
       }
-      FaultStore.Snapshot before = store.snapshot();
-      store.startCounting();
-      String content = stage == Stage.INGEST ? "" : content();
-      store.startCounting();
-      run(stage, "undisturbed");
-      long operations = store.operations("undisturbed");
-      steps.put(stage, new Step(before, content, result(), operations));
+      case INGEST_REJECTS -> store.write("/in/2.tar", archive(ALL, ALL));
+      case REMOVE -> chooseTakedown();
+      case CLEAN -> store.age(Duration.ofDays(2));
+      default -> {
+        // It works on what the stages before have left.
+      }
     }
-    return steps;
+    FaultStore.Snapshot before = store.snapshot();
+    NavigableMap<String, String> stays = store.files();
+    store.startCounting();
+    Result left = result();
+    store.startCounting();
+    run(stage, "undisturbed");
+    long operations = store.operations("undisturbed");
+    NavigableMap<String, String> now = store.files();
+    stays.entrySet().removeIf(file -> !file.getValue().equals(now.get(file.getKey())));
+    Result after = result();
+    assertThat(after.members()).as(stage + ": members of the archives").isEqualTo(members());
+    return new Step(before, left, after, stays, store.snapshot(), operations);
   }
 
-  /** Images with captions; two of ten candidates are rejects. */
+  private void chooseTakedown() throws IOException {
+    DatasetFolder dataset = dataset();
+    List<Pair> pairs = new ArrayList<>();
+    for (Shard shard : dataset.requireManifest().shards()) {
+      try (ShardReader<Pair> reader =
+          ShardReader.open(dataset.configuration(), dataset.pairs(shard), PairFormat.CAPTIONS)) {
+        for (int group = 0; group < reader.rowGroups(); group++) {
+          pairs.addAll(reader.readGroup(group));
+        }
+      }
+    }
+    String image = pairs.get(0).imageId();
+    takedown = new TreeSet<>(List.of(image));
+    pairs.removeIf(pair -> !pair.imageId().equals(image));
+    gone = pairs.stream().collect(Collectors.toMap(Pair::id, Pair::caption));
+  }
+
+  /** The members of all archives that are there, each once. */
+  private List<String> members() {
+    List<String> members = new ArrayList<>();
+    NavigableMap<String, String> files = store.files();
+    int pairs = files.containsKey("/in/1.tar") ? ALL : FIRST;
+    for (int i = 0; i < pairs; i++) {
+      members.add(caption(i));
+      if (i % TORN_EVERY == 0) {
+        members.add("torn" + i + ".png");
+        members.add("bare" + i + ".png");
+      }
+    }
+    if (files.containsKey("/in/2.tar")) {
+      members.add("alone.png");
+    }
+    members.sort(null);
+    return members;
+  }
+
+  /**
+   * Images with captions; for each ten of them there are two more candidates, which are rejects.
+   * Without images there is one candidate, which is a reject.
+   */
   private static byte[] archive(int from, int to) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (TarArchiveOutputStream tar = new TarArchiveOutputStream(bytes)) {
@@ -130,19 +259,26 @@ final class Pipeline {
         byte[] image = Png.encode(rgb, 24, 24);
         member(tar, i + ".png", image);
         member(tar, i + ".txt", text(i));
-        if (i % 10 == 0) {
+        if (i % TORN_EVERY == 0) {
           member(tar, "torn" + i + ".png", Arrays.copyOf(image, image.length / 2));
           member(tar, "torn" + i + ".txt", text(i));
           member(tar, "bare" + i + ".png", image);
         }
+      }
+      if (from == to) {
+        member(tar, "alone.png", new byte[] {1});
       }
     }
     return bytes.toByteArray();
   }
 
   private static byte[] text(int i) {
+    return caption(i).getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static String caption(int i) {
     String colour = List.of("red", "green", "blue", "yellow").get(i % 4);
-    return ("a " + colour + " circle and the square number " + i).getBytes(StandardCharsets.UTF_8);
+    return "a " + colour + " circle and the square number " + i;
   }
 
   private static void member(TarArchiveOutputStream tar, String name, byte[] bytes)
@@ -156,6 +292,15 @@ final class Pipeline {
 
   /** Runs one stage as a client of its own. */
   void run(Stage stage, String client) throws IOException {
+    run(stage, client, EXPIRY);
+  }
+
+  /**
+   * The same.
+   *
+   * @param expiry of its lease
+   */
+  void run(Stage stage, String client, Duration expiry) throws IOException {
     Configuration configuration = store.configuration(client);
     JavaSparkContext context =
         new JavaSparkContext(spark.sc()) {
@@ -164,9 +309,9 @@ final class Pipeline {
             return configuration;
           }
         };
-    Settings settings = settings(stage);
+    Settings settings = settings(stage, expiry);
     switch (stage) {
-      case INGEST, INGEST_AGAIN -> IngestStage.run(context, settings);
+      case INGEST, INGEST_AGAIN, INGEST_REJECTS -> IngestStage.run(context, settings);
       case TOKENIZER -> TokenizerStage.run(context, settings);
       case EMBED -> EmbedStage.run(context, settings);
       case CLUSTER, CLUSTER_AGAIN -> ConceptStage.run(context, settings);
@@ -177,17 +322,22 @@ final class Pipeline {
               configuration,
               TrainProgress.SILENT,
               () -> false);
+      case REMOVE -> RemoveStage.run(context, settings, takedown);
+      case COMPACT -> CompactStage.run(context, settings);
+      case CLEAN ->
+          CleanStage.run(
+              settings, configuration, new CleanStage.Request(true, Optional.empty(), false));
     }
   }
 
-  private Settings settings(Stage stage) {
-    boolean again = stage == Stage.CLUSTER_AGAIN;
+  private Settings settings(Stage stage, Duration expiry) {
+    boolean again = stage.compareTo(Stage.CLUSTER) > 0;
     return Settings.load(
         List.of(),
         new ArrayList<>(
             List.of(
                 "dataset=" + store.path("data"),
-                "lease-expiry=" + EXPIRY.toMillis() + " milliseconds",
+                "lease-expiry=" + expiry.toMillis() + " milliseconds",
                 "ingest.sources=[{format=webdataset, path=\"" + store.path("in") + "\"}]",
                 "ingest.shard-rows=20",
                 "ingest.row-group-rows=8",
@@ -204,7 +354,8 @@ final class Pipeline {
                 "train.steps=4",
                 "train.checkpoint.every-steps=2",
                 "train.checkpoint.keep=1",
-                "train.step-timeout=1 minute")));
+                "train.step-timeout=1 minute",
+                "clean.older-than=1 day")));
   }
 
   /** All rows of all files that the newest manifest names, as their readers give them. */
@@ -213,6 +364,11 @@ final class Pipeline {
     DatasetFolder dataset = dataset();
     DatasetManifest manifest = dataset.requireManifest();
     result(manifest);
+    add(Takedowns.read(dataset, manifest).toString());
+    add(SeenFingerprints.read(dataset, manifest).toString());
+    for (ConceptManifest labels : manifest.concepts().values()) {
+      add(Arrays.toString(StoredCentroids.read(dataset, labels)));
+    }
     if (manifest.tokenizer() != null) {
       try (StudentTokenizer tokenizer =
           StudentTokenizer.load(
@@ -254,7 +410,7 @@ final class Pipeline {
 
   /** Reads every row of every file that the newest manifest names. */
   Result result() throws IOException {
-    Result empty = new Result("", new TreeMap<>());
+    Result empty = new Result("", new TreeMap<>(), List.of());
     DatasetManifest manifest = dataset().readManifest().orElse(null);
     return manifest == null ? empty : result(manifest);
   }
@@ -262,6 +418,7 @@ final class Pipeline {
   private Result result(DatasetManifest manifest) throws IOException {
     DatasetFolder dataset = dataset();
     Configuration configuration = dataset.configuration();
+    found = new ArrayList<>();
     for (Shard shard : manifest.shards()) {
       read(ShardReader.open(configuration, dataset.pairs(shard), PairFormat.ALL), shard.rows());
       for (TeacherManifest teacher : manifest.teachers().values()) {
@@ -287,6 +444,15 @@ final class Pipeline {
         throw new IOException(rejects + " rejects instead of " + generation.rejects());
       }
     }
+    for (ConceptManifest labels : manifest.concepts().values()) {
+      String digest = Identity.ofBytes(store.read("/data/" + labels.centroidsFile()));
+      SortedMap<String, String> of = new TreeMap<>(labels.settings().values());
+      of.put("centroids", digest);
+      if (!labels.made().equals(Identity.ofSettings(of))) {
+        throw new IOException("The labels are not of the centroids " + labels.centroidsFile());
+      }
+    }
+    found.sort(null);
     NavigableMap<String, String> there = store.files();
     NavigableMap<String, String> files = new TreeMap<>();
     for (String file : manifest.files()) {
@@ -296,7 +462,7 @@ final class Pipeline {
       files.put(file, there.get("/data/" + file));
     }
     checkpoint(files);
-    return new Result(new String(Json.pretty(manifest), StandardCharsets.UTF_8), files);
+    return new Result(new String(Json.pretty(manifest), StandardCharsets.UTF_8), files, found);
   }
 
   private void checkpoint(Map<String, String> files) throws IOException {
@@ -307,10 +473,7 @@ final class Pipeline {
         CheckpointStore.newest(store.path("run").toString(), dataset().configuration())) {
       files.put("step", Long.toString(newest.state().step()));
       for (String name : List.of(Checkpoint.MODEL, Checkpoint.HEADS)) {
-        files.put(
-            name,
-            io.github.kklip.store.Identity.ofBytes(
-                Files.readAllBytes(newest.folder().resolve(name))));
+        files.put(name, Identity.ofBytes(Files.readAllBytes(newest.folder().resolve(name))));
       }
     }
   }
@@ -325,17 +488,22 @@ final class Pipeline {
 
   private long read(ShardReader<?> opened, long rows) throws IOException {
     try (ShardReader<?> reader = opened) {
-      long found = 0;
+      long count = 0;
       for (int group = 0; group < reader.rowGroups(); group++) {
         for (Object row : reader.readGroup(group)) {
           add(text(row));
-          found++;
+          if (row instanceof Pair pair) {
+            found.add(pair.caption());
+          } else if (row instanceof Reject reject) {
+            found.add(gone.getOrDefault(reject.key(), reject.key()));
+          }
+          count++;
         }
       }
-      if (rows >= 0 && rows != found) {
-        throw new IOException(found + " rows instead of " + rows);
+      if (rows >= 0 && rows != count) {
+        throw new IOException(count + " rows instead of " + rows);
       }
-      return found;
+      return count;
     }
   }
 }

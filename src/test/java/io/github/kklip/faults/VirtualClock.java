@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.PriorityQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A clock that passes only while all who wait for it sleep. It runs tasks in threads of their own,
@@ -16,6 +17,9 @@ import java.util.concurrent.Semaphore;
  * <p>A task must not hold a monitor while it sleeps that another task wants: nobody would run.
  */
 public final class VirtualClock implements FaultClock {
+  /** Of the machine's time: the tasks' own passes at once. */
+  private static final Duration LIMIT = Duration.ofMinutes(2);
+
   private record Sleeper(long wake, long turn, Semaphore baton) {}
 
   private final PriorityQueue<Sleeper> sleepers =
@@ -88,7 +92,9 @@ public final class VirtualClock implements FaultClock {
           });
     }
     next();
-    ended.acquire();
+    if (!ended.tryAcquire(LIMIT.toSeconds(), TimeUnit.SECONDS)) {
+      throw new AssertionError("The tasks have not ended within " + LIMIT + Limit.threads());
+    }
     synchronized (results) {
       if (!failures.isEmpty()) {
         Throwable first = failures.get(0);

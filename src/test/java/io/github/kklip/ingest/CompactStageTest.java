@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.progress.ToldProgress;
 import io.github.kklip.store.ConceptManifest;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
@@ -109,6 +110,18 @@ class CompactStageTest {
     assertThat(after.totals()).isEqualTo(before.totals());
     // The hashes came along: the next ingest compares with them.
     ingest(12, 3, "ingest.near-duplicate-bits=0");
+  }
+
+  @Test
+  void itTellsTheShardsThatItWrites() throws IOException {
+    ingest(5, 1, "ingest.validation-fraction=0.2");
+    ingest(9, 2, "ingest.validation-fraction=0.2");
+    try (ToldProgress told = new ToldProgress()) {
+      CompactStage.run(LocalSpark.get(), settings());
+      assertThat(told.all())
+          .containsExactly(
+              "compact, shards: begin", "compact, shards: count", "compact, shards: done 2 of 2");
+    }
   }
 
   /** Everything of every row, by its id, and which image bytes it has. */

@@ -25,9 +25,11 @@ import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A dataset that an earlier version made, whole, as it is kept in the test's resources. */
+@ExtendWith(LocalSpark.class)
 class Format1DatasetTest {
   private static final Path KEPT = Path.of("src/test/resources/format1");
 

@@ -195,4 +195,93 @@ class IngestFaultsIT {
     assertThat(data.keySet()).isEqualTo(whole.keySet());
     whole.forEach((name, bytes) -> assertThat(data.get(name)).as(name).isEqualTo(bytes));
   }
+
+  /** Until the log of a process says so. */
+  private void awaitWords(String log, String words, Process process) throws Exception {
+    Path file = folder.resolve(log);
+    try (WatchService watch = FileSystems.getDefault().newWatchService()) {
+      folder.register(watch, StandardWatchEventKinds.ENTRY_MODIFY);
+      while (!Files.readString(file).contains(words)) {
+        assertThat(process.isAlive()).as(Files.readString(file)).isTrue();
+        WatchKey key = watch.poll(1, TimeUnit.MINUTES);
+        assertThat(key).as(words).isNotNull();
+        key.pollEvents();
+        key.reset();
+      }
+    }
+  }
+
+  /** One that is in the midst of its work and stands still. */
+  private Process stopped(String dataset, String expiry) throws Exception {
+    Process process = start(dataset, expiry);
+    try {
+      await(folder.resolve(dataset + "/_work"), "", 1);
+      try (Stream<Path> works = Files.list(folder.resolve(dataset + "/_work"))) {
+        await(works.findFirst().orElseThrow(), ".json", 2);
+      }
+      signal("STOP", process);
+      return process;
+    } catch (Exception | AssertionError e) {
+      process.destroyForcibly();
+      throw e;
+    }
+  }
+
+  /** It has lost its lease: it says so and publishes nothing. */
+  private void assertLost(Process process, String dataset) throws Exception {
+    assertThat(end(process)).as(dataset).isEqualTo(1);
+    assertThat(Files.readString(folder.resolve(dataset + ".log")))
+        .contains("Cannot go on writing to ", " because the lease was lost: ");
+  }
+
+  private void assertWhole(String dataset, Map<String, byte[]> whole) throws IOException {
+    Map<String, byte[]> data = files(dataset);
+    // What the loser was writing at that moment belongs to nobody.
+    data.keySet().removeIf(name -> name.endsWith(".unfinished") || name.startsWith("_work/"));
+    assertThat(data.keySet()).as(dataset).isEqualTo(whole.keySet());
+    whole.forEach((name, bytes) -> assertThat(data.get(name)).as(name).isEqualTo(bytes));
+  }
+
+  /** Its driver stands for longer than its lease lasts, and another one takes over. */
+  @Test
+  void aDriverThatWasStoppedAndGoesOnPublishesNothing() throws Exception {
+    archives(8, 100);
+    String expiry = "4 seconds";
+    assertThat(end(start("whole", expiry))).isZero();
+    Map<String, byte[]> whole = files("whole");
+
+    // It goes on after the other one has published.
+    Process late = stopped("after", expiry);
+    try {
+      Files.createSymbolicLink(folder.resolve("heir-after"), folder.resolve("after"));
+      assertThat(end(start("heir-after", expiry))).isZero();
+      assertThat(Files.readString(folder.resolve("heir-after.log")))
+          .contains("Taking over ", "(process " + late.pid() + ", ", "whose lease has expired");
+      signal("CONT", late);
+      assertLost(late, "after");
+    } finally {
+      late.destroyForcibly();
+    }
+    assertWhole("after", whole);
+
+    // It goes on while the other one works.
+    Process early = stopped("beside", expiry);
+    Process heir = null;
+    try {
+      Files.createSymbolicLink(folder.resolve("heir-beside"), folder.resolve("beside"));
+      heir = start("heir-beside", expiry);
+      awaitWords("heir-beside.log", "Taking over ", heir);
+      signal("CONT", early);
+      assertLost(early, "beside");
+      assertThat(end(heir)).as("heir").isZero();
+    } finally {
+      early.destroyForcibly();
+      if (heir != null) {
+        heir.destroyForcibly();
+      }
+    }
+    assertWhole("beside", whole);
+    assertThat(folder.resolve("beside/_manifests")).isDirectoryContaining("glob:**/000000001.json");
+    assertThat(folder.resolve("beside/_manifests/000000002.json")).doesNotExist();
+  }
 }

@@ -2,6 +2,7 @@ package io.github.kklip.ingest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
@@ -371,6 +372,22 @@ class IngestStageTest {
   }
 
   @Test
+  void aPageThatIsMissingIsMadeAgainThoughNothingIsNew() throws IOException {
+    file("in/a.tar", tar(Map.entry("0.png", png(0)), Map.entry("0.txt", text("one"))));
+    ingest(source("webdataset", "in"));
+    DatasetManifest made = dataset().requireManifest();
+    Path card = folder.resolve("data").resolve("card.html");
+    byte[] page = Files.readAllBytes(card);
+    Files.delete(card);
+    ingest(source("webdataset", "in"));
+    assertThat(card).hasBinaryContent(page);
+    Files.writeString(card, "of before");
+    ingest(source("webdataset", "in"));
+    assertThat(card).hasContent("of before");
+    assertThat(dataset().requireManifest()).isEqualTo(made);
+  }
+
+  @Test
   void aSecondRunAddsOnlyWhatIsNew() throws IOException {
     file("in/a.png", png(1));
     file("in/a.txt", text("one"));
@@ -434,6 +451,28 @@ class IngestStageTest {
     assertThat(other.requireManifest().totals().reasons())
         .isEqualTo(new TreeMap<>(Map.of("link", 3L, "duplicate", 1L)));
     assertThat(other.requireManifest().totals().pairs()).isEqualTo(3);
+  }
+
+  @Test
+  void aFileWhoseNameIsNoTextIsAReject() throws Exception {
+    file("in/caf\u00e9.png", png(1));
+    file("in/caf\u00e9.txt", text("a name in UTF-8"));
+    // The same name in Latin-1.
+    Process copy =
+        new ProcessBuilder("sh", "-c", "cp in/caf*.png \"in/$(printf 'caf\\351.png')\"")
+            .directory(folder.toFile())
+            .start();
+    assertThat(copy.waitFor()).isZero();
+
+    assertThat(ingest(source("folder", "in")).reasons())
+        .isEqualTo(new TreeMap<>(Map.of("name-encoding", 1L)));
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("a name in UTF-8");
+    assertThat(rejects())
+        .extracting(Reject::key, Reject::detail)
+        .containsExactly(
+            tuple(
+                "caf\ufffd.png",
+                "the name of the file is not in UTF-8, the encoding of this process (sun.jnu.encoding): rename it to UTF-8"));
   }
 
   @Test

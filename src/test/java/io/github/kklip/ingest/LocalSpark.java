@@ -6,10 +6,10 @@ import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
 /** A Spark context for one class of tests: a virtual machine has one at a time. */
-final class LocalSpark implements AfterAllCallback {
+public final class LocalSpark implements AfterAllCallback {
   private static JavaSparkContext context;
 
-  static synchronized JavaSparkContext get() {
+  public static synchronized JavaSparkContext get() {
     if (context == null) {
       context =
           new JavaSparkContext(

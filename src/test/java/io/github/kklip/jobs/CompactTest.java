@@ -160,6 +160,22 @@ class CompactTest {
   }
 
   @Test
+  void aPageThatIsMissingIsMadeAgainThoughThereIsNothingToDo() throws IOException {
+    NightlyDataset data = new NightlyDataset(spark, folder);
+    data.night(3);
+    DatasetManifest made = data.dataset().requireManifest();
+    Path card = data.root().resolve("card.html");
+    byte[] page = Files.readAllBytes(card);
+    Files.delete(card);
+    data.kklip().compact();
+    assertThat(card).hasBinaryContent(page);
+    Files.writeString(card, "of before");
+    data.kklip().compact();
+    assertThat(card).hasContent("of before");
+    assertThat(data.dataset().requireManifest()).isEqualTo(made);
+  }
+
+  @Test
   void whatLacksShardsIsRefusedWithTheJobToRun() throws IOException {
     NightlyDataset data = new NightlyDataset(spark, folder);
     data.night(20);

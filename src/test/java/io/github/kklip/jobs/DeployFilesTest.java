@@ -88,8 +88,6 @@ class DeployFilesTest {
     }
     Set<String> known = new TreeSet<>(FILES.keySet());
     known.addAll(ELSEWHERE);
-    // Its jobs have the settings of the cluster.
-    known.remove("emr/cluster.json");
     assertThat(setSpark).isEqualTo(known);
   }
 

@@ -13,8 +13,11 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -162,6 +165,48 @@ class MainTest {
     assertThat(run("doctor", "--master", "local[1]")).isZero();
     assertThat(result().get("healthy").asBoolean()).isTrue();
     assertThat(result().has("error")).isFalse();
+  }
+
+  @Test
+  void cleanListsOrphansBeforeItsResultAndDeletesThemWhenTold() throws IOException {
+    Path kept = Path.of("src/test/resources/format1");
+    Path dataset = folder.resolve("data");
+    try (Stream<Path> files = Files.walk(kept)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Path to = dataset.resolve(kept.relativize(file).toString());
+        Files.createDirectories(to.getParent());
+        Files.copy(file, to);
+      }
+    }
+    Files.delete(dataset.resolve("README"));
+    Path orphan = dataset.resolve("pairs/1/train-00000-" + "0".repeat(32) + ".parquet");
+    Files.createDirectories(orphan.getParent());
+    Files.writeString(orphan, "12345");
+    Files.setLastModifiedTime(orphan, FileTime.from(Instant.now().minus(Duration.ofDays(8))));
+    Files.writeString(dataset.resolve("notes.txt"), "123");
+    String set = "dataset=" + dataset;
+
+    assertThat(run("clean", "--set", set)).isZero();
+    assertThat(printed().lines().toList())
+        .hasSize(3)
+        .startsWith(
+            "foreign 0.0 days 3 bytes notes.txt",
+            "orphan 8.0 days 5 bytes " + dataset.relativize(orphan));
+    assertThat(orphan).exists();
+    assertThat(result().get("job").asText()).isEqualTo("clean");
+    assertThat(result().get("orphans").asLong()).isEqualTo(1);
+    assertThat(result().get("bytes").asLong()).isEqualTo(5);
+    assertThat(result().get("deleted").asLong()).isZero();
+    assertThat(result().get("foreign").asLong()).isEqualTo(1);
+    assertThat(result().get("foreign_bytes").asLong()).isEqualTo(3);
+    assertThat(result().has("lines")).isFalse();
+
+    out.reset();
+    assertThat(run("clean", "--yes", "--set", set)).isZero();
+    assertThat(printed()).contains("\ndeleted 8.0 days 5 bytes " + dataset.relativize(orphan));
+    assertThat(orphan).doesNotExist();
+    assertThat(result().get("kinds").get("pairs").asLong()).isEqualTo(1);
+    assertThat(result().get("deleted_bytes").asLong()).isEqualTo(5);
   }
 
   @Test

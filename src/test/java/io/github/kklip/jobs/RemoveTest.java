@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -184,6 +185,16 @@ class RemoveTest {
     assertThat(rows("pairs").values())
         .noneMatch(row -> row.getAs("image_id").equals(copied.getAs("image_id")));
     assertThat(data.dataset().requireManifest().removed()).hasSize(2);
+    // Nor does the row that it is a copy of, from files that were not read before.
+    Path other = Files.createDirectories(folder.resolve("other"));
+    try (Stream<Path> files = Files.list(data.night0())) {
+      for (Path file : files.toList()) {
+        Files.copy(file, other.resolve(file.getFileName()));
+      }
+    }
+    data.again(other);
+    assertThat(rows("pairs").values())
+        .noneMatch(row -> row.getAs("image_id").equals(copied.getAs("image_id")));
   }
 
   @Test
@@ -240,6 +251,13 @@ class RemoveTest {
         .containsEntry("labels", 1L)
         .containsEntry("manifest", after.number() - 1);
     assertThat(clean(true).deleted()).isZero();
+    // The same after the next takedown, which is the last one then.
+    remove(first(rows("pairs"), 5).<String>getAs("id"));
+    List<String> again = new ArrayList<>(after.files());
+    again.removeAll(data.dataset().requireManifest().files());
+    assertThat(again).hasSize(3);
+    assertThat(clean(true).deleted()).isEqualTo(4);
+    assertThat(data.dataset().present(again)).isEmpty();
   }
 
   @Test

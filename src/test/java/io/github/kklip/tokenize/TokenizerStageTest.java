@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Pair;
@@ -152,6 +153,27 @@ class TokenizerStageTest {
     try (StudentTokenizer tokenizer = StudentTokenizer.load(result.output(), CONFIGURATION)) {
       tokenizer.checkFits(700, expected.endId());
     }
+  }
+
+  @Test
+  void aDamagedFileIsRefusedByItsName() throws IOException {
+    DatasetFolder dataset = write(captions());
+    TokenizerStage.run(spark, settings());
+    DatasetManifest manifest = dataset.requireManifest();
+    for (String name : files().keySet()) {
+      Path file = tokenizer().resolve(name);
+      byte[] whole = Files.readAllBytes(file);
+      byte[] damaged = whole.clone();
+      damaged[damaged.length / 2] ^= 1;
+      Files.write(file, damaged);
+      assertThatThrownBy(() -> dataset.requireTokenizer(manifest))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining("Cannot use the tokenizer file:" + tokenizer())
+          .hasMessageContaining(name)
+          .hasMessageContaining("bring the folder back from a copy");
+      Files.write(file, whole);
+    }
+    assertThat(dataset.requireTokenizer(manifest).toString()).endsWith(tokenizer().toString());
   }
 
   @Test

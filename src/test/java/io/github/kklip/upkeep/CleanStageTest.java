@@ -10,10 +10,12 @@ import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.RegisteredRun;
 import io.github.kklip.store.Shard;
+import io.github.kklip.store.TestDataset;
 import io.github.kklip.store.publication.Lease;
 import io.github.kklip.store.publication.LeaseHeldException;
 import io.github.kklip.train.TinyDataset;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -22,6 +24,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -97,9 +100,12 @@ class CleanStageTest {
   }
 
   private void age(int days) throws IOException {
-    for (String file : all()) {
-      Files.setLastModifiedTime(
-          root.resolve(file), FileTime.from(Instant.now().minus(Duration.ofDays(days))));
+    age(Duration.ofDays(days), all());
+  }
+
+  private void age(Duration age, List<String> files) throws IOException {
+    for (String file : files) {
+      Files.setLastModifiedTime(root.resolve(file), FileTime.from(Instant.now().minus(age)));
     }
   }
 
@@ -205,6 +211,34 @@ class CleanStageTest {
     assertThat(clean(true).orphans()).isZero();
   }
 
+  /** Their own age says nothing: a reader may have begun just before they were replaced. */
+  @Test
+  void replacedFilesStayForSevenDaysHoweverOldTheyAre() throws IOException {
+    List<String> replaced = filesOfFirstShard();
+    data.leaveSecondShard();
+    age(300);
+    age(Duration.ofHours(7 * 24 - 1), List.of("_manifests/000000005.json"));
+    assertThat(listed(clean(true), "deleted"))
+        .contains("_manifests/000000003.json")
+        .doesNotContain("_manifests/000000004.json")
+        .doesNotContainAnyElementsOf(replaced);
+    age(Duration.ofHours(7 * 24 + 1), List.of("_manifests/000000005.json"));
+    assertThat(listed(clean(true), "deleted"))
+        .contains("_manifests/000000004.json")
+        .containsAll(replaced);
+  }
+
+  @Test
+  void orphansAreSparedForSevenDays() throws IOException {
+    make(ORPHANS);
+    age(Duration.ofHours(7 * 24 - 1), ORPHANS);
+    CleanResult young = clean(true);
+    assertThat(young.orphans()).isZero();
+    assertThat(young.young()).isEqualTo(ORPHANS.size() - 1);
+    age(Duration.ofHours(7 * 24 + 1), ORPHANS);
+    assertThat(listed(clean(true), "deleted")).isEqualTo(ORPHANS);
+  }
+
   @Test
   void filesOfRegisteredRunsStayUntilTheyAreForgotten() throws IOException {
     List<String> first = filesOfFirstShard();
@@ -241,6 +275,46 @@ class CleanStageTest {
   }
 
   @Test
+  void pagesOfAClusteringStayWithIt() throws IOException {
+    String made = data.dataset().requireManifest().concepts().get("concepts").made();
+    List<String> pages =
+        List.of(
+            "concepts/concepts/concepts-" + made + ".html",
+            "concepts/concepts/quality-" + made + ".json");
+    make(pages);
+    age(30);
+    CleanResult result = clean(true);
+    assertThat(listed(result, "deleted")).doesNotContainAnyElementsOf(pages);
+    assertThat(listed(result, "foreign")).doesNotContainAnyElementsOf(pages);
+    assertThat(all()).containsAll(pages);
+  }
+
+  /** A run that began with the manifests of an earlier version, and has no checkpoint yet. */
+  @Test
+  void filesOfFormat1StayForTheRunThatBeganWithThem() throws IOException {
+    Path kept = Path.of("src/test/resources/format1");
+    root = temporary.resolve("format1");
+    try (Stream<Path> files = Files.walk(kept)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Path to = root.resolve(kept.relativize(file).toString());
+        Files.createDirectories(to.getParent());
+        Files.copy(file, to);
+      }
+    }
+    DatasetFolder dataset = new DatasetFolder(root.toString(), new Configuration(false));
+    DatasetManifest first = dataset.requireManifest();
+    Path run = Files.createDirectories(temporary.resolve("run"));
+    new RegisteredRun("file:" + run, first.number()).register(dataset);
+    TestDataset.commit(dataset, "other", first.teachers().get("llama"));
+    assertThat(dataset.requireManifest().number()).isEqualTo(1);
+    age(30);
+    List<String> before = all();
+    assertThat(clean(true).orphans()).isZero();
+    assertThat(all()).isEqualTo(before);
+    assertThat(listed(forget(run.toString()), "orphan")).contains("manifest.json");
+  }
+
+  @Test
   void aRunThatCannotBeReadRefusesUntilItIsForgotten() throws IOException {
     new RegisteredRun("file:" + temporary.resolve("gone"), 4).register(data.dataset());
     assertThatThrownBy(() -> clean(true))
@@ -272,26 +346,98 @@ class CleanStageTest {
   }
 
   @Test
+  void aRunThatMayGoOnWithFilesOfAManifestThatIsGoneRefuses() throws IOException {
+    Path run = Files.createDirectories(temporary.resolve("run"));
+    new RegisteredRun("file:" + run, 99).register(data.dataset());
+    assertThatThrownBy(() -> clean(true))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("because the registered run file:" + run + " (")
+        .hasMessageContaining(
+            "it has no checkpoint, and the manifest 99 that it began with is gone");
+  }
+
+  /** It may name what an older listing took for an orphan. */
+  @Test
+  void aCommitWhileItLooksKeepsItFromDeleting() throws IOException {
+    data.leaveSecondShard();
+    age(30);
+    List<String> before = all();
+    assertThatThrownBy(
+            () ->
+                CleanStage.run(
+                    Settings.load(List.of(), List.of("dataset=" + root)),
+                    new Configuration(false),
+                    new CleanStage.Request(true, Optional.empty(), false),
+                    () -> {
+                      try {
+                        DatasetManifest newest = data.dataset().requireManifest();
+                        TestDataset.commit(data.dataset(), "other", newest.teachers().get("llama"));
+                      } catch (IOException e) {
+                        throw new UncheckedIOException(e);
+                      }
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(
+            "because another job has changed it while this one looked: it is at commit 6 instead of 5.");
+    assertThat(all()).containsAll(before);
+  }
+
+  /** One that is cut short must not leave a manifest whose files are gone. */
+  @Test
+  void oldManifestsGoBeforeWhatTheyName() throws IOException {
+    List<String> first = filesOfFirstShard();
+    data.leaveSecondShard();
+    age(30);
+    List<String> lines = clean(true).lines();
+    int last = 0;
+    int firstNamed = lines.size();
+    for (int i = 0; i < lines.size(); i++) {
+      String file = lines.get(i).substring(lines.get(i).lastIndexOf(' ') + 1);
+      last = file.startsWith("_manifests/") ? i : last;
+      firstNamed = first.contains(file) ? Math.min(firstNamed, i) : firstNamed;
+    }
+    assertThat(last).isPositive().isLessThan(firstNamed);
+    assertThat(firstNamed).isLessThan(lines.size());
+  }
+
+  @Test
   void whatAJobAtWorkNeedsStays() throws IOException {
-    String unnamed = "teachers/llama/" + DIGEST + "/train-00000-" + DIGEST + ".parquet";
-    make(List.of(unnamed));
+    Map<String, String> unnamed =
+        Map.of(
+            "teachers/llama", DIGEST + "/train-00000-" + DIGEST + ".parquet",
+            "concepts/concepts", "centroids-" + DIGEST + ".safetensors",
+            "tokenizer", DIGEST + "/merges.txt");
+    List<String> files =
+        unnamed.entrySet().stream()
+            .map(entry -> entry.getKey() + "/" + entry.getValue())
+            .sorted()
+            .toList();
+    make(files);
     age(30);
     DatasetFolder dataset = data.dataset();
-    try (Lease embed =
-        Lease.acquire(
-            dataset.configuration(), dataset.teacher("llama"), "embed", Duration.ofMinutes(1))) {
-      CleanResult result = clean(true);
-      assertThat(listed(result, "deleted")).doesNotContain(unnamed);
-      assertThat(result.inUse()).isGreaterThanOrEqualTo(1);
-      assertThat(root.resolve(unnamed)).exists();
-      embed.check();
+    for (String part : unnamed.keySet()) {
+      String file = part + "/" + unnamed.get(part);
+      try (Lease embed =
+          Lease.acquire(
+              dataset.configuration(),
+              new org.apache.hadoop.fs.Path(dataset.root(), part),
+              "job",
+              Duration.ofMinutes(1))) {
+        CleanResult result = clean(true);
+        assertThat(listed(result, "deleted")).doesNotContain(file);
+        assertThat(result.inUse()).isGreaterThanOrEqualTo(1);
+        assertThat(root.resolve(file)).exists();
+        embed.check();
+      }
+      make(files);
+      age(30);
     }
     try (Lease ingest =
         Lease.acquire(dataset.configuration(), dataset.root(), "ingest", Duration.ofMinutes(1))) {
       assertThatThrownBy(() -> clean(true)).isInstanceOf(LeaseHeldException.class);
       ingest.check();
     }
-    assertThat(listed(clean(true), "deleted")).contains(unnamed);
+    assertThat(listed(clean(true), "deleted")).containsAll(files);
   }
 
   @Test

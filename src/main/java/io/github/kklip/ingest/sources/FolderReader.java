@@ -47,21 +47,24 @@ final class FolderReader implements SourceReader {
       names.add(name(folder, status.getPath()));
     }
     SortedMap<String, List<String>> samples = samples(names);
-    List<String> links = new ArrayList<>();
-    for (FolderWalk.SkippedLink link : walk.skipped()) {
-      String name = name(folder, link.link());
+    List<String> skipped = new ArrayList<>();
+    for (FolderWalk.Skipped one : walk.skipped()) {
+      String name = name(folder, one.path());
       SampleName parts = rules.upToTheLastDot(name);
       List<String> sample = samples.get(parts.key());
-      if (rules.part(parts.extension()) == Part.TEXT && sample != null && hasPicture(sample)) {
+      if (one.reason().equals(Problem.LINK)
+          && rules.part(parts.extension()) == Part.TEXT
+          && sample != null
+          && hasPicture(sample)) {
         // It is the text of a picture, and rejected with it.
         sample.add(name);
       } else if (!Clutter.is(name)) {
-        links.addAll(List.of(name, link.why()));
+        skipped.addAll(one.named(name));
       }
     }
     List<Unit> units = chunks(file, new ArrayList<>(samples.values()));
-    if (!links.isEmpty()) {
-      units.add(LinkReader.unit(file.source(), file.path(), links));
+    if (!skipped.isEmpty()) {
+      units.add(LinkReader.unit(file.source(), file.path(), skipped));
     }
     return units;
   }

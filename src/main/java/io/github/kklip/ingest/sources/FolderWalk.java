@@ -2,6 +2,7 @@ package io.github.kklip.ingest.sources;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.store.publication.NameEncoding;
 import io.github.kklip.store.publication.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -25,15 +26,21 @@ import org.apache.hadoop.fs.Path;
  * gives nothing away. Every folder is visited once. Only local disks have links.
  *
  * @param files that may be read
- * @param skipped links that are not followed
+ * @param skipped what is not read
  */
-record FolderWalk(List<FileStatus> files, List<SkippedLink> skipped) {
+record FolderWalk(List<FileStatus> files, List<Skipped> skipped) {
   /**
-   * A link that is not followed.
+   * A link that is not followed, or a file whose name is no text.
    *
+   * @param reason of its reject
    * @param why for a person
    */
-  record SkippedLink(Path link, String why) {}
+  record Skipped(Path path, String reason, String why) {
+    /** As one of the names of a {@link LinkReader}'s unit. */
+    List<String> named(String name) {
+      return List.of(name, reason, why);
+    }
+  }
 
   /**
    * Walks.
@@ -48,7 +55,7 @@ record FolderWalk(List<FileStatus> files, List<SkippedLink> skipped) {
     FileSystem fileSystem = Storage.of(configuration, folder);
     java.nio.file.Path root = local(folder).toRealPath();
     List<FileStatus> files = new ArrayList<>();
-    List<SkippedLink> skipped = new ArrayList<>();
+    List<Skipped> skipped = new ArrayList<>();
     Set<java.nio.file.Path> visited = new HashSet<>();
     Deque<java.nio.file.Path> folders = new ArrayDeque<>(List.of(local(folder)));
     // Links come after all folders, which are visited by their own names.
@@ -60,7 +67,7 @@ record FolderWalk(List<FileStatus> files, List<SkippedLink> skipped) {
       if (!isRoot && Files.isSymbolicLink(next)) {
         String why = why(root, next, followLinks, visited);
         if (why != null) {
-          skipped.add(new SkippedLink(path, why));
+          skipped.add(new Skipped(path, Problem.LINK, why));
           continue;
         }
       }
@@ -71,7 +78,9 @@ record FolderWalk(List<FileStatus> files, List<SkippedLink> skipped) {
       visited.add(next.toRealPath());
       try (Stream<java.nio.file.Path> entries = Files.list(next)) {
         for (java.nio.file.Path entry : entries.sorted().toList()) {
-          if (Files.isSymbolicLink(entry)) {
+          if (!NameEncoding.isText(entry.getFileName())) {
+            skipped.add(new Skipped(hadoop(entry), Problem.NAME_ENCODING, NameEncoding.notText()));
+          } else if (Files.isSymbolicLink(entry)) {
             links.add(entry);
           } else if (Files.isDirectory(entry, LinkOption.NOFOLLOW_LINKS)) {
             folders.add(entry);

@@ -4,14 +4,14 @@ import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 
-/** Links that were not followed: each is a reject. */
+/** What a walk through a folder did not read: each is a reject. */
 record LinkReader() implements SourceReader {
-  /** The part of a unit whose names are links and why they are skipped, in turn. */
+  /** The part of a unit whose names are those of files, reasons and details, in turn. */
   private static final int PART = -1;
 
-  /** A unit of skipped links; their names stand inside {@code folder}. */
-  static Unit unit(int source, String folder, List<String> namesAndWhys) {
-    return new Unit(source, folder, PART, 0, 0, namesAndWhys);
+  /** A unit of what was skipped; the names stand inside {@code folder}. */
+  static Unit unit(int source, String folder, List<String> namesReasonsAndDetails) {
+    return new Unit(source, folder, PART, 0, 0, namesReasonsAndDetails);
   }
 
   static boolean reads(Unit unit) {
@@ -26,8 +26,9 @@ record LinkReader() implements SourceReader {
   @Override
   public Members open(Configuration configuration, Unit unit) {
     List<Member> members = new ArrayList<>();
-    for (int i = 0; i < unit.names().size(); i += 2) {
-      members.add(Member.problem(unit.names().get(i), Problem.LINK, unit.names().get(i + 1)));
+    List<String> names = unit.names();
+    for (int i = 0; i < names.size(); i += 3) {
+      members.add(Member.problem(names.get(i), names.get(i + 1), names.get(i + 2)));
     }
     return Members.of(members.toArray(Member[]::new));
   }

@@ -15,6 +15,9 @@ public record Problem(String reason, String detail) {
   /** A symbolic link that leads out of the folder, or where it was read already. */
   static final String LINK = "link";
 
+  /** A file on local disks whose name is not in the encoding of file names. */
+  static final String NAME_ENCODING = "name-encoding";
+
   /** A file or member that is not of its format, or a folder where a file should be. */
   static final String UNREADABLE = "unreadable";
 

@@ -6,6 +6,7 @@ import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Keyword;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.Identity;
+import io.github.kklip.store.publication.NameEncoding;
 import io.github.kklip.store.publication.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -57,6 +58,7 @@ public final class SourceFiles {
     if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
       return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
     }
+    requireReadableNames(configuration, source);
     FileStatus[] found = found(configuration, index, source, source.path(), source.path());
     List<FileStatus> files = new ArrayList<>();
     List<String> links = new ArrayList<>();
@@ -69,8 +71,8 @@ public final class SourceFiles {
             .filter(file -> isWanted(status.getPath(), file.getPath(), source.format()))
             .forEach(files::add);
         walk.skipped().stream()
-            .filter(link -> isWanted(status.getPath(), link.link(), source.format()))
-            .forEach(link -> links.addAll(List.of(link.link().toString(), link.why())));
+            .filter(skipped -> isWanted(status.getPath(), skipped.path(), source.format()))
+            .forEach(skipped -> links.addAll(skipped.named(skipped.path().toString())));
       }
     }
     if (files.isEmpty() && links.isEmpty()) {
@@ -103,6 +105,7 @@ public final class SourceFiles {
     if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
       return;
     }
+    requireReadableNames(configuration, source);
     String path = source.path();
     String known = upToFirstWildcard(path);
     Deque<FileStatus> waiting = new ArrayDeque<>();
@@ -132,6 +135,21 @@ public final class SourceFiles {
       }
     }
     throw noFile(index, source);
+  }
+
+  /**
+   * Refuses a source on local disks where this process cannot tell the names of files apart. Asked
+   * by the driver and in every executor that reads.
+   *
+   * @throws SettingsException with what to set
+   */
+  public static void requireReadableNames(
+      Configuration configuration, IngestSettings.SourceSettings source) throws IOException {
+    if (source.format() != IngestSettings.SourceFormat.SYNTHETIC
+        && NameEncoding.problem().isPresent()
+        && Storage.isLocal(configuration, Storage.path(source.path(), configuration))) {
+      NameEncoding.require();
+    }
   }
 
   private static SettingsException noFile(int index, IngestSettings.SourceSettings source) {

@@ -1,5 +1,7 @@
 package io.github.kklip.store.publication;
 
+import static io.github.kklip.config.Message.message;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.security.MessageDigest;
@@ -44,6 +46,27 @@ public final class Digests {
       }
     }
     return hex(digest.digest()).equals(name.group(1));
+  }
+
+  /**
+   * The content of a small file whose name says it; of one whose name says nothing, as those of
+   * format 1, whatever it holds.
+   *
+   * @throws IOException when the content is another
+   */
+  public static byte[] read(Configuration configuration, Path file) throws IOException {
+    byte[] content;
+    try (InputStream in = Storage.of(configuration, file).open(file)) {
+      content = in.readAllBytes();
+    }
+    Matcher name = NAME.matcher(file.getName());
+    if (name.matches() && !of(content).equals(name.group(1))) {
+      throw new IOException(
+          message(
+              "Cannot read %s because its content is not what its name says: its digest is %s. It is damaged: bring it back from a copy.",
+              file, of(content)));
+    }
+    return content;
   }
 
   /** The first 128 bits as 32 hexadecimal digits. */

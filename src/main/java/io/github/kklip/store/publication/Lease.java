@@ -13,6 +13,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.Path;
@@ -47,7 +48,7 @@ public final class Lease implements Closeable {
   private final ScheduledExecutorService threads;
 
   /** Held while a heartbeat is written: not by those who only ask. */
-  private final Object beating = new Object();
+  private final ReentrantLock beating = new ReentrantLock();
 
   /** The newest that was seen in its place, with no other in the way. */
   private LeaseClaim claim;
@@ -187,8 +188,9 @@ public final class Lease implements Closeable {
   }
 
   private void beat() throws IOException {
-    synchronized (beating) {
-      if (closed || lost() != null) {
+    beating.lock();
+    try {
+      if (lost() != null) {
         return;
       }
       long begun = host.nanos();
@@ -205,13 +207,17 @@ public final class Lease implements Closeable {
         return;
       }
       expire();
+      boolean given;
       synchronized (this) {
+        given = closed;
         if (lost == null) {
           claim = next;
           renewed = begun;
         }
       }
-      claims.remove(claim.token(), written);
+      claims.remove(claim.token(), given ? Long.MAX_VALUE : written);
+    } finally {
+      beating.unlock();
     }
   }
 
@@ -255,17 +261,46 @@ public final class Lease implements Closeable {
     listeners.forEach(Runnable::run);
   }
 
-  /** Gives the folder back; one that was made for the lease and is empty goes. */
+  /**
+   * Gives the folder back; one that was made for the lease and is empty goes. A heartbeat that
+   * hangs in the file system is waited for as long as the expiry: then the claim stays, and
+   * expires.
+   */
   @Override
   public void close() throws IOException {
     threads.shutdown();
-    synchronized (beating) {
+    boolean quiet = awaitHeartbeat();
+    try {
       synchronized (this) {
         closed = true;
         lost = lost == null ? "it was given back" : lost;
       }
-      claims.remove(claim.token(), Long.MAX_VALUE);
-      claims.removeEmpty(made);
+      if (quiet) {
+        claims.remove(claim.token(), Long.MAX_VALUE);
+        claims.removeEmpty(made);
+      } else {
+        LOG.warn(
+            "Cannot give the lease of {} back because a heartbeat has hung in its file system for {} or the job was interrupted. The next job takes it over after its expiry",
+            folder,
+            expiry);
+      }
+    } finally {
+      if (quiet) {
+        beating.unlock();
+      }
+    }
+  }
+
+  /** Whether no heartbeat is being written, and none will be. */
+  private boolean awaitHeartbeat() {
+    if (beating.tryLock()) {
+      return true;
+    }
+    try {
+      return beating.tryLock(expiry.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
     }
   }
 

@@ -8,6 +8,7 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FSError;
 import org.apache.hadoop.fs.FSInputStream;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FilterFileSystem;
 import org.apache.hadoop.fs.Path;
@@ -34,6 +35,13 @@ final class LocalFiles extends FilterFileSystem {
 
   private static FSDataOutputStream checked(FSDataOutputStream out) throws IOException {
     return new FSDataOutputStream(new Out(out), null, out.getPos());
+  }
+
+  /** With an error for a name that Hadoop's listing leaves out, as it finds no file of it. */
+  @Override
+  public FileStatus[] listStatus(Path path) throws IOException {
+    NameEncoding.requireText(java.nio.file.Path.of(makeQualified(path).toUri().getPath()));
+    return super.listStatus(path);
   }
 
   @Override

@@ -36,12 +36,16 @@ public final class Storage {
    * The file system of a path. The local one comes without Hadoop's checksum files: Parquet pages
    * and checkpoints carry their own checksums, and a file replaced by another program would look
    * damaged. All of its failures are an {@link IOException}.
+   *
+   * @throws SettingsException when this process would change the local path's characters
    */
   public static FileSystem of(Configuration configuration, Path path) throws IOException {
     FileSystem fileSystem = path.getFileSystem(configuration);
-    return fileSystem instanceof LocalFileSystem local
-        ? new LocalFiles(local.getRawFileSystem())
-        : fileSystem;
+    if (fileSystem instanceof LocalFileSystem local) {
+      NameEncoding.requireWritable(path.toString());
+      return new LocalFiles(local.getRawFileSystem());
+    }
+    return fileSystem;
   }
 
   /**

@@ -123,7 +123,7 @@ public final class RowGroupReader implements Closeable {
   }
 
   /** A failure of the storage as it is, also from within the decoder's; all else is damage. */
-  private static IOException failure(Path path, Exception cause) {
+  static IOException failure(Path path, Exception cause) {
     for (Throwable e = cause; e != null; e = e.getCause()) {
       if (e instanceof StoredParquet.StorageFailure failure) {
         return failure;
@@ -268,9 +268,9 @@ public final class RowGroupReader implements Closeable {
 
     private <T> List<T> column(String[] column, Cell<T> cell) throws IOException {
       ColumnDescriptor descriptor = schema.getColumnDescription(column);
-      ColumnReader reader = store.getColumnReader(descriptor);
       List<T> values = new ArrayList<>(rows());
       try {
+        ColumnReader reader = store.getColumnReader(descriptor);
         for (int row = 0; row < from; row++) {
           do {
             reader.skip();

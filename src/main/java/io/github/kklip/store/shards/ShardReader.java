@@ -59,9 +59,12 @@ public final class ShardReader<T> implements Closeable {
     try {
       check.of(file);
       return new ShardReader<>(file, format.in(file));
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException e) {
       file.close();
       throw e;
+    } catch (RuntimeException e) {
+      file.close();
+      throw RowGroupReader.failure(path, e);
     }
   }
 
@@ -97,14 +100,23 @@ public final class ShardReader<T> implements Closeable {
     return file.metadata().getOrDefault(Footer.BLOCKS, "");
   }
 
-  /** Reads one row group, in the order of the rows. */
+  /**
+   * Reads one row group, in the order of the rows.
+   *
+   * @throws DamagedFileException when the group is damaged
+   * @throws IOException when the storage fails
+   */
   public List<T> readGroup(int group) throws IOException {
     return readGroup(group, 0, file.rows(group));
   }
 
   /** Reads the rows {@code from} to {@code to} of one row group. */
   public List<T> readGroup(int group, int from, int to) throws IOException {
-    return format.read(file.read(group, schema, from, to));
+    try {
+      return format.read(file.read(group, schema, from, to));
+    } catch (RuntimeException e) {
+      throw RowGroupReader.failure(file.path(), e);
+    }
   }
 
   @Override

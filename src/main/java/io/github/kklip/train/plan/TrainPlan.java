@@ -166,9 +166,10 @@ public record TrainPlan(
    * The folder of the student's tokenizer.
    *
    * @throws SettingsException when it is to be the dataset's, which has none
+   * @throws IOException when the dataset's is damaged
    */
-  public static String tokenizer(
-      Settings settings, DatasetFolder folder, DatasetManifest manifest) {
+  public static String tokenizer(Settings settings, DatasetFolder folder, DatasetManifest manifest)
+      throws IOException {
     return settings.student().tokenizer().isEmpty()
         ? folder.requireTokenizer(manifest).toString()
         : settings.student().tokenizer();

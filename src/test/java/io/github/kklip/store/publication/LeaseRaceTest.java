@@ -22,6 +22,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
@@ -212,7 +213,7 @@ class LeaseRaceTest {
         }
         int holders = 0;
         for (Future<Boolean> win : wins) {
-          holders += win.get() ? 1 : 0;
+          holders += win.get(1, TimeUnit.MINUTES) ? 1 : 0;
         }
         assertThat(holders).isEqualTo(1);
         assertThat(folder).isEmptyDirectory();
@@ -227,7 +228,7 @@ class LeaseRaceTest {
       throws Exception {
     var target = new org.apache.hadoop.fs.Path(folder.toUri());
     try (Lease lease = Lease.acquire(configuration, target, "job", EXPIRY)) {
-      others.await();
+      assertThat(others.await(1, TimeUnit.MINUTES)).isTrue();
       lease.check();
       return true;
     } catch (LeaseHeldException e) {
@@ -305,7 +306,7 @@ class LeaseRaceTest {
         CountDownLatch lost = new CountDownLatch(1);
         lease.onLoss(lost::countDown);
         System.out.println("held");
-        lost.await();
+        assertThat(lost.await(1, TimeUnit.MINUTES)).isTrue();
         lease.check();
       } catch (IOException e) {
         System.out.println(e.getMessage());

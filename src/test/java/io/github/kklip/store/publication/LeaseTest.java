@@ -15,9 +15,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.Timeout.ThreadMode;
 import org.junit.jupiter.api.io.TempDir;
 
 class LeaseTest {
@@ -82,6 +85,22 @@ class LeaseTest {
       heir.check();
     }
     assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  @Timeout(value = 1, unit = TimeUnit.MINUTES, threadMode = ThreadMode.SEPARATE_THREAD)
+  void closingDoesNotWaitForAHeartbeatThatHangs() throws Exception {
+    Duration expiry = Duration.ofMillis(200);
+    try (FaultStore store = FaultStore.open("hangs", Rule.HDFS)) {
+      Lease lease = Lease.acquire(store.configuration("a"), store.path("data"), "ingest", expiry);
+      // One of the next heartbeats.
+      store.inject(new Fault(Fault.Kind.PAUSE, "a", 100, false, Duration.ZERO));
+      assertThat(store.awaitPause("a", Duration.ofMinutes(1))).isTrue();
+      assertThatCode(lease::close).doesNotThrowAnyException();
+      // The claim is there until the heartbeat goes on; others see it expire.
+      assertThat(store.files().keySet()).anyMatch(file -> file.contains("/_leases/"));
+      assertThatThrownBy(lease::check).hasMessageContaining("the lease was lost");
+    }
   }
 
   @Test
@@ -191,7 +210,7 @@ class LeaseTest {
       // Its next heartbeat hangs.
       store.inject(
           new Fault(Fault.Kind.PAUSE, "a", store.operations("a") + 3, false, Duration.ZERO));
-      lost.await();
+      assertThat(lost.await(1, TimeUnit.MINUTES)).isTrue();
       assertThat(told).hasValue(1);
       assertThatThrownBy(lease::check).hasMessageContaining("it was not renewed for PT1");
       store.release("a");

@@ -147,6 +147,66 @@ class ShardFilesTest {
     }
   }
 
+  /** Whatever the decoder says of it: numbers that are none, columns that are not there. */
+  @Test
+  void aBitOfEachSeventhByteIsAnErrorThatNamesTheFileOrDoesNoHarm() throws IOException {
+    List<Pair> pairs = pairs(3, 20);
+    Shard shard = new Shard(Split.TRAIN, 0, 3, write(pairs, "pairs.parquet", 64));
+    try (ShardWriter<Vector> writer =
+        new ShardWriter<>(
+            configuration,
+            path("vectors.parquet"),
+            new VectorFormat(VectorStorage.FLOAT16, 2),
+            shard,
+            settings("mean"))) {
+      for (Pair pair : pairs) {
+        writer.write(new Vector(pair.id(), new float[] {1, -1}));
+      }
+      named(writer.commit(), "vectors.parquet");
+    }
+    flipped("pairs.parquet", PairFormat.ALL, shard);
+    flipped("vectors.parquet", VectorFormat.AS_STORED, shard);
+  }
+
+  private void flipped(String name, RowFormat<?> format, Shard shard) throws IOException {
+    Path file = folder.resolve(name);
+    byte[] whole = Files.readAllBytes(file);
+    List<String> expected = rows(name, format, shard);
+    int found = 0;
+    for (int at = 0; at < whole.length; at += 7) {
+      byte[] bytes = whole.clone();
+      bytes[at] ^= (byte) (1 << at % 8);
+      Files.write(file, bytes);
+      String what = name + ", byte " + at;
+      try {
+        assertThat(rows(name, format, shard)).as(what).isEqualTo(expected);
+      } catch (IOException e) {
+        assertThat(e).as(what).hasMessageContaining(name);
+        found++;
+      }
+    }
+    assertThat(found).isGreaterThan(whole.length / 7 / 4);
+    Files.write(file, whole);
+  }
+
+  private List<String> rows(String name, RowFormat<?> format, Shard shard) throws IOException {
+    List<String> rows = new ArrayList<>();
+    try (ShardReader<?> reader =
+        format instanceof PairFormat
+            ? ShardReader.open(configuration, path(name), format)
+            : ShardReader.open(configuration, path(name), format, shard, settings("mean"))) {
+      for (int group = 0; group < reader.rowGroups(); group++) {
+        for (Object row : reader.readGroup(group)) {
+          rows.add(
+              row instanceof Vector vector
+                  ? vector.id() + java.util.Arrays.toString(vector.values())
+                  : ((Pair) row).id() + ((Pair) row).caption());
+        }
+      }
+    }
+    return rows;
+  }
+
   @Test
   void vectorsComeBackInBothStorages() throws IOException {
     List<Pair> pairs = pairs(70, 1);
