@@ -38,12 +38,23 @@ public record IngestSettings(
     TEST
   }
 
+  /** How texts of several lines are read. */
+  public enum CaptionLines {
+    /** By what lies beside the source: lines where {@code dataset_type.txt} says retrieval. */
+    AUTO,
+    /** Each line is a caption. */
+    LINES,
+    WHOLE
+  }
+
   /**
    * One source of pairs.
    *
-   * @param imageColumn column of the image's path (csv) or bytes (parquet)
-   * @param captionColumn column (csv, parquet) or JSON field (webdataset) of the caption or list of
-   *     captions
+   * @param imageColumn column of the image's path (csv) or bytes (parquet); extensions of the
+   *     picture in the order of preference (webdataset, folder)
+   * @param captionColumn column (csv, parquet) of the caption or list of captions; extensions and
+   *     JSON fields in the order of preference (webdataset, folder)
+   * @param captions how texts of several lines are read (webdataset, folder)
    * @param separator the csv's separator; empty: tab, or comma when the header has no tab
    * @param pairs images to make (synthetic)
    * @param followLinks whether symbolic links may lead out of a folder that is read
@@ -59,12 +70,16 @@ public record IngestSettings(
           String path,
       @Key(
               absent = "\"\"",
-              formats = {"csv", "parquet"})
+              formats = {"webdataset", "csv", "parquet", "folder"})
           String imageColumn,
       @Key(
               absent = "\"\"",
-              formats = {"webdataset", "csv", "parquet"})
+              formats = {"webdataset", "csv", "parquet", "folder"})
           String captionColumn,
+      @Key(
+              absent = "auto",
+              formats = {"webdataset", "folder"})
+          CaptionLines captions,
       @Key(absent = "\"\"", formats = "csv") String separator,
       @Key(min = 1, max = 10_000_000, absent = "2000", formats = "synthetic") int pairs,
       @Key(max = 100, absent = "1") double weight,
@@ -80,11 +95,24 @@ public record IngestSettings(
           format == SourceFormat.SYNTHETIC || !path.isEmpty(),
           "path",
           "the path of the " + Keyword.of(format) + " data");
+      if (format == SourceFormat.WEBDATASET || format == SourceFormat.FOLDER) {
+        section.require(
+            isList(imageColumn), "image-column", "extensions such as jpg;png, with ; between them");
+        section.require(
+            isList(captionColumn),
+            "caption-column",
+            "extensions and JSON fields such as txt;caption, with ; between them");
+      }
       section.require(separator.length() <= 1, "separator", "one character");
       section.require(
           split != SourceSplit.TEST || weight == 1,
           "weight",
           "1 where split = test, of which every row is there as it was published");
+    }
+
+    /** A list of names, which may be empty. */
+    private static boolean isList(String names) {
+      return names.isEmpty() || names.matches("[^;/\\s][^;/]*(;[^;/]+)*");
     }
   }
 

@@ -7,6 +7,7 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.image.ImageDecoder;
 import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.RgbImage;
+import io.github.kklip.ingest.sources.Clutter;
 import io.github.kklip.progress.Counts;
 import io.github.kklip.progress.Progress;
 import io.github.kklip.store.publication.NameEncoding;
@@ -35,7 +36,7 @@ final class ZeroShot {
   private ZeroShot() {}
 
   /** A class folder: its name as a person would write it, and the files in it. */
-  private record Category(String name, List<Path> files) {}
+  record Category(String name, List<Path> files) {}
 
   static EvaluationResult.Classification of(
       EvaluateSettings.ZeroShotSettings settings,
@@ -159,35 +160,49 @@ final class ZeroShot {
     }
     List<FileStatus> folders =
         sorted(files.listStatus(root)).stream()
-            .filter(folder -> folder.isDirectory() && !hidden(folder))
+            .filter(folder -> folder.isDirectory() && !Clutter.is(root, folder.getPath()))
             .toList();
-    if (folders.size() < 2) {
-      throw new IOException(
-          message(
-              "Cannot classify %s because %s has %s folders. It needs one folder of images for each class, two at least.",
-              settings.name(), root, folders.size()));
-    }
+    requireTwo(settings, folders.size());
     return folders;
   }
 
-  private static List<Category> categories(
+  private static void requireTwo(EvaluateSettings.ZeroShotSettings settings, int folders)
+      throws IOException {
+    if (folders < 2) {
+      throw new IOException(
+          message(
+              "Cannot classify %s because %s has %s folders. It needs one folder of images for each class, two at least.",
+              settings.name(), settings.path(), folders));
+    }
+  }
+
+  static List<Category> categories(
       EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
     List<Category> categories = new ArrayList<>();
+    List<String> empty = new ArrayList<>();
     for (FileStatus folder : folders(settings, configuration)) {
       FileStatus[] files = Storage.of(configuration, folder.getPath()).listStatus(folder.getPath());
       List<Path> images =
           sorted(files).stream()
-              .filter(file -> file.isFile() && !hidden(file))
+              .filter(file -> file.isFile() && !Clutter.is(folder.getPath(), file.getPath()))
               .map(FileStatus::getPath)
               .toList();
+      if (images.isEmpty()) {
+        empty.add(folder.getPath().getName());
+        continue;
+      }
       String name = folder.getPath().getName().replace('_', ' ').replace('-', ' ');
       categories.add(new Category(name, images));
     }
+    if (!empty.isEmpty()) {
+      LOG.warn(
+          "{} folders of {} hold no file and are no classes: {}",
+          empty.size(),
+          settings.path(),
+          empty);
+    }
+    requireTwo(settings, categories.size());
     return categories;
-  }
-
-  private static boolean hidden(FileStatus file) {
-    return file.getPath().getName().startsWith(".");
   }
 
   private static List<FileStatus> sorted(FileStatus[] files) {

@@ -2,6 +2,7 @@ package io.github.kklip.ingest;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.ingest.sources.Note;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
@@ -49,8 +50,8 @@ sealed interface Candidate {
 
   record Rejected(Reject reject) implements Candidate {}
 
-  /** Archive members that are no candidates. */
-  record Ignored(long count) implements Candidate {}
+  /** What was counted beside candidates. */
+  record Noted(Note note, long count) implements Candidate {}
 
   default byte[] encode() {
     int size = this instanceof Accepted accepted ? accepted.pair.image().length + 512 : 256;
@@ -75,9 +76,10 @@ sealed interface Candidate {
         text(out, rejected.reject.key());
         text(out, rejected.reject.reason());
         text(out, rejected.reject.detail());
-      } else if (this instanceof Ignored ignored) {
+      } else if (this instanceof Noted noted) {
         out.writeByte(2);
-        out.writeLong(ignored.count);
+        text(out, noted.note.name());
+        out.writeLong(noted.count);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -102,7 +104,7 @@ sealed interface Candidate {
                 text(in),
                 in.readLong());
         case 1 -> new Rejected(new Reject(text(in), text(in), text(in), text(in)));
-        case 2 -> new Ignored(in.readLong());
+        case 2 -> new Noted(Note.valueOf(text(in)), in.readLong());
         default ->
             throw new IllegalStateException(message("Cannot read a candidate of kind %s", kind));
       };

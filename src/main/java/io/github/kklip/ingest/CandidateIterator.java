@@ -4,15 +4,18 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.ingest.sources.Member;
 import io.github.kklip.ingest.sources.Members;
+import io.github.kklip.ingest.sources.Note;
 import io.github.kklip.ingest.sources.Unit;
 import io.github.kklip.tasks.TaskCounts;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.EnumMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import scala.Tuple2;
 
@@ -32,8 +35,8 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
   private final Deque<Candidate> ready = new ArrayDeque<>();
   private long position;
 
-  /** Members that are no candidates: a unit may have millions, and tells their number once. */
-  private long ignored;
+  /** What is counted beside candidates: a unit may have millions, and tells their number once. */
+  private final Map<Note, Long> noted = new EnumMap<>(Note.class);
 
   private boolean ended;
 
@@ -73,11 +76,9 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
         ended = true;
         finish();
         counts.done(1);
-        if (ignored > 0) {
-          ready.add(new Candidate.Ignored(ignored));
-        }
+        noted.forEach((note, count) -> ready.add(new Candidate.Noted(note, count)));
       } else {
-        ignored += member.ignored();
+        member.notes().forEach((note, count) -> noted.merge(note, (long) count, Long::sum));
         List<Candidate> found = screening.screen(unit.path(), member);
         found.forEach(this::count);
         ready.addAll(found);
@@ -87,7 +88,7 @@ final class CandidateIterator implements Iterator<Tuple2<String, byte[]>> {
   }
 
   private void count(Candidate candidate) {
-    if (!(candidate instanceof Candidate.Ignored)) {
+    if (!(candidate instanceof Candidate.Noted)) {
       counts.items(1, candidate instanceof Candidate.Rejected ? 1 : 0);
     }
   }

@@ -14,6 +14,8 @@ import java.util.TreeMap;
  * @param input candidates in the sources
  * @param pairs rows that are new in the dataset
  * @param ignored archive members that are no candidates
+ * @param ignoredKinds the same by kind: {@code clutter}, {@code other-pictures} of a sample, {@code
+ *     lone-texts}, {@code other}
  * @param reasons rejects by reason; a row that the dataset has already is a {@code duplicate}
  * @param sources the same for each source
  * @param leftOut rows of earlier runs that are no longer part of the dataset, as their images came
@@ -26,6 +28,7 @@ public record IngestResult(
     long pairs,
     long rejects,
     long ignored,
+    SortedMap<String, Long> ignoredKinds,
     SortedMap<String, Long> reasons,
     List<SourceCounts> sources,
     long leftOut,
@@ -33,12 +36,14 @@ public record IngestResult(
     @JsonUnwrapped(prefix = "dataset_") Totals totals) {
   /** Of a run that found nothing new. */
   static IngestResult nothing(String dataset, Totals totals) {
-    return new IngestResult(0, 0, 0, 0, new TreeMap<>(), List.of(), 0, dataset, totals);
+    return new IngestResult(
+        0, 0, 0, 0, new TreeMap<>(), new TreeMap<>(), List.of(), 0, dataset, totals);
   }
 
   /** The same run, of which the totals are those of before, with those of after it. */
   IngestResult with(Totals after) {
     long left = totals.pairs() + pairs - after.pairs();
-    return new IngestResult(input, pairs, rejects, ignored, reasons, sources, left, dataset, after);
+    return new IngestResult(
+        input, pairs, rejects, ignored, ignoredKinds, reasons, sources, left, dataset, after);
   }
 }

@@ -220,7 +220,7 @@ public final class IngestStage {
           result = result.with(manifest.totals());
           DataCard.write(spark, folder, manifest);
           work.remove();
-          report(result);
+          report(result, tally.joinedLines());
           return result;
         }
       } finally {
@@ -655,18 +655,24 @@ public final class IngestStage {
         SeenFiles.write(folder, fingerprints));
   }
 
-  private static void report(IngestResult result) {
+  private static void report(IngestResult result, long joinedLines) {
     LOG.info(
-        "{} candidates: {} new pairs, {} rejects {}, and {} archive members ignored",
+        "{} candidates: {} new pairs, {} rejects {}, and {} archive members ignored {}",
         result.input(),
         result.pairs(),
         result.rejects(),
         result.reasons(),
-        result.ignored());
+        result.ignored(),
+        result.ignoredKinds());
     if (result.leftOut() > 0) {
       LOG.warn(
           "{} rows of earlier runs are no longer part of the dataset because their images came in with a split that wins (test over validation, validation over train). They count as rejects of those runs; trainings that have begun keep them.",
           result.leftOut());
+    }
+    if (joinedLines > 0) {
+      LOG.warn(
+          "{} captions are texts of several lines. Set captions = lines for their source where each line is a caption, else captions = whole",
+          joinedLines);
     }
     if (result.pairs() == 0) {
       LOG.warn("No new pairs: {} candidates, rejected for {}", result.input(), result.reasons());

@@ -1,7 +1,5 @@
 package io.github.kklip.ingest;
 
-import static io.github.kklip.config.Message.message;
-
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Seeds;
 import io.github.kklip.config.SplitMix64;
@@ -11,10 +9,10 @@ import io.github.kklip.image.ImageRejectedException;
 import io.github.kklip.image.Resample;
 import io.github.kklip.image.RgbImage;
 import io.github.kklip.ingest.Journal.Outcome;
+import io.github.kklip.ingest.sources.CaptionText;
 import io.github.kklip.ingest.sources.Member;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.ingest.sources.Member.Picture;
-import io.github.kklip.ingest.sources.MemberContent;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.Pair;
@@ -22,25 +20,19 @@ import io.github.kklip.store.Reject;
 import io.github.kklip.store.Split;
 import java.io.IOException;
 import java.io.Serializable;
-import java.nio.charset.StandardCharsets;
-import java.text.Normalizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
 
 /**
  * Decides of every candidate of a member whether it can be a pair. The caption is looked at first,
  * the image is decoded last and once.
  */
 final class Screening {
-  private static final Pattern LINE_ENDS =
-      Pattern.compile("\\r\\n|[\\t\\n\\x0B\\f\\r\\x85\\u2028\\u2029]");
-  private static final Pattern CONTROLS = Pattern.compile("\\p{Cc}");
-
   private final IngestSettings settings;
+  private final CaptionText captions;
   private final double weight;
   private final SplitRule splits;
   private final Function<String, Split> known;
@@ -70,6 +62,7 @@ final class Screening {
       Decoder decoder,
       Journal journal) {
     this.settings = settings;
+    this.captions = new CaptionText(settings.captions());
     this.weight = weight;
     this.splits = splits;
     this.known = known;
@@ -85,16 +78,15 @@ final class Screening {
 
   List<Candidate> screen(String source, Member member) {
     List<Candidate> candidates = new ArrayList<>();
-    for (Picture picture : member.pictures()) {
-      if (member.captions().isEmpty()) {
-        candidates.add(
-            reject(
-                source,
-                key(member, picture, null),
-                new Problem(Problem.NO_CAPTION, "the image has no caption")));
-      } else {
-        candidates.addAll(pairs(source, member, picture));
-      }
+    Picture picture = member.picture();
+    if (picture != null && member.captions().isEmpty()) {
+      candidates.add(
+          reject(
+              source,
+              key(member, picture, null),
+              new Problem(Problem.NO_CAPTION, "the image has no caption")));
+    } else if (picture != null) {
+      candidates.addAll(pairs(source, member, picture));
     }
     for (Problem problem : member.problems()) {
       candidates.add(reject(source, member.key(), problem));
@@ -107,12 +99,12 @@ final class Screening {
     CheckedMember checked = null;
     for (Caption caption : member.captions()) {
       String key = key(member, picture, caption);
-      Problem problem = picture.problem() == null ? problemOf(caption) : picture.problem();
+      Problem problem = picture.problem() == null ? captions.problem(caption) : picture.problem();
       if (problem != null) {
         candidates.add(reject(source, key, problem));
         continue;
       }
-      String text = text(caption);
+      String text = captions.stored(caption);
       checked = checked == null ? new CheckedMember(picture.bytes()) : checked;
       String first = Identity.ofPair(checked.imageId, text);
       if (removed.test(checked.imageId) || removed.test(first)) {
@@ -169,47 +161,6 @@ final class Screening {
     int whole = (int) weight;
     double unit = new SplitMix64(Seeds.derive(0, "weight", Seeds.hash(imageId))).nextDouble();
     return unit < weight - whole ? whole + 1 : whole;
-  }
-
-  /**
-   * The caption as it is stored. Normalised, it is in Unicode's form NFC, with spaces for tabs and
-   * ends of lines and without other control characters.
-   */
-  private String text(Caption caption) {
-    String text = caption.text();
-    if (settings.captions().normaliseCaptions()) {
-      text = Normalizer.normalize(text, Normalizer.Form.NFC);
-      text = LINE_ENDS.matcher(text).replaceAll(" ");
-      text = CONTROLS.matcher(text).replaceAll("");
-    }
-    return text.strip();
-  }
-
-  private Problem problemOf(Caption caption) {
-    if (caption.problem() != null) {
-      return caption.problem();
-    }
-    String text = text(caption);
-    // Half a surrogate pair, which JSON can name, has no UTF-8 form.
-    if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
-      return MemberContent.encodingProblem();
-    }
-    int length = text.codePointCount(0, text.length());
-    if (length < settings.captions().minCaptionChars()) {
-      return new Problem(
-          Problem.CAPTION_TOO_SHORT,
-          message(
-              "%s characters, at least %s are needed",
-              length, settings.captions().minCaptionChars()));
-    }
-    if (length > settings.captions().maxCaptionChars()) {
-      return new Problem(
-          Problem.CAPTION_TOO_LONG,
-          message(
-              "%s characters, at most %s are allowed",
-              length, settings.captions().maxCaptionChars()));
-    }
-    return null;
   }
 
   /** An image that is decoded when the first caption needs it. */

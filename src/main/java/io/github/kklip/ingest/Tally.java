@@ -1,6 +1,8 @@
 package io.github.kklip.ingest;
 
 import io.github.kklip.config.IngestSettings;
+import io.github.kklip.config.Keyword;
+import io.github.kklip.ingest.sources.Note;
 import io.github.kklip.ingest.sources.Problem;
 import io.github.kklip.store.DatasetManifest.SourceCounts;
 import io.github.kklip.store.DatasetManifest.Totals;
@@ -21,7 +23,8 @@ final class Tally {
   /** Followed by the prefix of the split. */
   private static final String ROW = "row ";
 
-  private static final String IGNORED = "ignored";
+  /** Followed by a {@link Note}. */
+  private static final String NOTED = "noted ";
 
   private final Map<String, Long> counts;
 
@@ -35,8 +38,8 @@ final class Tally {
    * @param source its index
    * @param key sort key and place in the sources ({@link CandidateIterator})
    * @param accepted whether it is a row, or equal to one
-   * @param reason of a reject; empty for what is none
-   * @param ignored archive members that are no candidates
+   * @param reason of a reject, or what is counted beside candidates; empty for a row
+   * @param count of what is counted beside candidates; else 1
    */
   record Fact(
       int source,
@@ -45,7 +48,7 @@ final class Tally {
       String imageId,
       long hash,
       String reason,
-      long ignored)
+      long count)
       implements java.io.Serializable {
     /**
      * @param sources the source of each unit
@@ -53,11 +56,13 @@ final class Tally {
     static Fact of(String key, Candidate candidate, int[] sources) {
       int source = sources[CandidateIterator.unit(key)];
       if (candidate instanceof Candidate.Accepted accepted) {
-        return new Fact(source, key, true, accepted.pair().imageId(), accepted.hash(), "", 0);
+        return new Fact(source, key, true, accepted.pair().imageId(), accepted.hash(), "", 1);
       }
-      return candidate instanceof Candidate.Rejected rejected
-          ? new Fact(source, key, false, "", 0, rejected.reject().reason(), 0)
-          : new Fact(source, key, false, "", 0, "", ((Candidate.Ignored) candidate).count());
+      if (candidate instanceof Candidate.Rejected rejected) {
+        return new Fact(source, key, false, "", 0, rejected.reject().reason(), 1);
+      }
+      Candidate.Noted noted = (Candidate.Noted) candidate;
+      return new Fact(source, key, false, "", 0, noted(noted.note()), noted.count());
     }
 
     boolean isRow() {
@@ -100,8 +105,7 @@ final class Tally {
             new HashMap<String, Long>(),
             (counts, fact) -> {
               String kind = kind(fact, exclusions.value());
-              counts.merge(
-                  fact.source + "|" + kind, kind.equals(IGNORED) ? fact.ignored : 1L, Long::sum);
+              counts.merge(fact.source + "|" + kind, fact.count, Long::sum);
               return counts;
             },
             (left, right) -> {
@@ -115,7 +119,11 @@ final class Tally {
       Problem problem = exclusions.of(fact.split(), fact.imageId);
       return problem == null ? ROW + Layout.prefix(fact.split()) : problem.reason();
     }
-    return fact.reason.isEmpty() ? IGNORED : fact.reason;
+    return fact.reason;
+  }
+
+  private static String noted(Note note) {
+    return NOTED + Keyword.of(note);
   }
 
   /** Rows of a split, those among them that are there twice or more. */
@@ -135,6 +143,27 @@ final class Tally {
     return counts.getOrDefault(source + "|" + kind, 0L);
   }
 
+  private long ignored(int source) {
+    return Arrays.stream(Note.values())
+        .filter(Note::isIgnored)
+        .mapToLong(note -> count(source, noted(note)))
+        .sum();
+  }
+
+  /** What was counted beside candidates, of all sources. */
+  private long count(Note note) {
+    String kind = "|" + noted(note);
+    return counts.entrySet().stream()
+        .filter(entry -> entry.getKey().endsWith(kind))
+        .mapToLong(Map.Entry::getValue)
+        .sum();
+  }
+
+  /** Captions that were several lines of a text, and may be several captions. */
+  long joinedLines() {
+    return count(Note.JOINED_LINES);
+  }
+
   /** Candidates of a source that are rows or equal to one. */
   private long rows(int source) {
     return Arrays.stream(Split.values())
@@ -146,7 +175,7 @@ final class Tally {
   private long input(int source) {
     return counts.entrySet().stream()
         .filter(entry -> entry.getKey().startsWith(source + "|"))
-        .filter(entry -> !entry.getKey().endsWith("|" + IGNORED))
+        .filter(entry -> !entry.getKey().startsWith(source + "|" + NOTED))
         .mapToLong(Map.Entry::getValue)
         .sum();
   }
@@ -174,7 +203,7 @@ final class Tally {
               input,
               rows,
               input - rows,
-              count(i, IGNORED)));
+              ignored(i)));
       if (rows(i) > rows) {
         reasons.merge(Problem.DUPLICATE, rows(i) - rows, Long::sum);
       }
@@ -182,14 +211,20 @@ final class Tally {
     counts.forEach(
         (label, count) -> {
           String kind = label.substring(label.indexOf('|') + 1);
-          if (!kind.startsWith(ROW) && !kind.equals(IGNORED)) {
+          if (!kind.startsWith(ROW) && !kind.startsWith(NOTED)) {
             reasons.merge(kind, count, Long::sum);
           }
         });
     long input = bySource.stream().mapToLong(SourceCounts::input).sum();
     long rows = bySource.stream().mapToLong(SourceCounts::pairs).sum();
     long ignored = bySource.stream().mapToLong(SourceCounts::ignored).sum();
+    SortedMap<String, Long> kinds = new TreeMap<>();
+    for (Note note : Note.values()) {
+      if (note.isIgnored() && count(note) > 0) {
+        kinds.put(Keyword.of(note), count(note));
+      }
+    }
     return new IngestResult(
-        input, rows, input - rows, ignored, reasons, bySource, 0, dataset, before);
+        input, rows, input - rows, ignored, kinds, reasons, bySource, 0, dataset, before);
   }
 }

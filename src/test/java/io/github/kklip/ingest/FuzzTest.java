@@ -3,8 +3,10 @@ package io.github.kklip.ingest;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
+import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Settings;
 import io.github.kklip.config.SplitMix64;
+import io.github.kklip.ingest.sources.Archive;
 import io.github.kklip.ingest.sources.CsvReader;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.SourceReader;
@@ -96,7 +98,7 @@ class FuzzTest {
       byte[] bytes = mutated(good, random);
       try {
         TarReader tar = new TarReader(new ByteArrayInputStream(bytes), 0);
-        for (TarReader.Entry entry = tar.next(); entry != null; entry = tar.next()) {
+        for (Archive.Entry entry = tar.next(); entry != null; entry = tar.next()) {
           assertThat(entry.size()).isNotNegative();
           tar.read(1 << 16);
         }
@@ -112,12 +114,8 @@ class FuzzTest {
   @Test
   void archivesAndTables() throws IOException {
     Settings settings = Settings.load(List.of(), List.of("ingest.split-bytes=65536"));
-    String[] csv = {"image-column=filepath"};
-    assertThat(csv).isNotEmpty();
-    Settings tables =
-        Settings.load(List.of(), List.of("ingest.sources=[{format=csv, path=\"/x\"}]"));
-    SourceReader archives = new WebDatasetReader("", settings.ingest());
-    SourceReader rows = new CsvReader(tables.ingest().sources().get(0), 1 << 16);
+    SourceReader archives = new WebDatasetReader(source("webdataset"), settings.ingest());
+    SourceReader rows = new CsvReader(source("csv"), 1 << 16);
     byte[] plain = tar();
     ByteArrayOutputStream zipped = new ByteArrayOutputStream();
     try (GZIPOutputStream gzip = new GZIPOutputStream(zipped)) {
@@ -132,6 +130,14 @@ class FuzzTest {
       read(archives, mutated(round % 2 == 0 ? plain : zipped.toByteArray(), random), round);
       read(rows, mutated(table.toString().getBytes(StandardCharsets.UTF_8), random), round);
     }
+  }
+
+  private static IngestSettings.SourceSettings source(String format) throws IOException {
+    return Settings.load(
+            List.of(), List.of("ingest.sources=[{format=" + format + ", path=\"/x\"}]"))
+        .ingest()
+        .sources()
+        .get(0);
   }
 
   /** Data make members or problems: an exception would say that the disk has failed. */

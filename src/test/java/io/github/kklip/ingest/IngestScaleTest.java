@@ -175,8 +175,12 @@ class IngestScaleTest {
     Configuration configuration = new Configuration();
     Unit whole = Unit.whole(0, folder.resolve("in/a.tar").toString());
     IngestSettings settings =
-        Settings.load(List.of(), List.of("ingest.split-bytes=65536")).ingest();
-    List<Unit> units = new WebDatasetReader("", settings).plan(configuration, whole);
+        Settings.load(
+                List.of(),
+                List.of("ingest.split-bytes=65536", "ingest.sources=[" + tar("in") + "]"))
+            .ingest();
+    List<Unit> units =
+        new WebDatasetReader(settings.sources().get(0), settings).plan(configuration, whole);
     assertThat(units.size()).isGreaterThan(2);
 
     ingest("whole", tar("in"));
@@ -494,13 +498,14 @@ class IngestScaleTest {
       }
       out.write(new byte[1024]);
     }
-    IngestSettings settings = Settings.load(List.of(), List.of()).ingest();
+    IngestSettings settings =
+        Settings.load(List.of(), List.of("ingest.sources=[" + tar("tiny.tar") + "]")).ingest();
     long ignored = 0;
     try (Members members =
-        new WebDatasetReader("", settings)
+        new WebDatasetReader(settings.sources().get(0), settings)
             .open(new Configuration(), Unit.whole(0, file.toString()))) {
       for (Member next = members.next(); next != null; next = members.next()) {
-        assertThat(next.pictures()).isEmpty();
+        assertThat(next.picture()).isNull();
         ignored += next.ignored();
       }
     }

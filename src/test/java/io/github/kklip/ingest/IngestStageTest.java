@@ -116,7 +116,7 @@ class IngestStageTest {
         tar(
             Map.entry("x/", new byte[0]),
             Map.entry("x/0.png", png(1)),
-            Map.entry("x/0.txt", text("only once")),
+            Map.entry("x/0.txt.bak", text("no part of it")),
             Map.entry("x/0.json", text("{\"captions\": [\"one\", \"two\", \"one\", \" \"]}")),
             Map.entry("x/0.cls", text("3")),
             Map.entry("x/1.png.gz", gzip(png(2))),
@@ -142,8 +142,10 @@ class IngestStageTest {
                     "caption-too-short", 1L,
                     "no-caption", 1L,
                     "json-malformed", 1L)));
-    // The folder, the class and the text without an image.
-    assertThat(result.ignored()).isEqualTo(3);
+    // The folder, the class, the copy of a text and the text without an image.
+    assertThat(result.ignored()).isEqualTo(4);
+    assertThat(result.ignoredKinds())
+        .isEqualTo(new TreeMap<>(Map.of("other", 3L, "lone-texts", 1L)));
     assertThat(result.input()).isEqualTo(8);
     assertThat(rejects())
         .extracting(Reject::key)
@@ -432,7 +434,7 @@ class IngestStageTest {
     assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("link", 5L, "duplicate", 1L)));
     assertThat(rejects().stream().filter(r -> r.reason().equals("link")))
         .extracting(Reject::key)
-        .containsExactlyInAnyOrder("a.txt", "self", "deep/up", "out", "gone.png");
+        .containsExactlyInAnyOrder("a.png a.txt", "self", "deep/up", "out", "gone.png");
     assertThat(rejects())
         .extracting(Reject::detail)
         .anyMatch(detail -> detail.contains("Set follow-links = true for this source"))
@@ -513,7 +515,7 @@ class IngestStageTest {
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining("there is no such file or folder. Check kklip.ingest.sources[0]");
     assertThatThrownBy(() -> ingest(source("webdataset", "in")))
-        .hasMessageContaining("the folder holds no file that ends in [.tar, .tar.gz, .tgz]");
+        .hasMessageContaining("the folder holds no file that ends in [.tar, .tar.gz, .tgz, ");
     assertThatThrownBy(() -> ingest(source("folder", "in"))).hasMessageContaining("it is empty");
     assertThat(folder.resolve("data")).as("nothing is left behind").doesNotExist();
     file("in/t.csv", bytes("filepath\ttitle\n"));

@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVParser;
 import org.apache.commons.csv.CSVRecord;
@@ -266,7 +267,7 @@ public final class CsvReader implements SourceReader {
                   "", new Problem(Problem.MISSING_FILE, "the row names no file"))
               : picture(name.strip());
       return new Member(
-          key(first), List.of(picture), captions, 0, rest == null ? List.of() : rest.problems());
+          key(first), picture, captions, Map.of(), rest == null ? List.of() : rest.problems());
     }
 
     private Member.Picture picture(String name) throws IOException {

@@ -5,27 +5,26 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 
 /** Bytes of files and archive members as pictures and captions. */
 public final class MemberContent {
-  /** Names that are taken for images, decodable here or not: others are no candidates. */
-  private static final Set<String> IMAGES =
-      Set.of(
-          "jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "webp", "tif", "tiff", "bmp",
-          "dib", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "heic", "heif", "avif", "jxl", "ico",
-          "tga", "psd");
+  /**
+   * Extensions that are taken for images, decodable here or not, in the order of preference; others
+   * are no candidates.
+   */
+  static final List<String> IMAGES =
+      List.of(
+          "jpg", "jpeg", "png", "webp", "jpe", "jfif", "mpo", "apng", "gif", "tif", "tiff", "bmp",
+          "dib", "ppm", "pgm", "pbm", "pnm", "jp2", "j2k", "jpx", "jxl", "avif", "heic", "heif",
+          "ico", "tga", "psd", "svg");
 
   private MemberContent() {}
 
   /** What follows the last dot, in lower case. */
   static String extension(String name) {
     return name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
-  }
-
-  static boolean isImage(String name) {
-    return name.indexOf('.') >= 0 && IMAGES.contains(extension(name));
   }
 
   static Problem tooLarge(long maxBytes) {

@@ -186,7 +186,7 @@ final class ParquetReader implements SourceReader {
         texts.add(MemberContent.caption(list.size() == 1 ? "" : "caption " + i, list.get(i)));
       }
       row++;
-      return new Member(key, List.of(picture), texts, 0, List.of());
+      return Member.of(key, picture, texts);
     }
 
     @Override

@@ -30,6 +30,12 @@ public record Problem(String reason, String detail) {
   /** A source file without the columns that are needed. */
   static final String SCHEMA = "schema";
 
+  /** Members of one key of which not one picture with its captions can be chosen. */
+  static final String AMBIGUOUS_SAMPLE = "ambiguous-sample";
+
+  /** Members of a sample that stand apart from the others in the archive. */
+  static final String MEMBERS_APART = "members-apart";
+
   public static final String NO_CAPTION = "no-caption";
   static final String NO_IMAGE = "no-image";
   static final String MEMBER_TOO_LARGE = "member-too-large";

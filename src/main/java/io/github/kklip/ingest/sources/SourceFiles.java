@@ -68,10 +68,10 @@ public final class SourceFiles {
       } else {
         FolderWalk walk = FolderWalk.of(configuration, status.getPath(), source.followLinks());
         walk.files().stream()
-            .filter(file -> isWanted(file.getPath(), source.format()))
+            .filter(file -> isWanted(status.getPath(), file.getPath(), source.format()))
             .forEach(files::add);
         walk.skipped().stream()
-            .filter(skipped -> isWanted(skipped.path(), source.format()))
+            .filter(skipped -> isWanted(status.getPath(), skipped.path(), source.format()))
             .forEach(skipped -> links.addAll(skipped.named(skipped.path().toString())));
       }
     }
@@ -124,9 +124,12 @@ public final class SourceFiles {
       }
       Path folder = waiting.remove().getPath();
       for (FileStatus status : Storage.of(configuration, folder).listStatus(folder)) {
+        if (Clutter.is(status.getPath().getName())) {
+          continue;
+        }
         if (status.isDirectory()) {
           waiting.add(status);
-        } else if (isWanted(status.getPath(), source.format())) {
+        } else if (isWanted(folder, status.getPath(), source.format())) {
           return;
         }
       }
@@ -186,6 +189,10 @@ public final class SourceFiles {
         if (source.split() != IngestSettings.SourceSplit.AUTO) {
           of.put("split", Keyword.of(source.split()));
         }
+        // Files that were read before there was this key need no second look.
+        if (source.captions() != IngestSettings.CaptionLines.AUTO) {
+          of.put("captions", Keyword.of(source.captions()));
+        }
         yield Identity.ofSettings(of);
       }
       case CSV, FOLDER, SYNTHETIC -> "";
@@ -234,15 +241,25 @@ public final class SourceFiles {
             source.path(), why, index, source.format().name().toLowerCase(Locale.ROOT)));
   }
 
-  private static boolean isWanted(Path file, IngestSettings.SourceFormat format) {
+  private static boolean isWanted(Path folder, Path file, IngestSettings.SourceFormat format) {
     String name = file.getName().toLowerCase(Locale.ROOT);
-    boolean hidden = name.startsWith(".") || name.startsWith("_");
-    return !hidden && endings(format).stream().anyMatch(name::endsWith);
+    return !Clutter.is(folder, file) && endings(format).stream().anyMatch(name::endsWith);
   }
 
   private static List<String> endings(IngestSettings.SourceFormat format) {
     return switch (format) {
-      case WEBDATASET -> List.of(".tar", ".tar.gz", ".tgz");
+      case WEBDATASET ->
+          List.of(
+              ".tar",
+              ".tar.gz",
+              ".tgz",
+              ".tar.zst",
+              ".tzst",
+              ".tar.bz2",
+              ".tbz2",
+              ".tar.xz",
+              ".txz",
+              ".zip");
       case CSV -> List.of(".csv", ".tsv");
       case PARQUET -> List.of(".parquet");
       case FOLDER, SYNTHETIC -> List.of();

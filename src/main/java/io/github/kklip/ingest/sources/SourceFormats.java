@@ -16,10 +16,10 @@ public final class SourceFormats {
   /** The reader of a source. */
   public static SourceReader reader(IngestSettings.SourceSettings source, Settings settings) {
     return switch (source.format()) {
-      case WEBDATASET -> new WebDatasetReader(source.captionColumn(), settings.ingest());
+      case WEBDATASET -> new WebDatasetReader(source, settings.ingest());
       case CSV -> new CsvReader(source, settings.ingest().images().maxBytes());
       case PARQUET -> new ParquetReader(source, settings.ingest().images().maxBytes());
-      case FOLDER -> new FolderReader(settings.ingest().images().maxBytes(), source.followLinks());
+      case FOLDER -> new FolderReader(source, settings.ingest());
       case SYNTHETIC -> new SyntheticReader(settings.seed(), source.pairs());
     };
   }

@@ -43,7 +43,6 @@ record SyntheticReader(long seed, int images) implements SourceReader {
     for (String text : SyntheticWorld.captions(scene, seed, index)) {
       captions.add(Caption.of("caption " + captions.size(), text));
     }
-    return new Member(
-        Long.toString(index), List.of(Picture.of(index + ".png", png)), captions, 0, List.of());
+    return Member.of(Long.toString(index), Picture.of(index + ".png", png), captions);
   }
 }

@@ -2,7 +2,6 @@ package io.github.kklip.ingest.sources;
 
 import static io.github.kklip.config.Message.message;
 
-import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,8 +14,10 @@ import java.util.Arrays;
  * <p>An archive is hostile until shown otherwise: only as much of it is in memory as is asked for,
  * extension headers are bounded, and every number is checked. Names are names and never paths of
  * this machine.
+ *
+ * <p>Archives that were put together into one file are read one after the other.
  */
-public final class TarReader implements Closeable {
+public final class TarReader implements Archive {
   static final int BLOCK = 512;
 
   /** Long names and pax records of one member: more than any real one has. */
@@ -27,19 +28,7 @@ public final class TarReader implements Closeable {
 
   private static final int MAX_SPARSE_BLOCKS = 1 << 16;
 
-  enum MemberKind {
-    FILE,
-    SPARSE,
-    /** Folders, links, devices. */
-    OTHER
-  }
-
-  /**
-   * One member of an archive.
-   *
-   * @param offset of the member's first header, from the start of the archive
-   */
-  public record Entry(String name, long size, MemberKind kind, long offset) {}
+  private static final String AFTER_THE_END = "what follows the archive's end mark is no archive";
 
   private final InputStream in;
   private long position;
@@ -54,40 +43,51 @@ public final class TarReader implements Closeable {
     this.position = position;
   }
 
-  /**
-   * The next member; null at the mark of the archive's end.
-   *
-   * @throws EOFException when the archive ends before that
-   * @throws IOException when it is damaged
-   */
+  @Override
   public Entry next() throws IOException {
     skip(left + padding);
     left = 0;
     padding = 0;
     long offset = position;
+    boolean ended = false;
     String longName = null;
+    String longTarget = null;
     long longSize = -1;
     boolean sparse = false;
     for (int extension = 0; extension < MAX_EXTENSIONS; extension++) {
       byte[] header = block();
-      if (header == null) {
+      if (extension == 0) {
+        // What follows the end mark is nothing, or one more archive.
+        while (header != null && isZero(header)) {
+          ended = true;
+          offset = position;
+          header = blockAfterTheEnd();
+        }
+        if (header == null && ended) {
+          return null;
+        }
+      }
+      if (header == null || isZero(header)) {
         throw new EOFException("the archive has no end mark");
       }
-      if (isZero(header)) {
-        return null;
+      try {
+        requireChecksum(header);
+      } catch (IOException e) {
+        throw ended ? new IOException(AFTER_THE_END, e) : e;
       }
-      requireChecksum(header);
       char type = (char) (header[156] & 0xFF);
       long size = number(header, 124, 12);
       switch (type) {
         case 'L' -> longName = text(extension(size));
+        case 'K' -> longTarget = text(extension(size));
         case 'x' -> {
           Pax pax = Pax.parse(extension(size));
           longName = pax.path == null ? longName : pax.path;
+          longTarget = pax.target == null ? longTarget : pax.target;
           longSize = pax.size < 0 ? longSize : pax.size;
           sparse |= pax.sparse;
         }
-        case 'K', 'g', 'X' -> extension(size);
+        case 'g', 'X' -> extension(size);
         default -> {
           boolean file = type == '0' || type == 0 || type == '7' || type == 'S';
           if (type == 'S') {
@@ -99,20 +99,27 @@ public final class TarReader implements Closeable {
           left = file || type > '7' ? longSize < 0 ? size : longSize : 0;
           padding = padding(left);
           boolean folder = name.endsWith("/");
-          MemberKind kind =
-              !file || folder ? MemberKind.OTHER : sparse ? MemberKind.SPARSE : MemberKind.FILE;
-          return new Entry(name, left, kind, offset);
+          String target =
+              longTarget == null ? text(Arrays.copyOfRange(header, 157, 257)) : longTarget;
+          boolean link = type == '1' || type == '2';
+          return new Entry(
+              name, left, kind(type, file && !folder, sparse), offset, link ? target : "");
         }
       }
     }
     throw new IOException(message("a member has more than %s extension headers", MAX_EXTENSIONS));
   }
 
-  /**
-   * The bytes of the current member, or null when there are more than {@code limit}.
-   *
-   * @throws EOFException when the archive ends before them
-   */
+  private static MemberKind kind(char type, boolean file, boolean sparse) {
+    if (file) {
+      return sparse ? MemberKind.SPARSE : MemberKind.FILE;
+    }
+    return type == '1'
+        ? MemberKind.HARD_LINK
+        : type == '2' ? MemberKind.SYMBOLIC_LINK : MemberKind.OTHER;
+  }
+
+  @Override
   public byte[] read(long limit) throws IOException {
     if (left > limit || left > Integer.MAX_VALUE - 16) {
       return null;
@@ -133,6 +140,16 @@ public final class TarReader implements Closeable {
       throw new EOFException("the archive ends within a header");
     }
     return block.length == 0 ? null : block;
+  }
+
+  /** Some programs do not fill the last block after the end mark. */
+  private byte[] blockAfterTheEnd() throws IOException {
+    byte[] block = in.readNBytes(BLOCK);
+    position += block.length;
+    if (block.length < BLOCK && !isZero(block)) {
+      throw new IOException(AFTER_THE_END);
+    }
+    return block.length < BLOCK ? null : block;
   }
 
   private byte[] extension(long size) throws IOException {
@@ -236,19 +253,20 @@ public final class TarReader implements Closeable {
     return prefix.isEmpty() ? name : prefix + "/" + name;
   }
 
-  /** Up to the first zero. */
+  /** Up to the first zero; a byte is a character. */
   private static String text(byte[] bytes) {
     int length = 0;
     while (length < bytes.length && bytes[length] != 0) {
       length++;
     }
-    return new String(bytes, 0, length, StandardCharsets.UTF_8);
+    return new String(bytes, 0, length, StandardCharsets.ISO_8859_1);
   }
 
   /** What matters of a member's pax records, {@code length key=value\n} each. */
-  private record Pax(String path, long size, boolean sparse) {
+  private record Pax(String path, String target, long size, boolean sparse) {
     static Pax parse(byte[] bytes) throws IOException {
       String path = null;
+      String target = null;
       long size = -1;
       boolean sparse = false;
       int from = 0;
@@ -268,18 +286,19 @@ public final class TarReader implements Closeable {
             || end <= space + 1) {
           throw new IOException("the pax records of a member are malformed");
         }
-        String record = new String(bytes, space + 1, end - space - 2, StandardCharsets.UTF_8);
+        String record = new String(bytes, space + 1, end - space - 2, StandardCharsets.ISO_8859_1);
         int equals = record.indexOf('=');
         String key = equals < 0 ? record : record.substring(0, equals);
         String value = record.substring(equals + 1);
         switch (key) {
           case "path" -> path = value;
+          case "linkpath" -> target = value;
           case "size" -> size = size(value);
           default -> sparse |= key.startsWith("GNU.sparse.");
         }
         from = end;
       }
-      return new Pax(path, size, sparse);
+      return new Pax(path, target, size, sparse);
     }
 
     private static long size(String value) throws IOException {

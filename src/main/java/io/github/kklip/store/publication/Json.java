@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.core.util.Separators;
@@ -47,11 +48,18 @@ public final class Json {
   /** Files of other programs may repeat a field, and have more in them than their first value. */
   private static final ObjectReader TREE = new ObjectMapper().reader();
 
+  private static final ObjectReader LENIENT = TREE.with(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS);
+
   private Json() {}
 
   /** The value of a text of another program, whatever it has. */
   public static JsonNode tree(String text) throws JsonProcessingException {
     return TREE.readTree(text);
+  }
+
+  /** The same of a text that may hold NaN and Infinity, as Python writes them. */
+  public static JsonNode lenientTree(String text) throws JsonProcessingException {
+    return LENIENT.readTree(text);
   }
 
   /** The value of a file of another program, whatever it has. */

@@ -42,9 +42,9 @@ class TarReaderTest {
     List<String> read = new ArrayList<>();
     TarReader tar =
         new TarReader(new ByteArrayInputStream(archive, from, archive.length - from), from);
-    for (TarReader.Entry entry = tar.next(); entry != null; entry = tar.next()) {
-      byte[] data = entry.kind() == TarReader.MemberKind.FILE ? tar.read(1 << 20) : new byte[0];
-      read.add(entry.name() + "=" + new String(data, StandardCharsets.UTF_8));
+    for (Archive.Entry entry = tar.next(); entry != null; entry = tar.next()) {
+      byte[] data = entry.kind() == Archive.MemberKind.FILE ? tar.read(1 << 20) : new byte[0];
+      read.add(Archive.shown(entry.name()) + "=" + new String(data, StandardCharsets.UTF_8));
     }
     return read;
   }
@@ -136,7 +136,7 @@ class TarReaderTest {
     archive[156] = TarConstants.LF_GNUTYPE_SPARSE;
     checksum(archive);
     TarReader tar = new TarReader(new ByteArrayInputStream(archive), 0);
-    assertThat(tar.next().kind()).isEqualTo(TarReader.MemberKind.SPARSE);
+    assertThat(tar.next().kind()).isEqualTo(Archive.MemberKind.SPARSE);
     assertThat(tar.next().name()).isEqualTo("b");
   }
 
