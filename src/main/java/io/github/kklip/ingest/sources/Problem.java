@@ -15,6 +15,9 @@ public record Problem(String reason, String detail) {
   /** A symbolic link that leads out of the folder, or where it was read already. */
   static final String LINK = "link";
 
+  /** What is no file of the store that a table may name: a URL, or a place outside of a folder. */
+  static final String NOT_A_FILE = "not-a-file";
+
   /** A file or member that is not of its format, or a folder where a file should be. */
   static final String UNREADABLE = "unreadable";
 
@@ -24,11 +27,15 @@ public record Problem(String reason, String detail) {
   private static final Set<String> OF_THE_MOMENT = Set.of(MISSING_FILE, UNREADABLE, CUT_SHORT);
 
   /** A source file without the columns that are needed. */
-  static final String SCHEMA = "schema";
+  public static final String SCHEMA = "schema";
 
   public static final String NO_CAPTION = "no-caption";
   static final String NO_IMAGE = "no-image";
   static final String MEMBER_TOO_LARGE = "member-too-large";
+
+  /** A row without a caption, or with a mark of a missing value in its place. */
+  static final String CAPTION_MISSING = "caption-missing";
+
   static final String CAPTION_ENCODING = "caption-encoding";
   public static final String CAPTION_TOO_SHORT = "caption-too-short";
   public static final String CAPTION_TOO_LONG = "caption-too-long";

@@ -164,7 +164,7 @@ public final class SourceFiles {
                       "image-column", source.imageColumn(),
                       "caption-column", source.captionColumn(),
                       "weight", Double.toString(source.weight()))));
-      case CSV, FOLDER, SYNTHETIC -> "";
+      case CSV, JSONL, COCO, LLAVA, FOLDER, SYNTHETIC -> "";
     };
   }
 
@@ -219,7 +219,9 @@ public final class SourceFiles {
   private static List<String> endings(IngestSettings.SourceFormat format) {
     return switch (format) {
       case WEBDATASET -> List.of(".tar", ".tar.gz", ".tgz");
-      case CSV -> List.of(".csv", ".tsv");
+      case CSV -> List.of(".csv", ".tsv", ".csv.gz", ".tsv.gz");
+      case JSONL -> List.of(".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz");
+      case COCO, LLAVA -> List.of(".json", ".json.gz");
       case PARQUET -> List.of(".parquet");
       case FOLDER, SYNTHETIC -> List.of();
     };

@@ -1,0 +1,239 @@
+package io.github.kklip.ingest.sources;
+
+import static io.github.kklip.config.Message.message;
+
+import io.github.kklip.config.IngestSettings;
+import io.github.kklip.store.publication.ContentKind;
+import java.io.BufferedInputStream;
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.Charset;
+import java.nio.charset.StandardCharsets;
+import java.util.EnumSet;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.zip.GZIPInputStream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * A text file of a source: unpacked where it is gzip, and in an encoding in which each ASCII
+ * character is one byte and no other character holds such a byte. A position is one in those bytes.
+ *
+ * @param charset of the file
+ * @param read of the bytes that {@link #open} gives
+ * @param begin after the byte order mark
+ */
+record TextFile(
+    Configuration configuration,
+    Path path,
+    boolean gzip,
+    Charset charset,
+    Charset read,
+    long begin,
+    double maxExpansion) {
+  /** Unpacked bytes that are not counted: a small file may well expand a lot. */
+  private static final long FREE_BYTES = 16L << 20;
+
+  /** Texts, and what the first line of a table may look like. */
+  private static final Set<ContentKind> TEXTS =
+      EnumSet.of(
+          ContentKind.EMPTY,
+          ContentKind.TEXT,
+          ContentKind.URL,
+          ContentKind.PATH,
+          ContentKind.JSON,
+          ContentKind.DATA_URI,
+          ContentKind.BASE64_IMAGE,
+          ContentKind.UTF_16_LE,
+          ContentKind.UTF_16_BE,
+          ContentKind.UTF_32);
+
+  /** The file is no text; the message says what it is. */
+  static final class NotTextException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    private final transient Problem problem;
+
+    NotTextException(Problem problem) {
+      super(problem.detail());
+      this.problem = problem;
+    }
+
+    Problem problem() {
+      return problem;
+    }
+  }
+
+  /**
+   * Looks at the first bytes.
+   *
+   * @param encoding name of a charset, or {@code auto}: by the byte order mark, or by the zeros of
+   *     UTF-16, else UTF-8
+   * @throws NotTextException when they are those of something else than text
+   */
+  static TextFile of(Configuration configuration, Path path, String encoding, IngestSettings limits)
+      throws NotTextException {
+    TextFile packed =
+        new TextFile(
+            configuration,
+            path,
+            false,
+            StandardCharsets.UTF_8,
+            StandardCharsets.UTF_8,
+            0,
+            limits.maxExpansion());
+    byte[] head = packed.head();
+    Optional<ContentKind> kind = ContentKind.of(head);
+    boolean gzip = kind.equals(Optional.of(ContentKind.GZIP));
+    if (gzip) {
+      head = packed.with(true, StandardCharsets.UTF_8, 0).head();
+      kind = ContentKind.of(head);
+    }
+    if (kind.isPresent() && !TEXTS.contains(kind.get())) {
+      throw new NotTextException(
+          new Problem(Problem.UNREADABLE, message("no text, %s", kind.get().sentence())));
+    }
+    Charset charset = encoding.equals("auto") ? found(kind, head) : Charset.forName(encoding);
+    boolean marked =
+        head.length > 2
+            && (head[0] & 0xFF) == 0xEF
+            && (head[1] & 0xFF) == 0xBB
+            && (head[2] & 0xFF) == 0xBF;
+    return packed.with(gzip, charset, marked && holdsAscii(charset) ? 3 : 0);
+  }
+
+  private TextFile with(boolean packed, Charset of, long from) {
+    return new TextFile(
+        configuration,
+        path,
+        packed,
+        of,
+        holdsAscii(of) ? of : StandardCharsets.UTF_8,
+        from,
+        maxExpansion);
+  }
+
+  private static Charset found(Optional<ContentKind> kind, byte[] head) {
+    if (kind.isEmpty()) {
+      return StandardCharsets.UTF_8;
+    }
+    return switch (kind.get()) {
+      case UTF_16_LE -> StandardCharsets.UTF_16LE;
+      case UTF_16_BE -> StandardCharsets.UTF_16BE;
+      case UTF_32 -> Charset.forName(head[0] == 0 ? "UTF-32BE" : "UTF-32LE");
+      default -> StandardCharsets.UTF_8;
+    };
+  }
+
+  /** UTF-8 and the encodings of one byte a character. */
+  private static boolean holdsAscii(Charset charset) {
+    if (charset.equals(StandardCharsets.UTF_8)) {
+      return true;
+    }
+    byte[] ascii = new byte[128];
+    for (int i = 0; i < ascii.length; i++) {
+      ascii[i] = (byte) i;
+    }
+    return charset.canEncode()
+        && charset.newEncoder().maxBytesPerChar() == 1
+        && new String(ascii, charset).equals(new String(ascii, StandardCharsets.US_ASCII));
+  }
+
+  /** Whether any place of it is as near as its first. */
+  boolean isSeekable() {
+    return !gzip && holdsAscii(charset);
+  }
+
+  /** Whether the name ends so, not counting {@code .gz}. */
+  boolean endsWith(String ending) {
+    String name = path.getName().toLowerCase(Locale.ROOT);
+    return (name.endsWith(".gz") ? name.substring(0, name.length() - 3) : name).endsWith(ending);
+  }
+
+  private byte[] head() throws NotTextException {
+    try (InputStream in = open(0)) {
+      return in.readNBytes(ContentKind.HEAD_BYTES);
+    } catch (IOException e) {
+      throw new NotTextException(new Problem(Problem.UNREADABLE, detail(e)));
+    }
+  }
+
+  static String detail(IOException e) {
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+  }
+
+  /**
+   * The bytes from a place on.
+   *
+   * @throws IOException when the file is damaged
+   * @throws RawInput.Failure when the file system fails
+   */
+  InputStream open(long from) throws IOException {
+    RawInput raw = RawInput.openListed(configuration, path, isSeekable() ? from : 0);
+    if (isSeekable()) {
+      return raw;
+    }
+    try {
+      InputStream in = gzip ? unzipped(raw) : raw;
+      in = holdsAscii(charset) ? in : new Utf8Stream(in, charset);
+      in.skipNBytes(from);
+      return in;
+    } catch (IOException | RuntimeException e) {
+      raw.close();
+      throw e;
+    }
+  }
+
+  /** A stream that a bomb cannot make endless: it fails when it expands too much. */
+  private InputStream unzipped(InputStream raw) throws IOException {
+    Counted packed = new Counted(new BufferedInputStream(raw, 1 << 16));
+    double most = maxExpansion;
+    return new Counted(new GZIPInputStream(packed, 1 << 16)) {
+      @Override
+      void check() throws IOException {
+        if (count > FREE_BYTES && count > most * packed.count) {
+          throw new IOException(
+              message(
+                  "the file expands more than %s times, the limit that ingest.max-expansion sets",
+                  most));
+        }
+      }
+    };
+  }
+
+  private static class Counted extends FilterInputStream {
+    long count;
+
+    Counted(InputStream in) {
+      super(in);
+    }
+
+    /** Called after every read. */
+    void check() throws IOException {}
+
+    @Override
+    public int read() throws IOException {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xFF;
+    }
+
+    @Override
+    public int read(byte[] bytes, int offset, int length) throws IOException {
+      int read = super.read(bytes, offset, length);
+      count += Math.max(0, read);
+      check();
+      return read;
+    }
+
+    @Override
+    public long skip(long bytes) throws IOException {
+      long skipped = super.skip(bytes);
+      count += skipped;
+      check();
+      return skipped;
+    }
+  }
+}
