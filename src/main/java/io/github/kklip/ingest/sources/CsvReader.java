@@ -254,6 +254,9 @@ public final class CsvReader implements SourceReader {
     private final long count;
     private TableRow ahead;
     private long read;
+    private boolean damaged;
+
+    /** Told after the last row. */
     private Problem damage;
 
     CsvRows(Table table, ImageFiles images, Records rows, long count) {
@@ -286,7 +289,7 @@ public final class CsvReader implements SourceReader {
     }
 
     private TableRow advance() {
-      if (damage != null || (count > 0 && read == count)) {
+      if (damaged || (count > 0 && read == count)) {
         return null;
       }
       try {
@@ -294,6 +297,7 @@ public final class CsvReader implements SourceReader {
           return null;
         }
       } catch (IOException e) {
+        damaged = true;
         damage = new Problem(Problem.CUT_SHORT, TextFile.detail(e));
         return null;
       }

@@ -87,13 +87,13 @@ final class ImageFiles {
     Path path;
     try {
       path = path(name);
+      if (isDevice(path)) {
+        return broken(name, Problem.NOT_A_FILE, "it is a device or a pipe, not a file");
+      }
     } catch (NotAFileException e) {
       return broken(name, Problem.NOT_A_FILE, e.getMessage());
     } catch (IllegalArgumentException e) {
       return broken(name, Problem.MISSING_FILE, "not a path: " + e.getMessage());
-    }
-    if (isDevice(path)) {
-      return broken(name, Problem.NOT_A_FILE, "it is a device or a pipe, not a file");
     }
     try {
       return MemberContent.picture(RawInput.open(configuration, path, 0), shown(name), maxBytes);
@@ -116,13 +116,13 @@ final class ImageFiles {
 
   /** The file that a name stands for. */
   private Path path(String name) throws NotAFileException {
+    refuseText(name);
     Matcher scheme = SCHEME.matcher(name);
     boolean uri =
         scheme.matches()
             && (name.startsWith("/", scheme.end(1) + 1)
                 || SCHEMES_BY_THEMSELVES.contains(scheme.group(1).toLowerCase(Locale.ROOT)));
     if (!uri && !name.startsWith("/")) {
-      refuseText(name);
       return inside(root.getPath() + "/" + name, name);
     }
     if (uri && !scheme.group(1).equalsIgnoreCase(root.getScheme())) {
@@ -139,6 +139,11 @@ final class ImageFiles {
       throw new NotAFileException(e.getMessage());
     }
     URI absolute = path.toUri();
+    // The local file system would pass over a host.
+    String named = uri ? new Path(name).toUri().getAuthority() : null;
+    if (named != null && !Objects.equals(lower(root.getAuthority()), lower(named))) {
+      throw notOnTheStore(name);
+    }
     if (!root.getScheme().equalsIgnoreCase(absolute.getScheme())
         || !Objects.equals(lower(root.getAuthority()), lower(absolute.getAuthority()))) {
       throw notOnTheStore(name);

@@ -91,7 +91,9 @@ record JsonArrayReader(Form form, IngestSettings.SourceSettings source, IngestSe
       }
       Rows rows = form.rows(text, unit);
       return new Elements(
-          whole ? JsonElements.of(text, form.field()) : JsonElements.from(text, unit.from()),
+          whole
+              ? JsonElements.of(text, form.field())
+              : JsonElements.from(text, form.field(), unit.from()),
           unit,
           rows,
           ImageFiles.of(configuration, source, path, limits.images().maxBytes()));
@@ -109,7 +111,7 @@ record JsonArrayReader(Form form, IngestSettings.SourceSettings source, IngestSe
     try (JsonElements elements =
         unit.names().isEmpty()
             ? JsonElements.of(file, field)
-            : JsonElements.from(file, unit.from())) {
+            : JsonElements.from(file, field, unit.from())) {
       for (JsonNode element = elements.next();
           element != null && (unit.count() == 0 || found.size() < unit.count());
           element = elements.next()) {

@@ -11,6 +11,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.SequenceInputStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,8 +50,11 @@ final class JsonElements implements Closeable {
         JsonFields.FACTORY.createParser(file.open(file.begin())), file.begin(), false, field);
   }
 
-  /** The elements from the one on that starts at a byte. */
-  static JsonElements from(TextFile file, long start) throws IOException {
+  /** The elements of the same array from the one on that starts at a byte. */
+  static JsonElements from(TextFile file, String field, long start) throws IOException {
+    if (field.isEmpty() && !beginsWithArray(file)) {
+      return closedIfNot(JsonFields.FACTORY.createParser(file.open(start)), start, false, field);
+    }
     byte[] opening = {'['};
     return closedIfNot(
         JsonFields.FACTORY.createParser(
@@ -58,6 +62,16 @@ final class JsonElements implements Closeable {
         start - 1,
         true,
         "");
+  }
+
+  private static boolean beginsWithArray(TextFile file) throws IOException {
+    try (InputStream in = file.open(file.begin())) {
+      int first = in.read();
+      while (first == ' ' || first == '\t' || first == '\r' || first == '\n') {
+        first = in.read();
+      }
+      return first == '[';
+    }
   }
 
   private static JsonElements closedIfNot(

@@ -56,6 +56,7 @@ public final class SourceFiles {
     if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
       return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
     }
+    requireImageRoot(configuration, index, source);
     FileStatus[] found = found(configuration, index, source, source.path(), source.path());
     List<FileStatus> files = new ArrayList<>();
     List<String> links = new ArrayList<>();
@@ -102,6 +103,7 @@ public final class SourceFiles {
     if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
       return;
     }
+    requireImageRoot(configuration, index, source);
     String path = source.path();
     String known = upToFirstWildcard(path);
     Deque<FileStatus> waiting = new ArrayDeque<>();
@@ -128,6 +130,24 @@ public final class SourceFiles {
       }
     }
     throw noFile(index, source);
+  }
+
+  /** A folder of images that is not there would make a reject of every row. */
+  private static void requireImageRoot(
+      Configuration configuration, int index, IngestSettings.SourceSettings source)
+      throws IOException {
+    if (source.imageRoot().isEmpty()) {
+      return;
+    }
+    Path root = Storage.path(source.imageRoot(), configuration);
+    try {
+      if (Storage.of(configuration, root).getFileStatus(root).isDirectory()) {
+        return;
+      }
+    } catch (FileNotFoundException e) {
+      // As one that is a file.
+    }
+    throw refused(index, source, message("its image-root, %s, is no folder", source.imageRoot()));
   }
 
   private static SettingsException noFile(int index, IngestSettings.SourceSettings source) {
