@@ -6,7 +6,6 @@ import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
 import io.github.kklip.ingest.sources.TextFile.NotTextException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -218,11 +217,7 @@ public final class CsvReader implements SourceReader {
 
   /** By the settings, the name of the file and its first line. */
   private Records.Dialect dialect(TextFile file) throws IOException {
-    byte[] start;
-    try (InputStream in = file.open(file.begin())) {
-      start = in.readNBytes(FIRST_LINE);
-    }
-    String text = new String(start, StandardCharsets.ISO_8859_1);
+    String text = new String(file.start(file.begin(), FIRST_LINE), StandardCharsets.ISO_8859_1);
     int end =
         IntStream.range(0, text.length()).filter(i -> isLineEnd(text, i)).findFirst().orElse(-1);
     boolean returns = end >= 0 && text.charAt(end) == '\r' && !text.startsWith("\n", end + 1);

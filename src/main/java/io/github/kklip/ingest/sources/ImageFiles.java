@@ -131,6 +131,10 @@ final class ImageFiles {
     if (scheme.matches() && !name.startsWith("/", scheme.end(1) + 1)) {
       throw notOnTheStore(name);
     }
+    String authority = uri ? new Path(name).toUri().getAuthority() : null;
+    if (authority != null && !Objects.equals(lower(root.getAuthority()), lower(authority))) {
+      throw notOnTheStore(name);
+    }
     Path path;
     try {
       path = Storage.path(name, configuration);
@@ -139,11 +143,6 @@ final class ImageFiles {
       throw new NotAFileException(e.getMessage());
     }
     URI absolute = path.toUri();
-    // The local file system would pass over a host.
-    String named = uri ? new Path(name).toUri().getAuthority() : null;
-    if (named != null && !Objects.equals(lower(root.getAuthority()), lower(named))) {
-      throw notOnTheStore(name);
-    }
     if (!root.getScheme().equalsIgnoreCase(absolute.getScheme())
         || !Objects.equals(lower(root.getAuthority()), lower(absolute.getAuthority()))) {
       throw notOnTheStore(name);

@@ -145,16 +145,21 @@ record JsonArrayReader(Form form, IngestSettings.SourceSettings source, IngestSe
           row = unit.count() > 0 && read == unit.count() ? null : elements.next();
         } catch (IOException e) {
           Problem problem = JsonElements.problem(e);
-          rest.add(Member.problem("", problem.reason(), problem.detail()));
+          rest.add(Member.problem("element " + index(), problem.reason(), problem.detail()));
         }
         if (row != null) {
-          long index = (unit.names().isEmpty() ? 0 : RowUnits.line(unit)) + read++;
-          return rows.member(row, "element " + index, images);
+          String key = "element " + index();
+          read++;
+          return rows.member(row, key, images);
         }
         ended = true;
         rest.addAll(rows.rest());
       }
       return rest.poll();
+    }
+
+    private long index() {
+      return (unit.names().isEmpty() ? 0 : RowUnits.line(unit)) + read;
     }
 
     @Override

@@ -137,14 +137,11 @@ final class JsonElements implements Closeable {
     return start;
   }
 
-  /** The place of a problem and what it is, in one line. */
+  /** What is wrong, without lines: a unit does not know its own. */
   static Problem problem(IOException e) {
     if (e instanceof JsonProcessingException json) {
-      String place =
-          json.getLocation() == null ? "" : "line " + json.getLocation().getLineNr() + ": ";
-      return new Problem(
-          Problem.JSON_MALFORMED,
-          place + json.getOriginalMessage() + ". Nothing of what follows is read");
+      String detail = json.getOriginalMessage().replaceFirst("(?s) \\(start marker.*", "");
+      return new Problem(Problem.JSON_MALFORMED, detail + ". Nothing of what follows is read");
     }
     return new Problem(Problem.CUT_SHORT, TextFile.detail(e));
   }

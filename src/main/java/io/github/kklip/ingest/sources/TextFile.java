@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Locale;
 import java.util.Optional;
@@ -154,11 +155,33 @@ record TextFile(
   }
 
   private byte[] head() throws NotTextException {
-    try (InputStream in = open(0)) {
-      return in.readNBytes(ContentKind.HEAD_BYTES);
+    try {
+      return start(0, ContentKind.HEAD_BYTES);
     } catch (IOException e) {
       throw new NotTextException(new Problem(Problem.UNREADABLE, detail(e)));
     }
+  }
+
+  /**
+   * At most {@code count} bytes from a place on; fewer where the file ends or is damaged.
+   *
+   * @throws IOException when there is none that can be read
+   */
+  byte[] start(long from, int count) throws IOException {
+    byte[] bytes = new byte[count];
+    int length = 0;
+    try (InputStream in = open(from)) {
+      int read = 0;
+      while (read >= 0 && length < count) {
+        length += read;
+        read = in.read(bytes, length, count - length);
+      }
+    } catch (IOException e) {
+      if (length == 0) {
+        throw e;
+      }
+    }
+    return Arrays.copyOf(bytes, length);
   }
 
   static String detail(IOException e) {

@@ -235,7 +235,7 @@ final class JsonSourcesTest {
       wanted.add(name + ": \u00e9 " + i);
     }
 
-    wanted.add(" json-malformed");
+    wanted.add("element 1100 json-malformed");
     List<Candidate> found = candidates("llava", elements + "{\"image\"");
     assertThat(found).extracting(Candidate::toString).isEqualTo(wanted);
     assertThat(found.get(1100).text()).contains("Nothing of what follows is read");
