@@ -23,10 +23,19 @@ public final class SharedData {
 
   /** The path of a shared file or folder, or the end of the calling test as skipped. */
   public static Path path(String name) {
-    return Stream.of("../shared/data", "../../shared/data")
+    return found("data/" + name);
+  }
+
+  /** The path of a small input that once failed, or the end of the calling test as skipped. */
+  public static Path shownCase(String name) {
+    return found("cases/" + name);
+  }
+
+  private static Path found(String name) {
+    return Stream.of("../shared", "../../shared")
         .map(root -> Path.of(root).resolve(name))
         .filter(Files::exists)
         .findFirst()
-        .orElseGet(() -> Assumptions.abort("There is no ../shared/data/" + name + "."));
+        .orElseGet(() -> Assumptions.abort("There is no ../shared/" + name + "."));
   }
 }

@@ -5,6 +5,8 @@ import static io.github.kklip.config.Role.Output.DATASET;
 import static io.github.kklip.config.Role.When.IMAGES_ARE_REENCODED;
 
 import java.io.Serializable;
+import java.nio.charset.Charset;
+import java.nio.charset.IllegalCharsetNameException;
 import java.util.List;
 
 /** What {@code ingest} reads, what it rejects, and how it stores the rest. */
@@ -24,6 +26,9 @@ public record IngestSettings(
   public enum SourceFormat {
     WEBDATASET,
     CSV,
+    JSONL,
+    COCO,
+    LLAVA,
     PARQUET,
     FOLDER,
     SYNTHETIC
@@ -50,12 +55,21 @@ public record IngestSettings(
   /**
    * One source of pairs.
    *
-   * @param imageColumn column of the image's path (csv) or bytes (parquet); extensions of the
-   *     picture in the order of preference (webdataset, folder)
-   * @param captionColumn column (csv, parquet) of the caption or list of captions; extensions and
-   *     JSON fields in the order of preference (webdataset, folder)
+   * @param imageColumn column of the image's path (csv), field of it (jsonl), or column of its
+   *     bytes (parquet); extensions of the picture in the order of preference (webdataset, folder)
+   * @param captionColumn column (csv, parquet) or field (jsonl) of the caption or list of captions;
+   *     extensions and JSON fields in the order of preference (webdataset, folder)
    * @param captions how texts of several lines are read (webdataset, folder)
+   * @param imageRoot folder that the names of images are relative to (csv, jsonl, coco, llava), and
+   *     outside of which none is read; empty: that of the table, and any file of its store
    * @param separator the csv's separator; empty: tab, or comma when the header has no tab
+   * @param quote the csv's quote character; empty: none; auto: {@code "}, and none in a {@code
+   *     .tsv}
+   * @param escape character that makes the next one part of a csv's cell; empty: none
+   * @param header whether the csv's first row is its header, or the names of its columns, with
+   *     commas between them; where there are none they are 1, 2 and so on
+   * @param encoding charset of the csv; auto: UTF-8, or UTF-16 or UTF-32 where its first bytes say
+   *     so
    * @param pairs images to make (synthetic)
    * @param followLinks whether symbolic links may lead out of a folder that is read
    * @param weight rows for each pair: 2.5 stands for two of each and a third of half of the images
@@ -66,27 +80,36 @@ public record IngestSettings(
       @Key(
               text = Key.TextForm.PATH,
               absent = "\"\"",
-              formats = {"webdataset", "csv", "parquet", "folder"})
+              formats = {"webdataset", "csv", "jsonl", "coco", "llava", "parquet", "folder"})
           String path,
       @Key(
               absent = "\"\"",
-              formats = {"webdataset", "csv", "parquet", "folder"})
+              formats = {"webdataset", "csv", "jsonl", "parquet", "folder"})
           String imageColumn,
       @Key(
               absent = "\"\"",
-              formats = {"webdataset", "csv", "parquet", "folder"})
+              formats = {"webdataset", "csv", "jsonl", "parquet", "folder"})
           String captionColumn,
       @Key(
               absent = "auto",
               formats = {"webdataset", "folder"})
           CaptionLines captions,
+      @Key(
+              text = Key.TextForm.PATH,
+              absent = "\"\"",
+              formats = {"csv", "jsonl", "coco", "llava"})
+          String imageRoot,
       @Key(absent = "\"\"", formats = "csv") String separator,
+      @Key(absent = "auto", formats = "csv") String quote,
+      @Key(absent = "\"\"", formats = "csv") String escape,
+      @Key(absent = "true", formats = "csv") String header,
+      @Key(absent = "auto", formats = "csv") String encoding,
       @Key(min = 1, max = 10_000_000, absent = "2000", formats = "synthetic") int pairs,
       @Key(max = 100, absent = "1") double weight,
       @Key(absent = "auto") SourceSplit split,
       @Key(
               absent = "false",
-              formats = {"webdataset", "csv", "parquet", "folder"})
+              formats = {"webdataset", "csv", "jsonl", "coco", "llava", "parquet", "folder"})
           boolean followLinks)
       implements Section.Checked, Serializable {
     @Override
@@ -103,16 +126,36 @@ public record IngestSettings(
             "caption-column",
             "extensions and JSON fields such as txt;caption, with ; between them");
       }
-      section.require(separator.length() <= 1, "separator", "one character");
       section.require(
           split != SourceSplit.TEST || weight == 1,
           "weight",
           "1 where split = test, of which every row is there as it was published");
+      section.require(isAscii(separator), "separator", "one ASCII character");
+      section.require(
+          quote.equals("auto") || isAscii(quote), "quote", "one ASCII character, \"\" or auto");
+      section.require(isAscii(escape), "escape", "one ASCII character, or \"\"");
+      section.require(!header.isBlank(), "header", "true, false or the names of the columns");
+      section.require(
+          encoding.equals("auto") || isCharset(encoding),
+          "encoding",
+          "auto or the name of a charset, such as utf-8, utf-16le or windows-1252");
     }
 
     /** A list of names, which may be empty. */
     private static boolean isList(String names) {
       return names.isEmpty() || names.matches("[^;/\\s][^;/]*(;[^;/]+)*");
+    }
+
+    private static boolean isAscii(String text) {
+      return text.isEmpty() || (text.length() == 1 && text.charAt(0) < 128);
+    }
+
+    private static boolean isCharset(String name) {
+      try {
+        return Charset.isSupported(name);
+      } catch (IllegalCharsetNameException e) {
+        return false;
+      }
     }
   }
 

@@ -28,6 +28,7 @@ import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.Manifests;
 import io.github.kklip.store.Manifests.ConflictException;
 import io.github.kklip.store.ProcessingSettings;
+import io.github.kklip.store.Reject;
 import io.github.kklip.store.Takedowns;
 import io.github.kklip.store.publication.Json;
 import io.github.kklip.store.publication.PortableConfiguration;
@@ -194,6 +195,12 @@ public final class IngestStage {
         Tally tally = Tally.of(facts, exclusions);
         reading.done();
         refuseEmptySources(tally, fresh, work);
+        Optional<SettingsException> unreadable = sourceWithoutRows(tally, candidates, files, fresh);
+        if (unreadable.isPresent() && tally.isOnly(Problem.SCHEMA)) {
+          // No source gave anything else: nothing is left of a run that was refused.
+          work.remove();
+          throw unreadable.get();
+        }
         try (SortedRows rows =
             new SortedRows(
                 facts.filter(fact -> fact.isRow(exclusions.value())),
@@ -221,6 +228,9 @@ public final class IngestStage {
           DataCard.write(spark, folder, manifest);
           work.remove();
           report(result, tally.joinedLines());
+          if (unreadable.isPresent()) {
+            throw unreadable.get();
+          }
           return result;
         }
       } finally {
@@ -281,13 +291,15 @@ public final class IngestStage {
 
   /**
    * The fingerprints of the files that need no second look: those in which nothing was missing or
-   * unreadable, which the next time may be there.
+   * unreadable, which the next time may be there, and which had the columns that are needed.
    */
   private static List<String> readToTheirEnds(
       JavaRDD<Fact> facts, List<String> units, List<SourceFile> fresh) {
     Set<Unit> again =
         facts
-            .filter(fact -> Problem.isOfTheMoment(fact.reason()))
+            .filter(
+                fact ->
+                    Problem.isOfTheMoment(fact.reason()) || fact.reason().equals(Problem.SCHEMA))
             .map(fact -> CandidateIterator.unit(fact.key()))
             .distinct()
             .collect()
@@ -505,6 +517,48 @@ public final class IngestStage {
             i, settings.ingest().sources().get(i), "it is empty: it holds nothing to look at");
       }
     }
+  }
+
+  /**
+   * The error for the first source of which no file has the columns or fields that are needed: the
+   * other sources are read, and their pairs committed, before it is thrown.
+   */
+  private Optional<SettingsException> sourceWithoutRows(
+      Tally tally,
+      JavaPairRDD<String, byte[]> candidates,
+      List<SourceFile> files,
+      List<SourceFile> fresh) {
+    Set<SourceFile> read = Set.copyOf(fresh);
+    for (int i = 0; i < settings.ingest().sources().size(); i++) {
+      int source = i;
+      boolean whole =
+          files.stream().filter(file -> file.unit().source() == source).allMatch(read::contains);
+      if (whole && tally.isOnly(i, Problem.SCHEMA)) {
+        IngestSettings.SourceSettings given = settings.ingest().sources().get(i);
+        List<String> paths =
+            files.stream()
+                .map(SourceFile::unit)
+                .filter(unit -> unit.source() == source)
+                .map(Unit::path)
+                .toList();
+        Reject first =
+            candidates
+                .map(keyed -> Candidate.decode(keyed._2))
+                .filter(
+                    candidate ->
+                        candidate instanceof Candidate.Rejected rejected
+                            && rejected.reject().reason().equals(Problem.SCHEMA)
+                            && paths.contains(rejected.reject().source()))
+                .map(candidate -> ((Candidate.Rejected) candidate).reject())
+                .first();
+        return Optional.of(
+            SourceFiles.refused(
+                i,
+                given,
+                message("no row of it can be read: of %s %s", first.source(), first.detail())));
+      }
+    }
+    return Optional.empty();
   }
 
   private List<ShardTask> tasks(Layout layout, DatasetManifest older) {

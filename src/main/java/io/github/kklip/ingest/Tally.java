@@ -13,8 +13,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.broadcast.Broadcast;
 
@@ -133,6 +135,24 @@ final class Tally {
         .filter(entry -> entry.getKey().endsWith(kind))
         .mapToLong(Map.Entry::getValue)
         .sum();
+  }
+
+  /** Whether the source gave candidates, and all of them are rejects of one reason. */
+  boolean isOnly(int source, String reason) {
+    return kinds(source + "|").equals(Set.of(reason));
+  }
+
+  /** Whether all candidates are rejects of one reason. */
+  boolean isOnly(String reason) {
+    return kinds("").equals(Set.of(reason));
+  }
+
+  private Set<String> kinds(String prefix) {
+    return counts.keySet().stream()
+        .filter(label -> label.startsWith(prefix))
+        .map(label -> label.substring(label.indexOf('|') + 1))
+        .filter(kind -> !kind.startsWith(NOTED))
+        .collect(Collectors.toSet());
   }
 
   boolean isEmpty(int source) {

@@ -47,8 +47,8 @@ class SettingsTest {
     assertThat(settings.ingest().sources())
         .singleElement()
         .hasToString(
-            "SourceSettings[format=CSV, path=/a/b.csv, imageColumn=, captionColumn=, separator=\t,"
-                + " pairs=2000, weight=1.0, split=AUTO, followLinks=false]");
+            "SourceSettings[format=CSV, path=/a/b.csv, imageColumn=, captionColumn=, captions=AUTO, imageRoot=,"
+                + " separator=\t, quote=auto, escape=, header=true, encoding=auto, pairs=2000, weight=1.0, split=AUTO, followLinks=false]");
   }
 
   @ParameterizedTest

@@ -115,7 +115,7 @@ class FuzzTest {
   void archivesAndTables() throws IOException {
     Settings settings = Settings.load(List.of(), List.of("ingest.split-bytes=65536"));
     SourceReader archives = new WebDatasetReader(source("webdataset"), settings.ingest());
-    SourceReader rows = new CsvReader(source("csv"), 1 << 16);
+    SourceReader rows = new CsvReader(source("csv"), settings.ingest());
     byte[] plain = tar();
     ByteArrayOutputStream zipped = new ByteArrayOutputStream();
     try (GZIPOutputStream gzip = new GZIPOutputStream(zipped)) {

@@ -468,7 +468,7 @@ class IngestScaleTest {
         .isEqualTo(Map.of("member-too-large", 1L, "cut-short", 1L, "caption-too-short", 1L));
     assertThat(rejects("data"))
         .extracting(Reject::detail)
-        .anyMatch(detail -> detail.contains("the archive expands more than 100.0 times"));
+        .anyMatch(detail -> detail.contains("it expands more than 100.0 times"));
     assertThat(folder.resolve("up.png")).doesNotExist();
     assertThat(folder.resolve("data/card.html"))
         .content()

@@ -228,15 +228,48 @@ class IngestStageTest {
   }
 
   @Test
-  void aTableWithoutTheColumnsIsARejectThatNamesThem() throws IOException {
+  void aSourceWithoutTheColumnsIsAnErrorThatNamesThem() throws IOException {
     file("in/t.csv", bytes("url,text\nx,y\n"));
 
-    IngestResult result = ingest(source("csv", "in/t.csv"));
+    assertThatThrownBy(() -> ingest(source("csv", "in/t.csv")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("t.csv the table has the columns [url, text]")
+        .hasMessageContaining("filepath and title are needed: set image-column")
+        .hasMessageContaining("Check kklip.ingest.sources[0], a csv source");
+    assertThat(folder.resolve("data/_manifests")).doesNotExist();
+    assertThat(folder.resolve("data/_work")).doesNotExist();
+  }
 
+  @Test
+  void otherSourcesAreCommittedBesideOneWithoutTheColumns() throws IOException {
+    file("a/a.png", png(1));
+    file("a/a.txt", text("one"));
+    file("in/t.jsonl", text("{\"image\": \"../a/a.png\", \"alt\": \"two\"}\n"));
+    String bad = "{format = jsonl, path = \"" + folder.resolve("in/t.jsonl") + "\"";
+    String good = "{format = folder, path = \"" + folder.resolve("a") + "\"}";
+
+    assertThatThrownBy(() -> ingest("ingest.sources=[" + bad + "}, " + good + "]"))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("[image, alt]")
+        .hasMessageContaining("kklip.ingest.sources[0], a jsonl source");
+    assertThat(pairs()).extracting(Pair::caption).containsExactly("one");
+    assertThat(rejects()).extracting(Reject::reason).containsExactly("schema");
+
+    ingest(
+        "ingest.sources=[" + bad + ", image-column = image, caption-column = alt}, " + good + "]");
+    assertThat(pairs()).extracting(Pair::caption).containsExactlyInAnyOrder("one", "two");
+  }
+
+  @Test
+  void aFileWithoutTheColumnsBesideOneWithThemIsAReject() throws IOException {
+    file("in/a.png", png(1));
+    file("in/t.csv", text("filepath,title\na.png,one\n"));
+    file("in/u.csv", text("url,text\nx,y\n"));
+
+    IngestResult result = ingest(source("csv", "in"));
+
+    assertThat(result.pairs()).isEqualTo(1);
     assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("schema", 1L)));
-    assertThat(rejects().get(0).detail())
-        .contains("[url, text]")
-        .contains("filepath and title are needed");
   }
 
   @Test
@@ -262,15 +295,16 @@ class IngestStageTest {
   }
 
   @Test
-  void parquetFilesWithoutTheColumnsAreRejectsThatNameThem() throws IOException {
+  void parquetFilesWithoutTheColumnsAreAnErrorThatNamesThem() throws IOException {
     file("in/a.png", png(1));
     file("in/a.txt", text("one"));
     ingest(source("folder", "in"));
 
-    IngestResult result =
-        ingestTo("other", source("parquet", "data/pairs", "image-column = caption2"));
-
-    assertThat(result.reasons()).isEqualTo(new TreeMap<>(Map.of("schema", 1L)));
+    assertThatThrownBy(
+            () -> ingestTo("other", source("parquet", "data/pairs", "image-column = caption2")))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("caption2")
+        .hasMessageContaining("set image-column and caption-column");
   }
 
   @Test

@@ -4,319 +4,345 @@ import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.ingest.sources.Member.Caption;
-import io.github.kklip.store.publication.Storage;
-import java.io.BufferedReader;
-import java.io.Closeable;
+import io.github.kklip.ingest.sources.TextFile.NotTextException;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Iterator;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import org.apache.commons.csv.CSVFormat;
-import org.apache.commons.csv.CSVParser;
-import org.apache.commons.csv.CSVRecord;
+import java.util.Set;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
  * Tables as open_clip reads them: a header, one row for each caption, paths of images relative to
- * the table. Consecutive rows of one image are one member, so that it is read and decoded once.
+ * the table ({@link ImageFiles}). Consecutive rows of one image are one member, so that it is read
+ * and decoded once. A row with more or fewer cells than the header is a reject, as is one whose
+ * quotes have no right reading ({@link Records}).
  */
 public final class CsvReader implements SourceReader {
   private static final String DEFAULT_IMAGE_COLUMN = "filepath";
   private static final String DEFAULT_CAPTION_COLUMN = "title";
-  private static final int ROWS_PER_UNIT = 512;
 
-  private final String imageColumn;
-  private final String captionColumn;
-  private final String separator;
-  private final long maxBytes;
+  /** Where the end of the first line is looked for. */
+  private static final int FIRST_LINE = 1 << 16;
 
-  public CsvReader(IngestSettings.SourceSettings source, long maxBytes) {
-    this.imageColumn = source.imageColumn().isEmpty() ? DEFAULT_IMAGE_COLUMN : source.imageColumn();
-    this.captionColumn =
-        source.captionColumn().isEmpty() ? DEFAULT_CAPTION_COLUMN : source.captionColumn();
-    this.separator = source.separator();
-    this.maxBytes = maxBytes;
+  private static final int MOST_ROW_BYTES = 256 << 20;
+
+  /** What pandas takes for a missing value unless it is told otherwise. */
+  private static final Set<String> MISSING =
+      Set.of(
+          "#N/A",
+          "#N/A N/A",
+          "#NA",
+          "-1.#IND",
+          "-1.#QNAN",
+          "-NaN",
+          "-nan",
+          "1.#IND",
+          "1.#QNAN",
+          "<NA>",
+          "N/A",
+          "NA",
+          "NULL",
+          "NaN",
+          "None",
+          "n/a",
+          "nan",
+          "null");
+
+  private final IngestSettings.SourceSettings source;
+  private final IngestSettings limits;
+
+  public CsvReader(IngestSettings.SourceSettings source, IngestSettings limits) {
+    this.source = source;
+    this.limits = limits;
   }
 
   @Override
   public List<Unit> plan(Configuration configuration, Unit file) throws IOException {
-    List<Unit> units = new ArrayList<>();
-    try (Table table = new Table(configuration, file.path(), 0, null)) {
-      table.columns();
-      long rows = 0;
-      long from = 0;
-      for (CSVRecord row = table.next(); row != null; row = table.next()) {
-        if (rows == ROWS_PER_UNIT) {
-          units.add(new Unit(file.source(), file.path(), units.size(), from, rows, List.of()));
-          rows = 0;
-        }
-        if (rows == 0) {
-          from = table.start(row);
-        }
-        rows++;
-      }
-      if (rows > 0) {
-        units.add(new Unit(file.source(), file.path(), units.size(), from, rows, List.of()));
-      }
-      return units;
-    } catch (TableException | MalformedException e) {
-      // Reading it whole gives the rows before the problem and then the problem.
+    Table table;
+    try {
+      table = table(configuration, new Path(file.path()));
+    } catch (NotTextException | TableException e) {
       return List.of(Unit.whole(file.source(), file.path()));
     }
+    RowUnits units = new RowUnits();
+    boolean damaged = false;
+    try (Records rows = table.rows(table.rowsBegin, table.rowsLine)) {
+      while (rows.next()) {
+        units.row(rows.start(), rows.line());
+      }
+    } catch (IOException e) {
+      damaged = true;
+    }
+    return units.of(file, table.file.isSeekable(), damaged);
   }
 
   @Override
   public Members open(Configuration configuration, Unit unit) throws IOException {
-    Table header = null;
+    Path path = new Path(unit.path());
     try {
-      header = new Table(configuration, unit.path(), 0, null);
-      CsvColumns columns = header.columns();
-      if (unit.count() == 0) {
-        return new CsvRows(configuration, unit, header, columns);
-      }
-      char used = header.separator;
-      header.close();
+      Table table = table(configuration, path);
+      boolean whole = unit.names().isEmpty();
+      ImageFiles images = ImageFiles.of(configuration, source, path, limits.images().maxBytes());
       return new CsvRows(
-          configuration, unit, new Table(configuration, unit.path(), unit.from(), used), columns);
+          table,
+          images,
+          table.rows(
+              whole ? table.rowsBegin : unit.from(), whole ? table.rowsLine : RowUnits.line(unit)),
+          unit.count());
+    } catch (NotTextException e) {
+      return Members.of(Member.problem("", e.problem().reason(), e.problem().detail()));
     } catch (TableException e) {
-      header.close();
-      return Members.of(Member.problem("", Problem.SCHEMA, e.getMessage()));
-    } catch (MalformedException e) {
-      header.close();
-      return Members.of(Member.problem("", Problem.CSV_MALFORMED, e.getMessage()));
+      return Members.of(Member.problem("", e.problem.reason(), e.problem.detail()));
+    } catch (IOException e) {
+      return Members.of(Member.problem("", Problem.CUT_SHORT, TextFile.detail(e)));
     }
   }
-
-  private record CsvColumns(int image, int caption) {}
 
   /** The table has not the columns that are needed. */
   private static final class TableException extends Exception {
     private static final long serialVersionUID = 1L;
 
-    TableException(String message) {
-      super(message);
-    }
-  }
+    private final transient Problem problem;
 
-  /** The quoting is broken, and what follows cannot be told apart. */
-  private static final class MalformedException extends Exception {
-    private static final long serialVersionUID = 1L;
-
-    MalformedException(Throwable cause) {
-      super(cause.getMessage(), cause);
+    TableException(Problem problem) {
+      super(problem.detail());
+      this.problem = problem;
     }
   }
 
   /**
-   * The records of a table from a byte on. It is decoded as Latin-1, one byte a character, so that
-   * positions are bytes and one bad row does not spoil the others; texts are decoded as UTF-8
-   * later.
+   * A table whose header is known.
+   *
+   * @param width the header's cells
+   * @param rowsBegin the byte after the header
+   * @param rowsLine the line after it
    */
-  private final class Table implements Closeable {
-    final char separator;
-    private final long from;
-    private final BufferedReader reader;
-    private CSVParser parser;
-    private Iterator<CSVRecord> records;
-
-    Table(Configuration configuration, String path, long from, Character knownSeparator)
-        throws IOException {
-      this.from = from;
-      this.reader =
-          new BufferedReader(
-              new InputStreamReader(
-                  RawInput.openListed(configuration, new Path(path), from),
-                  StandardCharsets.ISO_8859_1),
-              1 << 16);
-      this.separator = knownSeparator == null ? separator() : knownSeparator;
+  private record Table(
+      TextFile file,
+      Records.Dialect dialect,
+      IngestSettings limits,
+      int image,
+      int caption,
+      int width,
+      long rowsBegin,
+      long rowsLine) {
+    Records rows(long from, long line) throws IOException {
+      return records(file, dialect, limits, from, line);
     }
+  }
 
-    private char separator() throws IOException {
-      if (!CsvReader.this.separator.isEmpty()) {
-        return CsvReader.this.separator.charAt(0);
-      }
-      reader.mark(1 << 16);
-      char[] start = new char[1 << 15];
-      int length = Math.max(0, reader.read(start));
-      reader.reset();
-      String header = new String(start, 0, length);
-      int end = header.indexOf('\n');
-      return (end < 0 ? header : header.substring(0, end)).indexOf('\t') >= 0 ? '\t' : ',';
-    }
+  private static Records records(
+      TextFile file, Records.Dialect dialect, IngestSettings limits, long from, long line)
+      throws IOException {
+    return new Records(
+        file.open(from),
+        dialect,
+        from,
+        line,
+        limits.captions().maxCaptionBytes(),
+        Math.min(MOST_ROW_BYTES, limits.images().maxBytes()));
+  }
 
-    CSVRecord next() throws MalformedException {
-      try {
-        if (parser == null) {
-          CSVFormat format =
-              CSVFormat.DEFAULT
-                  .builder()
-                  .setDelimiter(separator)
-                  .setIgnoreEmptyLines(true)
-                  .setLenientEof(true)
-                  .setTrailingData(true)
-                  .get();
-          parser = CSVParser.parse(reader, format);
-          records = parser.iterator();
-        }
-        return records.hasNext() ? records.next() : null;
-      } catch (RawInput.Failure e) {
-        throw e;
-      } catch (UncheckedIOException e) {
-        throw new MalformedException(e.getCause());
-      } catch (IOException | IllegalStateException e) {
-        throw new MalformedException(e);
-      }
-    }
-
-    long start(CSVRecord row) {
-      return from + row.getCharacterPosition();
-    }
-
-    CsvColumns columns() throws TableException, MalformedException {
-      CSVRecord header = next();
+  private Table table(Configuration configuration, Path path)
+      throws NotTextException, TableException {
+    TextFile file = TextFile.of(configuration, path, source.encoding(), limits);
+    try {
+      Records.Dialect dialect = dialect(file);
       List<String> names = new ArrayList<>();
-      if (header != null) {
-        header.forEach(cell -> names.add(String.valueOf(text(cell)).strip()));
+      long begin = file.begin();
+      long line = 1;
+      boolean given = !source.header().equals("true") && !source.header().equals("false");
+      if (given) {
+        names.addAll(Arrays.stream(source.header().split(",", -1)).map(String::strip).toList());
+      } else {
+        try (Records rows = records(file, dialect, limits, begin, line)) {
+          boolean found = rows.next();
+          if (found && rows.problem() != null) {
+            throw new TableException(
+                new Problem(
+                    rows.problem().reason(), message("the header: %s", rows.problem().detail())));
+          }
+          for (int cell = 0; found && cell < rows.cells(); cell++) {
+            names.add(
+                source.header().equals("false")
+                    ? Integer.toString(cell + 1)
+                    : String.valueOf(rows.text(cell, file.read())).strip());
+          }
+          if (found && source.header().equals("true")) {
+            begin = rows.end();
+            line = rows.nextLine();
+          }
+        }
       }
-      CsvColumns columns = new CsvColumns(names.indexOf(imageColumn), names.indexOf(captionColumn));
-      if (columns.image < 0 || columns.caption < 0) {
-        throw new TableException(
-            message(
-                "the table has the columns %s, and %s and %s are needed: set image-column and caption-column",
-                names, imageColumn, captionColumn));
-      }
-      return columns;
-    }
-
-    @Override
-    public void close() throws IOException {
-      reader.close();
+      return new Table(
+          file,
+          dialect,
+          limits,
+          column(names, source.imageColumn(), DEFAULT_IMAGE_COLUMN),
+          column(names, source.captionColumn(), DEFAULT_CAPTION_COLUMN),
+          names.size(),
+          begin,
+          line);
+    } catch (IOException e) {
+      throw new NotTextException(new Problem(Problem.CUT_SHORT, TextFile.detail(e)));
     }
   }
 
-  /** UTF-8 text of a cell that was decoded as Latin-1; null when it is not UTF-8. */
-  private static String text(String cell) {
-    return MemberContent.utf8(cell.getBytes(StandardCharsets.ISO_8859_1));
+  private int column(List<String> names, String given, String usual) throws TableException {
+    String name = given.isEmpty() ? usual : given;
+    int column = names.indexOf(name);
+    if (column < 0) {
+      String image = source.imageColumn().isEmpty() ? DEFAULT_IMAGE_COLUMN : source.imageColumn();
+      String caption =
+          source.captionColumn().isEmpty() ? DEFAULT_CAPTION_COLUMN : source.captionColumn();
+      throw new TableException(
+          new Problem(
+              Problem.SCHEMA,
+              message(
+                  "the table has the columns %s, and %s and %s are needed: set image-column and caption-column, and header to the names of the columns where the first row is none",
+                  names, image, caption)));
+    }
+    if (column != names.lastIndexOf(name)) {
+      throw new TableException(
+          new Problem(
+              Problem.SCHEMA,
+              message("the table has the column %s twice: %s. Name them by header", name, names)));
+    }
+    return column;
   }
 
-  private final class CsvRows implements Members {
-    private final Configuration configuration;
-    private final Path folder;
-    private final Unit unit;
+  /** By the settings, the name of the file and its first line. */
+  private Records.Dialect dialect(TextFile file) throws IOException {
+    String text = new String(file.start(file.begin(), FIRST_LINE), StandardCharsets.ISO_8859_1);
+    int end =
+        IntStream.range(0, text.length()).filter(i -> isLineEnd(text, i)).findFirst().orElse(-1);
+    boolean returns = end >= 0 && text.charAt(end) == '\r' && !text.startsWith("\n", end + 1);
+    boolean tabs = file.endsWith(".tsv");
+    boolean tabbed = (end < 0 ? text : text.substring(0, end)).indexOf('\t') >= 0;
+    int separator =
+        source.separator().isEmpty() ? (tabs || tabbed ? '\t' : ',') : source.separator().charAt(0);
+    int quote =
+        switch (source.quote()) {
+          case "auto" -> tabs ? Records.NONE : '"';
+          case "" -> Records.NONE;
+          default -> source.quote().charAt(0);
+        };
+    int escape = source.escape().isEmpty() ? Records.NONE : source.escape().charAt(0);
+    return new Records.Dialect(separator, quote, escape, returns);
+  }
+
+  private static boolean isLineEnd(String text, int at) {
+    return text.charAt(at) == '\n' || text.charAt(at) == '\r';
+  }
+
+  /** A row, with its image as it is written; null where it is not text. */
+  private record TableRow(String key, String image, Caption caption, Problem problem) {}
+
+  private static final class CsvRows implements Members {
     private final Table table;
-    private final CsvColumns columns;
-    private CSVRecord ahead;
+    private final ImageFiles images;
+    private final Records rows;
+    private final long count;
+    private TableRow ahead;
     private long read;
-    private boolean broken;
+    private boolean damaged;
 
-    CsvRows(Configuration configuration, Unit unit, Table table, CsvColumns columns) {
-      this.configuration = configuration;
-      this.folder = new Path(unit.path()).getParent();
-      this.unit = unit;
+    /** Told after the last row. */
+    private Problem damage;
+
+    CsvRows(Table table, ImageFiles images, Records rows, long count) {
       this.table = table;
-      this.columns = columns;
+      this.images = images;
+      this.rows = rows;
+      this.count = count;
     }
 
     @Override
     public Member next() throws IOException {
-      if (broken) {
+      TableRow row = ahead == null ? advance() : ahead;
+      ahead = null;
+      if (row == null) {
+        Problem last = damage;
+        damage = null;
+        return last == null ? null : Member.problem("", last.reason(), last.detail());
+      }
+      if (row.problem() != null) {
+        return Member.problem(row.key(), row.problem().reason(), row.problem().detail());
+      }
+      List<Caption> captions = new ArrayList<>();
+      captions.add(row.caption());
+      ahead = advance();
+      while (ahead != null && ahead.problem() == null && ahead.image().equals(row.image())) {
+        captions.add(ahead.caption());
+        ahead = advance();
+      }
+      return Member.of(row.key(), images.picture(row.image()), captions);
+    }
+
+    private TableRow advance() {
+      if (damaged || (count > 0 && read == count)) {
         return null;
       }
       try {
-        CSVRecord row = ahead != null ? ahead : advance();
-        ahead = null;
-        if (row == null) {
+        if (!rows.next()) {
           return null;
         }
-        if (row.size() <= Math.max(columns.image, columns.caption)) {
-          return Member.problem(
-              key(row), Problem.CSV_MALFORMED, "the row has " + row.size() + " columns");
-        }
-        return member(row);
-      } catch (MalformedException e) {
-        return malformed(e);
-      }
-    }
-
-    private Member member(CSVRecord first) throws IOException {
-      String cell = first.get(columns.image);
-      List<Caption> captions = new ArrayList<>();
-      Member rest = null;
-      captions.add(caption(first));
-      try {
-        ahead = advance();
-        while (ahead != null
-            && ahead.size() > Math.max(columns.image, columns.caption)
-            && ahead.get(columns.image).equals(cell)) {
-          captions.add(caption(ahead));
-          ahead = advance();
-        }
-      } catch (MalformedException e) {
-        ahead = null;
-        rest = malformed(e);
-      }
-      String name = text(cell);
-      Member.Picture picture =
-          name == null || name.isBlank()
-              ? Member.Picture.broken(
-                  "", new Problem(Problem.MISSING_FILE, "the row names no file"))
-              : picture(name.strip());
-      return new Member(
-          key(first), picture, captions, Map.of(), rest == null ? List.of() : rest.problems());
-    }
-
-    private Member.Picture picture(String name) throws IOException {
-      try {
-        return MemberContent.picture(
-            RawInput.open(configuration, resolve(name), 0), name, maxBytes);
-      } catch (RawInput.OpeningException e) {
-        return Member.Picture.broken(name, e.problem());
-      } catch (IllegalArgumentException e) {
-        return Member.Picture.broken(
-            name, new Problem(Problem.MISSING_FILE, "not a path: " + e.getMessage()));
-      }
-    }
-
-    /** A path with a scheme or from the root stays as it is. */
-    private Path resolve(String name) {
-      return name.contains("://") || name.startsWith("/")
-          ? Storage.path(name, configuration)
-          : new Path(folder, new Path(null, null, name));
-    }
-
-    private Caption caption(CSVRecord row) {
-      String text = text(row.get(columns.caption));
-      return text == null
-          ? Caption.broken(key(row), MemberContent.encodingProblem())
-          : Caption.of(key(row), text);
-    }
-
-    private CSVRecord advance() throws MalformedException {
-      if (unit.count() > 0 && read == unit.count()) {
+      } catch (IOException e) {
+        damaged = true;
+        damage = new Problem(Problem.CUT_SHORT, TextFile.detail(e));
         return null;
       }
       read++;
-      return table.next();
+      String key = "line " + rows.line();
+      if (rows.problem() != null) {
+        return new TableRow(key, null, null, rows.problem());
+      }
+      if (rows.cells() != table.width()) {
+        return new TableRow(
+            key,
+            null,
+            null,
+            new Problem(
+                Problem.CSV_MALFORMED,
+                message(
+                    "the row has %s cells and the header %s: a cell that holds the separator must be quoted",
+                    rows.cells(), table.width())));
+      }
+      String image = rows.text(table.image(), table.file().read());
+      return image == null
+          ? new TableRow(
+              key,
+              null,
+              null,
+              new Problem(Problem.MISSING_FILE, "the name of the image is not of the encoding"))
+          : new TableRow(key, image, caption(key), null);
     }
 
-    private Member malformed(MalformedException e) {
-      broken = true;
-      return Member.problem("byte " + unit.from(), Problem.CSV_MALFORMED, e.getMessage());
-    }
-
-    /** The byte where a row starts finds it in a table of any size. */
-    private String key(CSVRecord row) {
-      return "byte " + table.start(row);
+    private Caption caption(String key) {
+      String text = rows.text(table.caption(), table.file().read());
+      if (text == null) {
+        return Caption.broken(key, MemberContent.encodingProblem());
+      }
+      String bare = text.strip();
+      if (bare.isEmpty() || MISSING.contains(bare)) {
+        return Caption.broken(
+            key,
+            new Problem(
+                Problem.CAPTION_MISSING,
+                bare.isEmpty()
+                    ? "the caption is empty"
+                    : message("the caption is %s, a mark of a missing value", bare)));
+      }
+      return Caption.of(key, text);
     }
 
     @Override
     public void close() throws IOException {
-      table.close();
+      rows.close();
     }
   }
 }

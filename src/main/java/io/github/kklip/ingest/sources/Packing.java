@@ -88,7 +88,7 @@ enum Packing {
     if (unpacked > FREE_BYTES && unpacked > maxExpansion * packed) {
       throw new IOException(
           message(
-              "the archive expands more than %s times, the limit that ingest.max-expansion sets",
+              "it expands more than %s times, the limit that ingest.max-expansion sets",
               maxExpansion));
     }
   }

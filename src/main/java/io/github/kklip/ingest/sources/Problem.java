@@ -19,6 +19,9 @@ public record Problem(String reason, String detail) {
   /** A file on local disks whose name is not in the encoding of file names. */
   static final String NAME_ENCODING = "name-encoding";
 
+  /** What is no file of the store that a table may name: a URL, or a place outside of a folder. */
+  static final String NOT_A_FILE = "not-a-file";
+
   /** A file or member that is not of its format, or a folder where a file should be. */
   static final String UNREADABLE = "unreadable";
 
@@ -28,7 +31,7 @@ public record Problem(String reason, String detail) {
   private static final Set<String> OF_THE_MOMENT = Set.of(MISSING_FILE, UNREADABLE, CUT_SHORT);
 
   /** A source file without the columns that are needed. */
-  static final String SCHEMA = "schema";
+  public static final String SCHEMA = "schema";
 
   /** Members of one key of which not one picture with its captions can be chosen. */
   static final String AMBIGUOUS_SAMPLE = "ambiguous-sample";
@@ -39,6 +42,10 @@ public record Problem(String reason, String detail) {
   public static final String NO_CAPTION = "no-caption";
   static final String NO_IMAGE = "no-image";
   static final String MEMBER_TOO_LARGE = "member-too-large";
+
+  /** A row without a caption, or with a mark of a missing value in its place. */
+  static final String CAPTION_MISSING = "caption-missing";
+
   static final String CAPTION_ENCODING = "caption-encoding";
   public static final String CAPTION_TOO_SHORT = "caption-too-short";
   public static final String CAPTION_TOO_LONG = "caption-too-long";

@@ -59,6 +59,7 @@ public final class SourceFiles {
       return List.of(new SourceFile(Unit.whole(index, "synthetic"), ""));
     }
     requireReadableNames(configuration, source);
+    requireImageRoot(configuration, index, source);
     FileStatus[] found = found(configuration, index, source, source.path(), source.path());
     List<FileStatus> files = new ArrayList<>();
     List<String> links = new ArrayList<>();
@@ -106,6 +107,7 @@ public final class SourceFiles {
       return;
     }
     requireReadableNames(configuration, source);
+    requireImageRoot(configuration, index, source);
     String path = source.path();
     String known = upToFirstWildcard(path);
     Deque<FileStatus> waiting = new ArrayDeque<>();
@@ -152,6 +154,24 @@ public final class SourceFiles {
     }
   }
 
+  /** A folder of images that is not there would make a reject of every row. */
+  private static void requireImageRoot(
+      Configuration configuration, int index, IngestSettings.SourceSettings source)
+      throws IOException {
+    if (source.imageRoot().isEmpty()) {
+      return;
+    }
+    Path root = Storage.path(source.imageRoot(), configuration);
+    try {
+      if (Storage.of(configuration, root).getFileStatus(root).isDirectory()) {
+        return;
+      }
+    } catch (FileNotFoundException e) {
+      // As one that is a file.
+    }
+    throw refused(index, source, message("its image-root, %s, is no folder", source.imageRoot()));
+  }
+
   private static SettingsException noFile(int index, IngestSettings.SourceSettings source) {
     return refused(
         index,
@@ -195,7 +215,7 @@ public final class SourceFiles {
         }
         yield Identity.ofSettings(of);
       }
-      case CSV, FOLDER, SYNTHETIC -> "";
+      case CSV, JSONL, COCO, LLAVA, FOLDER, SYNTHETIC -> "";
     };
   }
 
@@ -260,7 +280,9 @@ public final class SourceFiles {
               ".tar.xz",
               ".txz",
               ".zip");
-      case CSV -> List.of(".csv", ".tsv");
+      case CSV -> List.of(".csv", ".tsv", ".csv.gz", ".tsv.gz");
+      case JSONL -> List.of(".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz");
+      case COCO, LLAVA -> List.of(".json", ".json.gz");
       case PARQUET -> List.of(".parquet");
       case FOLDER, SYNTHETIC -> List.of();
     };

@@ -17,7 +17,10 @@ public final class SourceFormats {
   public static SourceReader reader(IngestSettings.SourceSettings source, Settings settings) {
     return switch (source.format()) {
       case WEBDATASET -> new WebDatasetReader(source, settings.ingest());
-      case CSV -> new CsvReader(source, settings.ingest().images().maxBytes());
+      case CSV -> new CsvReader(source, settings.ingest());
+      case JSONL -> new JsonLinesReader(source, settings.ingest());
+      case COCO -> new JsonArrayReader(new CocoForm(), source, settings.ingest());
+      case LLAVA -> new JsonArrayReader(new LlavaForm(), source, settings.ingest());
       case PARQUET -> new ParquetReader(source, settings.ingest().images().maxBytes());
       case FOLDER -> new FolderReader(source, settings.ingest());
       case SYNTHETIC -> new SyntheticReader(settings.seed(), source.pairs());

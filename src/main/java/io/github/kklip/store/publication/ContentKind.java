@@ -185,7 +185,7 @@ public enum ContentKind {
     }
     boolean little = bytes.length >= 8;
     boolean big = little;
-    for (int i = 0; i < Math.min(64, bytes.length & ~1) && (little || big); i += 2) {
+    for (int i = 0; i < Math.min(16, bytes.length & ~1) && (little || big); i += 2) {
       little &= bytes[i + 1] == 0 && isPlain(bytes[i]);
       big &= bytes[i] == 0 && isPlain(bytes[i + 1]);
     }
