@@ -2,6 +2,7 @@ package io.github.kklip.store.shards;
 
 import static io.github.kklip.config.Message.message;
 
+import io.github.kklip.store.publication.ContentKind;
 import java.io.Closeable;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -9,6 +10,8 @@ import java.util.Arrays;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.parquet.ParquetReadOptions;
@@ -16,6 +19,7 @@ import org.apache.parquet.column.ColumnDescriptor;
 import org.apache.parquet.column.ColumnReader;
 import org.apache.parquet.column.impl.ColumnReadStoreImpl;
 import org.apache.parquet.column.page.PageReadStore;
+import org.apache.parquet.hadoop.BadConfigurationException;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.metadata.BlockMetaData;
 import org.apache.parquet.io.api.Binary;
@@ -30,34 +34,50 @@ import org.apache.parquet.schema.Type;
  * for, with page checksums verified. At most one row group is in memory.
  */
 public final class RowGroupReader implements Closeable {
-  private final Path path;
+  private final StoredParquet stored;
   private final ParquetFileReader file;
+  private final boolean source;
 
-  private RowGroupReader(Path path, ParquetFileReader file) {
-    this.path = path;
+  private RowGroupReader(StoredParquet stored, ParquetFileReader file, boolean source) {
+    this.stored = stored;
     this.file = file;
+    this.source = source;
   }
 
   /**
-   * Opens a file and reads its footer.
+   * Opens a file that a job made, and reads its footer.
    *
    * @throws java.io.FileNotFoundException when there is no such file
    * @throws DamagedFileException when it is not a whole Parquet file
    * @throws IOException when the storage fails
    */
   public static RowGroupReader open(Configuration configuration, Path path) throws IOException {
+    return open(configuration, path, false);
+  }
+
+  /**
+   * As {@link #open}, of a file that is not a job's own: errors say what it is, and never to remove
+   * it.
+   */
+  public static RowGroupReader openSource(Configuration configuration, Path path)
+      throws IOException {
+    return open(configuration, path, true);
+  }
+
+  private static RowGroupReader open(Configuration configuration, Path path, boolean source)
+      throws IOException {
     ParquetReadOptions options =
         ParquetReadOptions.builder().usePageChecksumVerification(true).build();
     StoredParquet file = new StoredParquet(configuration, path);
     try {
-      return new RowGroupReader(path, ParquetFileReader.open(file, options));
+      return new RowGroupReader(file, ParquetFileReader.open(file, options), source);
     } catch (IOException | RuntimeException e) {
-      throw failure(path, e);
+      throw failure(file, source, e);
     }
   }
 
   Path path() {
-    return path;
+    return stored.path();
   }
 
   public MessageType schema() {
@@ -106,14 +126,14 @@ public final class RowGroupReader implements Closeable {
       file.setRequestedSchema(requested);
       PageReadStore pages = file.readRowGroup(group);
       return new Columns(
-          path,
+          cause -> failure(stored, source, cause),
           requested,
           new ColumnReadStoreImpl(
               pages, Blank.of(requested), requested, file.getFileMetaData().getCreatedBy()),
           from,
           to);
     } catch (IOException | RuntimeException e) {
-      throw failure(path, e);
+      throw failure(stored, source, e);
     }
   }
 
@@ -123,29 +143,62 @@ public final class RowGroupReader implements Closeable {
   }
 
   /** A failure of the storage as it is, also from within the decoder's; all else is damage. */
-  private static IOException failure(Path path, Exception cause) {
+  private static IOException failure(StoredParquet file, boolean source, Exception cause) {
     for (Throwable e = cause; e != null; e = e.getCause()) {
       if (e instanceof StoredParquet.StorageFailure failure) {
         return failure;
       }
+      if (e instanceof BadConfigurationException
+          && e.getCause() instanceof ClassNotFoundException) {
+        return new DamagedFileException(
+            message(
+                "Cannot read %s because there is no codec here for its compression: %s. Write it"
+                    + " with zstd, snappy, gzip or lz4, or put the codec's library on the class"
+                    + " path.",
+                file.path(), e.getMessage()),
+            cause);
+      }
     }
-    return new DamagedFileException(
-        message(
-            "Cannot read %s because it is not a whole Parquet file: %s. Remove it and run the job that made it again.",
-            path, cause.getMessage()),
-        cause);
+    if (!source) {
+      return new DamagedFileException(
+          message(
+              "Cannot read %s because it is not a whole Parquet file: %s. Remove it and run the job"
+                  + " that made it again.",
+              file.path(), cause.getMessage()),
+          cause);
+    }
+    try {
+      Optional<ContentKind> kind =
+          ContentKind.of(file.head(ContentKind.HEAD_BYTES)).filter(k -> k != ContentKind.PARQUET);
+      return new DamagedFileException(
+          kind.isPresent()
+              ? message(
+                  "Cannot read %s because it is not a Parquet file: %s.",
+                  file.path(), kind.get().sentence())
+              : message(
+                  "Cannot read %s because it is not a whole Parquet file: %s. Get it again.",
+                  file.path(), cause.getMessage()),
+          cause);
+    } catch (IOException e) {
+      return e;
+    }
   }
 
   /** The columns of rows of one row group; each is read from its first row to its last. */
   public static final class Columns {
-    private final Path path;
+    private final Function<Exception, IOException> failure;
     private final MessageType schema;
     private final ColumnReadStoreImpl store;
     private final int from;
     private final int to;
 
-    private Columns(Path path, MessageType schema, ColumnReadStoreImpl store, int from, int to) {
-      this.path = path;
+    private Columns(
+        Function<Exception, IOException> failure,
+        MessageType schema,
+        ColumnReadStoreImpl store,
+        int from,
+        int to) {
+      this.failure = failure;
       this.schema = schema;
       this.store = store;
       this.from = from;
@@ -246,8 +299,13 @@ public final class RowGroupReader implements Closeable {
           });
     }
 
-    /** A list column of bytes, or a plain one as lists of one; nulls are left out. */
+    /**
+     * A list column of bytes, or a plain one as lists of one. An element that is null, or of a
+     * structure that is, is null; where there is no list, or the plain value is null, the list is
+     * empty.
+     */
     public List<List<byte[]>> binaryLists(String... column) throws IOException {
+      int element = elementLevel(column);
       return column(
           column,
           (reader, defined) -> {
@@ -255,11 +313,24 @@ public final class RowGroupReader implements Closeable {
             do {
               if (isDefined(reader)) {
                 values.add(reader.getBinary().getBytes());
+              } else if (reader.getCurrentDefinitionLevel() >= element) {
+                values.add(null);
               }
               reader.consume();
             } while (reader.getCurrentRepetitionLevel() > 0);
             return values;
           });
+    }
+
+    /** The definition level from which on a list has an element; beyond all without a list. */
+    private int elementLevel(String... column) {
+      for (int depth = column.length; depth > 0; depth--) {
+        String[] outer = Arrays.copyOf(column, depth);
+        if (schema.getType(outer).isRepetition(Type.Repetition.REPEATED)) {
+          return schema.getMaxDefinitionLevel(outer);
+        }
+      }
+      return Integer.MAX_VALUE;
     }
 
     private interface Cell<T> {
@@ -281,7 +352,7 @@ public final class RowGroupReader implements Closeable {
           values.add(cell.read(reader, isDefined(reader)));
         }
       } catch (RuntimeException e) {
-        throw failure(path, e);
+        throw failure.apply(e);
       }
       return values;
     }

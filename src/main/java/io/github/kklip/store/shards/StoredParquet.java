@@ -6,6 +6,7 @@ import io.github.kklip.store.publication.Storage;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
@@ -47,6 +48,23 @@ final class StoredParquet implements InputFile {
       this.length = fileSystem.getFileStatus(path).getLen();
     } catch (FileNotFoundException e) {
       throw e;
+    } catch (IOException e) {
+      throw new StorageFailure(path, e);
+    }
+  }
+
+  Path path() {
+    return path;
+  }
+
+  /**
+   * The first bytes, at most {@code count}.
+   *
+   * @throws StorageFailure when the storage fails
+   */
+  byte[] head(int count) throws IOException {
+    try (InputStream in = fileSystem.open(path)) {
+      return in.readNBytes(count);
     } catch (IOException e) {
       throw new StorageFailure(path, e);
     }
