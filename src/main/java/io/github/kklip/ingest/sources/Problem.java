@@ -15,6 +15,9 @@ public record Problem(String reason, String detail) {
   /** A symbolic link that leads out of the folder, or where it was read already. */
   static final String LINK = "link";
 
+  /** What is no file of the store that a table may name: a URL, or a place outside of a folder. */
+  static final String NOT_A_FILE = "not-a-file";
+
   /** A file or member that is not of its format, or a folder where a file should be. */
   static final String UNREADABLE = "unreadable";
 
@@ -26,7 +29,7 @@ public record Problem(String reason, String detail) {
   /** A source file without the columns that are needed. */
   static final String SCHEMA = "schema";
 
-  /** Members of one key of which not one picture with its captions can be chosen. */
+  /** Members of one key, or a row's images, of which not one picture can be chosen. */
   static final String AMBIGUOUS_SAMPLE = "ambiguous-sample";
 
   /** Members of a sample that stand apart from the others in the archive. */
@@ -34,6 +37,7 @@ public record Problem(String reason, String detail) {
 
   public static final String NO_CAPTION = "no-caption";
   static final String NO_IMAGE = "no-image";
+
   static final String MEMBER_TOO_LARGE = "member-too-large";
   static final String CAPTION_ENCODING = "caption-encoding";
   public static final String CAPTION_TOO_SHORT = "caption-too-short";
