@@ -8,7 +8,8 @@ import java.util.List;
 final class IngestJob implements Job<IngestResult> {
   @Override
   public String purpose() {
-    return "Reads sources, decodes every image once, filters, removes duplicates, splits, shuffles.";
+    return "Reads sources, decodes every image once, filters, removes duplicates, splits,"
+        + " shuffles.";
   }
 
   @Override
@@ -18,6 +19,6 @@ final class IngestJob implements Job<IngestResult> {
 
   @Override
   public IngestResult run(JobContext context) throws Exception {
-    return IngestStage.run(context.javaSpark(), context.settings());
+    return IngestStage.run(context.spark(), context.settings());
   }
 }

@@ -20,6 +20,14 @@ final class Preflight {
    * @throws RefusedException with all of them
    */
   static void require(String job, JobContext context) {
+    List<String> problems = problems(job, context);
+    if (!problems.isEmpty()) {
+      throw new RefusedException(job, problems);
+    }
+  }
+
+  /** All problems of a job. */
+  static List<String> problems(String job, JobContext context) {
     List<Settings> all =
         job.equals("demo") ? DemoJob.variants(context) : List.of(context.settings());
     Configuration configuration = context.hadoopBeforeSpark();
@@ -28,8 +36,6 @@ final class Preflight {
     for (Settings settings : all) {
       problems.addAll(Checks.of(job, settings, configuration, machine));
     }
-    if (!problems.isEmpty()) {
-      throw new RefusedException(job, new ArrayList<>(problems));
-    }
+    return new ArrayList<>(problems);
   }
 }

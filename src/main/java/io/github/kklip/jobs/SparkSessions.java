@@ -1,6 +1,7 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.ingest.IngestStage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -30,7 +31,8 @@ final class SparkSessions {
     if (conf.get("spark.master").startsWith("local-cluster")
         && System.getenv("SPARK_HOME") == null) {
       throw new IllegalStateException(
-          "Cannot start executor processes because SPARK_HOME is not set. Start the job by spark-jobs/kklip, which sets it, or give --master local[*].");
+          "Cannot start executor processes because SPARK_HOME is not set. Start the job by"
+              + " spark-jobs/kklip, which sets it, or give --master local[*].");
     }
     return SparkSession.builder().config(conf).getOrCreate();
   }
@@ -62,6 +64,10 @@ final class SparkSessions {
     conf.setIfMissing(
         "spark.barrier.sync.timeout",
         Long.toString(settings.train().comms().rendezvousTimeout().toSeconds()));
+    if (IngestStage.readsTables(settings) && isHiveThere()) {
+      // The catalog that spark-shell and notebooks have; sessions have none unless they ask for it.
+      conf.setIfMissing("spark.sql.catalogImplementation", "hive");
+    }
     overrides.forEach(conf::set);
     if (!submitted && conf.get("spark.master").startsWith("local-cluster")) {
       addPlugin(conf);
@@ -72,6 +78,21 @@ final class SparkSessions {
   /** The file systems' configuration that a session with these settings would have. */
   static Configuration hadoop(SparkConf conf) {
     return SparkHadoopUtil.get().newConfiguration(conf);
+  }
+
+  private static boolean isHiveThere() {
+    for (String name :
+        List.of(
+            "org.apache.spark.sql.hive.HiveSessionStateBuilder",
+            "org.apache.hadoop.hive.conf.HiveConf")) {
+      try {
+        Class<?> unused =
+            Class.forName(name, false, Thread.currentThread().getContextClassLoader());
+      } catch (ClassNotFoundException | LinkageError e) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** One executor process for each rank; the machine's cores shared among them. */
