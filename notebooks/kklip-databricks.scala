@@ -20,7 +20,11 @@ Kklip.on(spark).doctor()
 
 // COMMAND ----------
 
-// MAGIC %md Each stage by itself; a stage that is whole is skipped.
+// MAGIC %md
+// MAGIC Each stage by itself; a stage that is whole is skipped. Pairs in a Delta table are a source of the settings,
+// MAGIC `{ format = spark, table = "main.vision.pairs" }`, and rows of any DataFrame one of the call:
+// MAGIC `kklip.source("cc0", spark.table("main.vision.pairs").where("license = 'cc0'"), "image-column = jpg").ingest()`.
+// MAGIC docs/sources.md has the keys, and what a later run reads.
 
 // COMMAND ----------
 

@@ -31,7 +31,17 @@ public record IngestSettings(
     LLAVA,
     PARQUET,
     FOLDER,
-    SYNTHETIC
+    SYNTHETIC,
+    SPARK
+  }
+
+  /** What the cells of an image column hold. */
+  public enum ImageContent {
+    /** The bytes of images; a cell that holds something else says what to set. */
+    AUTO,
+    BYTES,
+    BASE64,
+    PATH
   }
 
   /** What a source says of the split of its pairs. */
@@ -56,12 +66,14 @@ public record IngestSettings(
    * One source of pairs.
    *
    * @param imageColumn column of the image's path (csv), field of it (jsonl), or column of its
-   *     bytes (parquet); extensions of the picture in the order of preference (webdataset, folder)
-   * @param captionColumn column (csv, parquet) or field (jsonl) of the caption or list of captions;
-   *     extensions and JSON fields in the order of preference (webdataset, folder)
+   *     bytes (parquet, spark); extensions of the picture in the order of preference (webdataset,
+   *     folder)
+   * @param captionColumn column (csv, parquet, spark) or field (jsonl) of the caption or list of
+   *     captions; extensions and JSON fields in the order of preference (webdataset, folder)
    * @param captions how texts of several lines are read (webdataset, folder)
-   * @param imageRoot folder that the names of images are relative to (csv, jsonl, coco, llava), and
-   *     outside of which none is read; empty: that of the table, and any file of its store
+   * @param imageRoot folder that the names of images are relative to (not those of archives and
+   *     folders), and outside of which none is read; empty: that of the table, and any file of its
+   *     store
    * @param separator the csv's separator; empty: tab, or comma when the header has no tab
    * @param quote the csv's quote character; empty: none; auto: {@code "}, and none in a {@code
    *     .tsv}
@@ -74,6 +86,12 @@ public record IngestSettings(
    * @param followLinks whether symbolic links may lead out of a folder that is read
    * @param weight rows for each pair: 2.5 stands for two of each and a third of half of the images
    * @param split where all pairs go
+   * @param imageContent what the cells of the image column hold
+   * @param imageIndex which images of a list are samples: a number from 0 on, or {@value #ALL};
+   *     empty: the only one, and a row that has several is a reject
+   * @param table a table or view of the session's catalog
+   * @param query a query over such tables, in place of {@code table}
+   * @param idColumn column that names a row in the rejects
    */
   public record SourceSettings(
       SourceFormat format,
@@ -84,11 +102,11 @@ public record IngestSettings(
           String path,
       @Key(
               absent = "\"\"",
-              formats = {"webdataset", "csv", "jsonl", "parquet", "folder"})
+              formats = {"webdataset", "csv", "jsonl", "parquet", "folder", "spark"})
           String imageColumn,
       @Key(
               absent = "\"\"",
-              formats = {"webdataset", "csv", "jsonl", "parquet", "folder"})
+              formats = {"webdataset", "csv", "jsonl", "parquet", "folder", "spark"})
           String captionColumn,
       @Key(
               absent = "auto",
@@ -97,7 +115,7 @@ public record IngestSettings(
       @Key(
               text = Key.TextForm.PATH,
               absent = "\"\"",
-              formats = {"csv", "jsonl", "coco", "llava"})
+              formats = {"csv", "jsonl", "coco", "llava", "parquet", "spark"})
           String imageRoot,
       @Key(absent = "\"\"", formats = "csv") String separator,
       @Key(absent = "auto", formats = "csv") String quote,
@@ -110,14 +128,54 @@ public record IngestSettings(
       @Key(
               absent = "false",
               formats = {"webdataset", "csv", "jsonl", "coco", "llava", "parquet", "folder"})
-          boolean followLinks)
+          boolean followLinks,
+      @Key(
+              absent = "auto",
+              formats = {"parquet", "spark"})
+          ImageContent imageContent,
+      @Key(
+              absent = "\"\"",
+              formats = {"parquet", "spark"})
+          String imageIndex,
+      @Key(absent = "\"\"", formats = "spark") String table,
+      @Key(absent = "\"\"", formats = "spark") String query,
+      @Key(absent = "\"\"", formats = "spark") String idColumn)
       implements Section.Checked, Serializable {
+    /** The value of {@code image-index} that makes a sample of each image. */
+    public static final String ALL = "all";
+
+    private static final int LONGEST_NAME = 200;
+
+    /** What reports call the source: its path, its table, or its query in one line. */
+    public String name() {
+      if (format != SourceFormat.SPARK) {
+        return path;
+      }
+      String name = table.isEmpty() ? query.strip().replaceAll("\\s+", " ") : table;
+      return name.length() > LONGEST_NAME ? name.substring(0, LONGEST_NAME) + " ..." : name;
+    }
+
     @Override
     public void check(Section section) {
+      if (format == SourceFormat.SPARK) {
+        section.require(
+            table.isBlank() != query.isBlank(),
+            "table",
+            "set where query is not, and empty where it is");
+        section.require(
+            imageContent != ImageContent.PATH || !imageRoot.isEmpty(),
+            "image-root",
+            "the folder that the paths of the images are relative to");
+      } else {
+        section.require(
+            format == SourceFormat.SYNTHETIC || !path.isEmpty(),
+            "path",
+            "the path of the " + Keyword.of(format) + " data");
+      }
       section.require(
-          format == SourceFormat.SYNTHETIC || !path.isEmpty(),
-          "path",
-          "the path of the " + Keyword.of(format) + " data");
+          imageIndex.isEmpty() || imageIndex.equals(ALL) || imageIndex.matches("\\d{1,9}"),
+          "image-index",
+          "a number from 0 on, or " + ALL);
       if (format == SourceFormat.WEBDATASET || format == SourceFormat.FOLDER) {
         section.require(
             isList(imageColumn), "image-column", "extensions such as jpg;png, with ; between them");

@@ -13,6 +13,7 @@ import io.github.kklip.ingest.ShardTask.WrittenShard;
 import io.github.kklip.ingest.Tally.Fact;
 import io.github.kklip.ingest.sources.Members;
 import io.github.kklip.ingest.sources.Problem;
+import io.github.kklip.ingest.sources.RowSamples;
 import io.github.kklip.ingest.sources.SourceFiles;
 import io.github.kklip.ingest.sources.SourceFiles.SourceFile;
 import io.github.kklip.ingest.sources.SourceFormats;
@@ -39,8 +40,11 @@ import io.github.kklip.tasks.StageLease;
 import io.github.kklip.tasks.TaskCounts;
 import io.github.kklip.tasks.TaskProgress;
 import java.io.IOException;
+import java.io.Serializable;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
@@ -48,8 +52,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
@@ -59,6 +64,8 @@ import org.apache.spark.api.java.JavaPairRDD;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.util.TaskCompletionListener;
 import org.slf4j.Logger;
@@ -83,10 +90,16 @@ public final class IngestStage {
   private final DatasetFolder folder;
   private final PortableConfiguration configuration;
   private final Screening.Decoder decoder;
+  private final Supplier<SparkSession> session;
 
-  private IngestStage(JavaSparkContext spark, Settings settings, Screening.Decoder decoder) {
+  private IngestStage(
+      JavaSparkContext spark,
+      Supplier<SparkSession> session,
+      Settings settings,
+      Screening.Decoder decoder) {
     this.decoder = decoder;
     this.spark = spark;
+    this.session = session;
     this.settings = settings;
     this.folder =
         new DatasetFolder(
@@ -101,13 +114,58 @@ public final class IngestStage {
    *     settings
    * @throws IOException when the dataset is being written by another job, or a file system fails
    */
+  public static IngestResult run(SparkSession session, Settings settings) throws IOException {
+    return new IngestStage(
+            JavaSparkContext.fromSparkContext(session.sparkContext()),
+            () -> session,
+            settings,
+            ImageDecoder::decode)
+        .run();
+  }
+
+  /** As {@link #run(SparkSession, Settings)}; tables are those of the context's first session. */
   public static IngestResult run(JavaSparkContext spark, Settings settings) throws IOException {
     return run(spark, settings, ImageDecoder::decode);
   }
 
   static IngestResult run(JavaSparkContext spark, Settings settings, Screening.Decoder decoder)
       throws IOException {
-    return new IngestStage(spark, settings, decoder).run();
+    return new IngestStage(
+            spark,
+            () -> SparkSession.builder().sparkContext(spark.sc()).getOrCreate(),
+            settings,
+            decoder)
+        .run();
+  }
+
+  /**
+   * Refuses tables of the session's catalog that are not there, or have not the columns that are
+   * needed, without reading them.
+   *
+   * @throws SettingsException naming what is missing
+   */
+  public static void requireTables(SparkSession session, Settings settings) {
+    List<TableSource> unused = tables(() -> session, settings.ingest().sources());
+  }
+
+  /** Whether a source is a table of the session's catalog. */
+  public static boolean readsTables(Settings settings) {
+    return settings.ingest().sources().stream().anyMatch(IngestStage::isTable);
+  }
+
+  private static List<TableSource> tables(
+      Supplier<SparkSession> session, List<IngestSettings.SourceSettings> sources) {
+    List<TableSource> tables = new ArrayList<>();
+    for (int i = 0; i < sources.size(); i++) {
+      if (isTable(sources.get(i))) {
+        tables.add(TableSource.open(session.get(), i, sources.get(i)));
+      }
+    }
+    return tables;
+  }
+
+  private static boolean isTable(IngestSettings.SourceSettings source) {
+    return source.format() == IngestSettings.SourceFormat.SPARK;
   }
 
   /**
@@ -140,17 +198,24 @@ public final class IngestStage {
 
   private IngestResult run() throws IOException {
     List<IngestSettings.SourceSettings> sources = requireSources(settings);
+    List<TableSource> tables = tables(session, sources);
     List<SourceFile> files = new ArrayList<>();
     for (int i = 0; i < sources.size(); i++) {
-      files.addAll(SourceFiles.of(folder.configuration(), i, sources.get(i)));
+      if (!isTable(sources.get(i))) {
+        files.addAll(SourceFiles.of(folder.configuration(), i, sources.get(i)));
+      }
+    }
+    for (TableSource table : tables) {
+      files.addAll(table.files());
     }
     try (StageLease lease =
         StageLease.ofDataset(spark, folder, folder.root(), "ingest", settings.leaseExpiry())) {
-      return ingest(files, lease);
+      return ingest(files, tables, lease);
     }
   }
 
-  private IngestResult ingest(List<SourceFile> files, StageLease lease) throws IOException {
+  private IngestResult ingest(List<SourceFile> files, List<TableSource> tables, StageLease lease)
+      throws IOException {
     ProcessingSettings processing = processing(settings);
     Optional<DatasetManifest> found = folder.readManifest();
     DatasetManifest older = found.orElseGet(() -> DatasetManifest.empty(processing));
@@ -167,7 +232,14 @@ public final class IngestStage {
       return IngestResult.nothing(folder.root().toString(), older.totals());
     }
 
-    List<String> units = plan(fresh.stream().map(SourceFile::unit).toList());
+    Map<Integer, JavaRDD<Row>> rowsOfTables = new TreeMap<>();
+    for (TableSource table : tables) {
+      List<SourceFile> wanted = ofSource(fresh, table.index());
+      if (!wanted.isEmpty()) {
+        rowsOfTables.put(table.index(), table.rows(ofSource(files, table.index()), wanted));
+      }
+    }
+    List<String> units = plan(fresh, tables, rowsOfTables);
     WorkFolder work =
         WorkFolder.begin(folder, digest(older, fresh, units), older.generations().size());
     int[] sources = units.stream().mapToInt(unit -> Unit.decode(unit).source()).toArray();
@@ -181,7 +253,18 @@ public final class IngestStage {
         TaskProgress.begin(
             spark, Progress.of("ingest", "units").total(units.size()).items("candidates"));
     JavaPairRDD<String, byte[]> candidates =
-        candidates(units, known, removed, shuffleSeed, work, reading.counts())
+        candidates(
+                units,
+                rowsOfTables,
+                new UnitScreening(
+                    settings,
+                    known,
+                    removed,
+                    decoder,
+                    configuration,
+                    work,
+                    reading.counts(),
+                    shuffleSeed))
             .persist(StorageLevel.DISK_ONLY());
     JavaRDD<Fact> facts =
         candidates
@@ -293,7 +376,7 @@ public final class IngestStage {
    * The fingerprints of the files that need no second look: those in which nothing was missing or
    * unreadable, which the next time may be there, and which had the columns that are needed.
    */
-  private static List<String> readToTheirEnds(
+  private List<String> readToTheirEnds(
       JavaRDD<Fact> facts, List<String> units, List<SourceFile> fresh) {
     Set<Unit> again =
         facts
@@ -308,9 +391,15 @@ public final class IngestStage {
             .map(unit -> Unit.whole(unit.source(), unit.path()))
             .collect(Collectors.toSet());
     return fresh.stream()
-        .filter(file -> !file.fingerprint().isEmpty() && !again.contains(file.unit()))
+        .filter(file -> !file.fingerprint().isEmpty() && !again.contains(asked(file.unit())))
         .map(SourceFile::fingerprint)
         .toList();
+  }
+
+  /** A unit of a table may have rows of any of its files: they are one for what is read again. */
+  private Unit asked(Unit file) {
+    IngestSettings.SourceSettings source = settings.ingest().sources().get(file.source());
+    return isTable(source) ? Unit.whole(file.source(), source.name()) : file;
   }
 
   /**
@@ -402,7 +491,35 @@ public final class IngestStage {
     return manifest.shards().stream().map(shard -> folder.pairs(shard).toString()).toList();
   }
 
+  private static List<SourceFile> ofSource(List<SourceFile> files, int source) {
+    return files.stream().filter(file -> file.unit().source() == source).toList();
+  }
+
+  /** The units of all sources, in the order of the sources. */
+  private List<String> plan(
+      List<SourceFile> fresh, List<TableSource> tables, Map<Integer, JavaRDD<Row>> rowsOfTables)
+      throws IOException {
+    List<Unit> units = new ArrayList<>();
+    for (String unit :
+        plan(
+            fresh.stream()
+                .map(SourceFile::unit)
+                .filter(unit -> !rowsOfTables.containsKey(unit.source()))
+                .toList())) {
+      units.add(Unit.decode(unit));
+    }
+    for (TableSource table : tables) {
+      if (rowsOfTables.containsKey(table.index())) {
+        units.addAll(table.units(rowsOfTables.get(table.index()).getNumPartitions()));
+      }
+    }
+    return units.stream().sorted(Comparator.comparingInt(Unit::source)).map(Unit::encode).toList();
+  }
+
   private List<String> plan(List<Unit> files) throws IOException {
+    if (files.isEmpty()) {
+      return List.of();
+    }
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
     if (files.size() == 1) {
@@ -455,54 +572,50 @@ public final class IngestStage {
 
   /** Every candidate under its sort key and order. */
   private JavaPairRDD<String, byte[]> candidates(
-      List<String> units,
-      Broadcast<KnownRows> known,
-      Broadcast<KnownIds> removed,
-      long shuffleSeed,
-      WorkFolder work,
-      TaskCounts counts) {
+      List<String> units, Map<Integer, JavaRDD<Row>> rowsOfTables, UnitScreening screening) {
     PortableConfiguration hadoop = configuration;
     Settings given = settings;
-    Screening.Decoder images = decoder;
-    return spark
-        .parallelize(
-            IntStream.range(0, units.size())
-                .mapToObj(number -> new Tuple2<>(number, units.get(number)))
-                .toList(),
-            slices(units.size()))
-        .flatMapToPair(
-            numbered -> {
-              Unit unit = Unit.decode(numbered._2);
-              Members members = reader(given, unit, hadoop.get()).open(hadoop.get(), unit);
-              IngestSettings.SourceSettings source = given.ingest().sources().get(unit.source());
-              SplitRule splits = new SplitRule(source.split(), given.ingest().validationFraction());
-              TaskContext.get()
-                  .addTaskCompletionListener(
-                      (TaskCompletionListener) context -> close(members, unit));
-              return new CandidateIterator(
-                  members,
-                  counts,
-                  new Screening(
-                      given.ingest(),
-                      source.weight(),
-                      splits,
-                      known.value()::split,
-                      removed.value()::contains,
-                      images,
-                      new Journal(hadoop.get(), work, unit, TaskContext.get().attemptNumber() > 0)),
-                  unit,
-                  numbered._1,
-                  splits,
-                  shuffleSeed);
-            });
-  }
-
-  private static void close(Members members, Unit unit) {
-    try {
-      members.close();
-    } catch (IOException e) {
-      LOG.warn("Cannot close {}", unit.path(), e);
+    List<Tuple2<Integer, String>> ofFiles = new ArrayList<>();
+    Map<Integer, Integer> firstOfTable = new HashMap<>();
+    for (int number = 0; number < units.size(); number++) {
+      int source = Unit.decode(units.get(number)).source();
+      if (rowsOfTables.containsKey(source)) {
+        firstOfTable.putIfAbsent(source, number);
+      } else {
+        ofFiles.add(new Tuple2<>(number, units.get(number)));
+      }
     }
+    JavaPairRDD<String, byte[]> candidates =
+        spark
+            .parallelize(ofFiles, slices(ofFiles.size()))
+            .flatMapToPair(
+                numbered -> {
+                  Unit unit = Unit.decode(numbered._2);
+                  return screening.of(
+                      reader(given, unit, hadoop.get()).open(hadoop.get(), unit),
+                      unit,
+                      numbered._1);
+                });
+    for (Map.Entry<Integer, JavaRDD<Row>> table : rowsOfTables.entrySet()) {
+      int first = firstOfTable.getOrDefault(table.getKey(), 0);
+      IngestSettings.SourceSettings source = given.ingest().sources().get(table.getKey());
+      candidates =
+          candidates.union(
+              JavaPairRDD.fromJavaRDD(
+                  table
+                      .getValue()
+                      .mapPartitionsWithIndex(
+                          (part, rows) -> {
+                            Unit unit = Unit.decode(units.get(first + part));
+                            RowSamples samples =
+                                RowSamples.ofTable(
+                                    hadoop.get(), source, given.ingest().images().maxBytes());
+                            return screening.of(
+                                TableSource.members(rows, part, samples), unit, first + part);
+                          },
+                          false)));
+    }
+    return candidates;
   }
 
   private void refuseEmptySources(Tally tally, List<SourceFile> fresh, WorkFolder work)
@@ -535,12 +648,15 @@ public final class IngestStage {
           files.stream().filter(file -> file.unit().source() == source).allMatch(read::contains);
       if (whole && tally.isOnly(i, Problem.SCHEMA)) {
         IngestSettings.SourceSettings given = settings.ingest().sources().get(i);
-        List<String> paths =
-            files.stream()
-                .map(SourceFile::unit)
-                .filter(unit -> unit.source() == source)
-                .map(Unit::path)
-                .toList();
+        // Rejects of a table of the catalog are named by the table.
+        Set<String> paths =
+            Stream.concat(
+                    files.stream()
+                        .map(SourceFile::unit)
+                        .filter(unit -> unit.source() == source)
+                        .map(Unit::path),
+                    Stream.of(given.name()))
+                .collect(Collectors.toSet());
         Reject first =
             candidates
                 .map(keyed -> Candidate.decode(keyed._2))
@@ -730,6 +846,54 @@ public final class IngestStage {
     }
     if (result.pairs() == 0) {
       LOG.warn("No new pairs: {} candidates, rejected for {}", result.input(), result.reasons());
+    }
+  }
+
+  /**
+   * What a task needs to make candidates of the members of a unit.
+   *
+   * @param known ids of the pairs that the dataset has
+   * @param removed ids of what was taken down
+   */
+  private record UnitScreening(
+      Settings settings,
+      Broadcast<KnownRows> known,
+      Broadcast<KnownIds> removed,
+      Screening.Decoder decoder,
+      PortableConfiguration configuration,
+      WorkFolder work,
+      TaskCounts counts,
+      long shuffleSeed)
+      implements Serializable {
+    /** The candidates of a unit, by its number. */
+    Iterator<Tuple2<String, byte[]>> of(Members members, Unit unit, int number) throws IOException {
+      TaskContext.get()
+          .addTaskCompletionListener((TaskCompletionListener) context -> close(members, unit));
+      IngestSettings.SourceSettings source = settings.ingest().sources().get(unit.source());
+      SplitRule splits = new SplitRule(source.split(), settings.ingest().validationFraction());
+      return new CandidateIterator(
+          members,
+          counts,
+          new Screening(
+              settings.ingest(),
+              source.weight(),
+              splits,
+              known.value()::split,
+              removed.value()::contains,
+              decoder,
+              new Journal(configuration.get(), work, unit, TaskContext.get().attemptNumber() > 0)),
+          unit,
+          number,
+          splits,
+          shuffleSeed);
+    }
+
+    private static void close(Members members, Unit unit) {
+      try {
+        members.close();
+      } catch (IOException e) {
+        LOG.warn("Cannot close {}", unit.path(), e);
+      }
     }
   }
 

@@ -218,7 +218,7 @@ final class Tally {
       bySource.add(
           new SourceCounts(
               source.format().name().toLowerCase(Locale.ROOT),
-              source.path(),
+              source.name(),
               source.weight(),
               input,
               rows,

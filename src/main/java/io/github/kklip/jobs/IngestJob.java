@@ -18,6 +18,6 @@ final class IngestJob implements Job<IngestResult> {
 
   @Override
   public IngestResult run(JobContext context) throws Exception {
-    return IngestStage.run(context.javaSpark(), context.settings());
+    return IngestStage.run(context.sparkWithExecutors(), context.settings());
   }
 }

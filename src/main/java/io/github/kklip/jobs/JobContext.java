@@ -100,10 +100,15 @@ final class JobContext implements AutoCloseable {
   }
 
   /** The session of {@link #spark}, with executors to compute on. */
-  JavaSparkContext javaSpark() {
-    JavaSparkContext spark = JavaSparkContext.fromSparkContext(spark().sparkContext());
-    EmbeddedExecutors.await(spark.sc(), settings.train().comms().rendezvousTimeout());
+  SparkSession sparkWithExecutors() {
+    SparkSession spark = spark();
+    EmbeddedExecutors.await(spark.sparkContext(), settings.train().comms().rendezvousTimeout());
     return spark;
+  }
+
+  /** The context of {@link #sparkWithExecutors}. */
+  JavaSparkContext javaSpark() {
+    return JavaSparkContext.fromSparkContext(sparkWithExecutors().sparkContext());
   }
 
   /** The file systems' configuration as Spark has it, {@code spark.hadoop.*} included. */

@@ -1,6 +1,12 @@
 package io.github.kklip.jobs;
 
+import static io.github.kklip.config.Message.message;
+
+import com.typesafe.config.Config;
+import com.typesafe.config.ConfigFactory;
+import com.typesafe.config.ConfigRenderOptions;
 import io.github.kklip.concept.ConceptStage;
+import io.github.kklip.config.Settings;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.embed.EmbedStage;
 import io.github.kklip.eval.EvaluationSummary;
@@ -13,6 +19,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /**
@@ -31,15 +39,20 @@ public final class Kklip {
   private final List<UserFile> files;
   private final List<String> assignments;
 
-  private Kklip(SparkSession session, List<UserFile> files, List<String> assignments) {
+  /** Entries of {@code ingest.sources} beside those of the settings. */
+  private final List<String> sources;
+
+  private Kklip(
+      SparkSession session, List<UserFile> files, List<String> assignments, List<String> sources) {
     this.session = session;
     this.files = List.copyOf(files);
     this.assignments = List.copyOf(assignments);
+    this.sources = List.copyOf(sources);
   }
 
   /** The jobs in a session, with the default settings. */
   public static Kklip on(SparkSession session) {
-    return new Kklip(session, List.of(), List.of());
+    return new Kklip(session, List.of(), List.of(), List.of());
   }
 
   /**
@@ -50,7 +63,7 @@ public final class Kklip {
   public Kklip conf(String file) {
     List<UserFile> more = new ArrayList<>(files);
     more.add(new UserFile(file));
-    return new Kklip(session, more, assignments);
+    return new Kklip(session, more, assignments, sources);
   }
 
   /**
@@ -62,7 +75,41 @@ public final class Kklip {
   public Kklip set(String key, Object value) {
     List<String> more = new ArrayList<>(assignments);
     more.add(key + "=" + value);
-    return new Kklip(session, files, more);
+    return new Kklip(session, files, more, sources);
+  }
+
+  /** As {@link #source(String, Dataset, String)}, with columns of the usual names. */
+  public Kklip source(String name, Dataset<Row> rows) {
+    return source(name, rows, "");
+  }
+
+  /**
+   * With rows as one more source of {@code ingest}, after those of the settings. Each {@code
+   * ingest} reads all of them; those that the dataset has are rejects, {@code duplicate}.
+   *
+   * @param name of the temporary view that this makes in the session; the dataset's rows and
+   *     rejects name it as their source
+   * @param keys of the source, of the format {@code spark}, as in a settings file: {@code
+   *     image-column = jpg, caption-column = texts}
+   * @throws SettingsException when the name is none for a view, or the rows are another session's
+   */
+  public Kklip source(String name, Dataset<Row> rows, String keys) {
+    if (!name.matches("[A-Za-z_][A-Za-z0-9_]*")) {
+      throw new SettingsException(
+          message(
+              "Cannot name a source %s because it becomes the name of a view: take letters, digits and '_'.",
+              name));
+    }
+    if (!rows.sparkSession().equals(session)) {
+      throw new SettingsException(
+          message(
+              "Cannot read the source %s because its rows are of another Spark session: give that one to Kklip.on.",
+              name));
+    }
+    rows.createOrReplaceTempView(name);
+    List<String> more = new ArrayList<>(sources);
+    more.add("{ format = spark, table = " + name + "\n" + keys + "\n}");
+    return new Kklip(session, files, assignments, more);
   }
 
   /** Looks at driver and executors; what is wrong is in the record. */
@@ -136,7 +183,26 @@ public final class Kklip {
   }
 
   private <R extends Record> R run(String name, Job<R> job) throws IOException {
-    return run(job, new Arguments(name, files, assignments));
+    return run(job, new Arguments(name, files, withSources()));
+  }
+
+  /** The assignments, with all sources in one that wins. */
+  private List<String> withSources() {
+    if (sources.isEmpty()) {
+      return assignments;
+    }
+    List<Config> configs =
+        files.stream()
+            .map(file -> file.config(session.sparkContext()::hadoopConfiguration))
+            .toList();
+    List<String> entries = new ArrayList<>();
+    ConfigFactory.parseString(Settings.of(configs, assignments).toHocon(false))
+        .getConfigList("kklip.ingest.sources")
+        .forEach(entry -> entries.add(entry.root().render(ConfigRenderOptions.concise())));
+    entries.addAll(sources);
+    List<String> more = new ArrayList<>(assignments);
+    more.add("ingest.sources=[" + String.join(",", entries) + "]");
+    return more;
   }
 
   private <R extends Record> R run(Job<R> job, Arguments arguments) throws IOException {

@@ -25,6 +25,14 @@ final class Preflight {
    * @throws RefusedException with all of them
    */
   static void require(String job, JobContext context) {
+    List<String> problems = problems(job, context);
+    if (!problems.isEmpty()) {
+      throw new RefusedException(job, problems);
+    }
+  }
+
+  /** All problems of a job. */
+  static List<String> problems(String job, JobContext context) {
     List<Settings> all =
         job.equals("demo") ? DemoJob.variants(context) : List.of(context.settings());
     Configuration configuration = context.hadoopBeforeSpark();
@@ -37,8 +45,6 @@ final class Preflight {
       warnings.addAll(result.warnings());
     }
     warnings.forEach(LOG::warn);
-    if (!problems.isEmpty()) {
-      throw new RefusedException(job, new ArrayList<>(problems));
-    }
+    return new ArrayList<>(problems);
   }
 }

@@ -1,6 +1,7 @@
 package io.github.kklip.jobs;
 
 import io.github.kklip.config.Settings;
+import io.github.kklip.ingest.IngestStage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -62,6 +63,10 @@ final class SparkSessions {
     conf.setIfMissing(
         "spark.barrier.sync.timeout",
         Long.toString(settings.train().comms().rendezvousTimeout().toSeconds()));
+    if (IngestStage.readsTables(settings) && isHiveThere()) {
+      // The catalog that spark-shell and notebooks have; sessions have none unless they ask for it.
+      conf.setIfMissing("spark.sql.catalogImplementation", "hive");
+    }
     overrides.forEach(conf::set);
     if (!submitted && conf.get("spark.master").startsWith("local-cluster")) {
       addPlugin(conf);
@@ -79,6 +84,21 @@ final class SparkSessions {
   /** The file systems' configuration that a session with these settings would have. */
   static Configuration hadoop(SparkConf conf) {
     return SparkHadoopUtil.get().newConfiguration(conf);
+  }
+
+  private static boolean isHiveThere() {
+    for (String name :
+        List.of(
+            "org.apache.spark.sql.hive.HiveSessionStateBuilder",
+            "org.apache.hadoop.hive.conf.HiveConf")) {
+      try {
+        Class<?> unused =
+            Class.forName(name, false, Thread.currentThread().getContextClassLoader());
+      } catch (ClassNotFoundException | LinkageError e) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** One executor process for each rank; the machine's cores shared among them. */

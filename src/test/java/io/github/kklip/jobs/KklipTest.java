@@ -10,6 +10,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -58,6 +60,51 @@ class KklipTest {
         .containsEntry("vocab_size", 520)
         .containsEntry("reused", true)
         .containsEntry("output", tokenizer.output());
+  }
+
+  @Test
+  void rowsOfTheSessionAreASourceBesideThoseOfTheSettings() throws Exception {
+    Dataset<Row> rows =
+        spark.sql("SELECT * FROM VALUES (X'00', 'one'), (X'01', 'two') AS t(picture, words)");
+    Kklip kklip =
+        Kklip.on(spark)
+            .set("dataset", folder.resolve("dataset"))
+            .set("ingest.sources", "[{ format = synthetic, pairs = 5 }]")
+            .source("mine", rows, "image-column = picture, caption-column = words");
+
+    IngestResult result = kklip.ingest();
+
+    assertThat(result.sources())
+        .extracting(source -> source.format() + " " + source.path() + " " + source.input())
+        .containsExactly("synthetic  10", "spark mine 2");
+    assertThatThrownBy(() -> kklip.source("not a name", rows))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("Cannot name a source not a name");
+    assertThatThrownBy(() -> Kklip.on(spark.newSession()).source("mine", rows))
+        .isInstanceOf(SettingsException.class)
+        .hasMessageContaining("another Spark session");
+  }
+
+  @Test
+  void checkLooksForTablesOfTheCatalogBesideAllElse() throws Exception {
+    String[] words = {
+      "check",
+      "--set",
+      "dataset=" + folder.resolve("dataset"),
+      "--set",
+      "ingest.sources=[{ format = spark, table = gone }]"
+    };
+    assertThatThrownBy(() -> Main.run(spark, words))
+        .isInstanceOf(RefusedException.class)
+        .hasMessageContaining("TABLE_OR_VIEW_NOT_FOUND")
+        .hasMessageContaining("teacher.path");
+    spark.sql("SELECT 1 AS image, 'x' AS caption").createOrReplaceTempView("gone");
+    assertThatThrownBy(() -> Main.run(spark, words))
+        .hasMessageContaining("the table has the columns [image: int, caption: text]");
+    spark.sql("SELECT X'00' AS image, 'x' AS caption").createOrReplaceTempView("gone");
+    assertThatThrownBy(() -> Main.run(spark, words))
+        .hasMessageContaining("teacher.path")
+        .hasMessageNotContaining("ingest.sources");
   }
 
   @Test

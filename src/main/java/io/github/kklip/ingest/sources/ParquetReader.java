@@ -3,38 +3,39 @@ package io.github.kklip.ingest.sources;
 import static io.github.kklip.config.Message.message;
 
 import io.github.kklip.config.IngestSettings;
-import io.github.kklip.ingest.sources.Member.Caption;
+import io.github.kklip.ingest.sources.TableColumn.Kind;
+import io.github.kklip.ingest.sources.TableColumn.SchemaException;
 import io.github.kklip.store.shards.DamagedFileException;
 import io.github.kklip.store.shards.RowGroupReader;
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Deque;
 import java.util.List;
-import java.util.Optional;
+import java.util.Locale;
+import java.util.Objects;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.apache.parquet.column.ColumnDescriptor;
+import org.apache.parquet.schema.GroupType;
+import org.apache.parquet.schema.LogicalTypeAnnotation;
+import org.apache.parquet.schema.LogicalTypeAnnotation.ListLogicalTypeAnnotation;
+import org.apache.parquet.schema.LogicalTypeAnnotation.StringLogicalTypeAnnotation;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType.PrimitiveTypeName;
+import org.apache.parquet.schema.Type;
 
 /**
- * Parquet files with image bytes: as img2dataset writes them ({@code jpg}, {@code caption}) or as
- * Hugging Face does ({@code image.bytes}, {@code caption}); the caption is a text or a list of
- * texts.
+ * Parquet files with images and captions: as img2dataset writes them ({@code jpg}, {@code
+ * caption}), or as Hugging Face does ({@code image.bytes}, {@code caption}), also those that it
+ * makes of WebDataset archives ({@code jpg.bytes}, {@code txt}). Images and captions may stand in
+ * lists.
  */
 final class ParquetReader implements SourceReader {
-  private static final List<String> IMAGE_COLUMNS =
-      List.of("image.bytes", "image", "jpg", "png", "webp");
-  private static final List<String> CAPTION_COLUMNS =
-      List.of("caption", "captions", "text", "txt", "title");
-
-  private final String imageColumn;
-  private final String captionColumn;
+  private final IngestSettings.SourceSettings source;
   private final long maxBytes;
 
   ParquetReader(IngestSettings.SourceSettings source, long maxBytes) {
-    this.imageColumn = source.imageColumn();
-    this.captionColumn = source.captionColumn();
+    this.source = source;
     this.maxBytes = maxBytes;
   }
 
@@ -61,7 +62,10 @@ final class ParquetReader implements SourceReader {
       refuseTooLarge(reader, group, columns, path);
       RowGroupReader.Columns cells = reader.read(group, columns.schema);
       return new ParquetRows(
-          group, cells.binaryLists(columns.image), cells.binaryLists(columns.caption));
+          group,
+          RowSamples.ofFile(configuration, source, path, maxBytes),
+          cells.binaryLists(columns.image),
+          cells.binaryLists(columns.caption));
     } catch (SchemaException e) {
       return Members.of(Member.problem("", Problem.SCHEMA, e.getMessage()));
     } catch (DamagedFileException e) {
@@ -84,109 +88,136 @@ final class ParquetReader implements SourceReader {
     }
   }
 
-  /** The file has not the columns that are needed. */
-  private static final class SchemaException extends Exception {
-    private static final long serialVersionUID = 1L;
-
-    SchemaException(String message) {
-      super(message);
-    }
-  }
-
   private record ParquetColumns(String[] image, String[] caption, MessageType schema) {}
 
   private ParquetColumns columns(MessageType schema) throws SchemaException {
-    List<String> imageNames = imageColumn.isEmpty() ? IMAGE_COLUMNS : List.of(imageColumn);
-    List<String> captionNames = captionColumn.isEmpty() ? CAPTION_COLUMNS : List.of(captionColumn);
-    String[] image = find(schema, imageNames, 0);
-    String[] caption = find(schema, captionNames, 1);
-    List<org.apache.parquet.schema.Type> fields =
-        schema.getFields().stream()
-            .filter(f -> f.getName().equals(image[0]) || f.getName().equals(caption[0]))
-            .toList();
+    TableColumn.Pair found =
+        TableColumn.find(
+            schema.getFields().stream().map(field -> column(field, List.of())).toList(),
+            source,
+            "the file");
+    String[] image = found.image().place().toArray(String[]::new);
+    String[] caption = found.caption().place().toArray(String[]::new);
     return new ParquetColumns(
-        image, caption, part(new MessageType(schema.getName(), fields), image, caption));
+        image,
+        caption,
+        new MessageType(schema.getName(), narrowed(schema, List.of(image, caption), 0)));
   }
 
-  /** Without the other columns inside the same structure, such as {@code image.path}. */
-  private static MessageType part(MessageType schema, String[] image, String[] caption) {
-    return new MessageType(
-        schema.getName(),
-        schema.getFields().stream()
-            .map(field -> narrowed(field, field.getName().equals(image[0]) ? image : caption, 1))
-            .toList());
-  }
-
-  private static org.apache.parquet.schema.Type narrowed(
-      org.apache.parquet.schema.Type type, String[] path, int depth) {
-    return type.isPrimitive()
-        ? type
-        : type.asGroupType()
-            .withNewFields(narrowed(type.asGroupType().getType(path[depth]), path, depth + 1));
-  }
-
-  private static String[] find(MessageType schema, List<String> names, int maxRepetition)
-      throws SchemaException {
-    for (String name : names) {
-      Optional<ColumnDescriptor> column =
-          schema.getColumns().stream()
-              .filter(c -> matches(c.getPath(), name.split("\\.")))
-              .filter(c -> c.getMaxRepetitionLevel() <= maxRepetition)
-              .filter(c -> c.getPrimitiveType().getPrimitiveTypeName() == PrimitiveTypeName.BINARY)
-              .findFirst();
-      if (column.isPresent()) {
-        return column.get().getPath();
+  /** A part of the schema, without what does not lead to one of {@code leaves}. */
+  private static List<Type> narrowed(GroupType group, List<String[]> leaves, int depth) {
+    List<Type> fields = new ArrayList<>();
+    for (Type field : group.getFields()) {
+      List<String[]> through =
+          leaves.stream()
+              .filter(leaf -> leaf.length > depth && leaf[depth].equals(field.getName()))
+              .toList();
+      if (!through.isEmpty()) {
+        fields.add(
+            field.isPrimitive()
+                ? field
+                : field
+                    .asGroupType()
+                    .withNewFields(narrowed(field.asGroupType(), through, depth + 1)));
       }
     }
-    throw new SchemaException(
-        message(
-            "the file has the columns %s, and one of %s with %s is needed: set image-column and caption-column",
-            schema.getColumns().stream().map(c -> String.join(".", c.getPath())).toList(),
-            names,
-            maxRepetition == 0 ? "bytes" : "texts"));
+    return fields;
   }
 
-  /** A path is its own name, or that of a list whose elements it holds. */
-  private static boolean matches(String[] path, String[] name) {
-    return Arrays.equals(path, name)
-        || (path.length == name.length + 2
-            && Arrays.equals(Arrays.copyOf(path, name.length), name));
+  private static TableColumn column(Type type, List<String> outer) {
+    TableColumn column = element(type, outer);
+    return type.isRepetition(Type.Repetition.REPEATED)
+        ? new TableColumn(
+            type.getName(), Kind.LIST, "list of " + column.type(), column.place(), List.of(column))
+        : column;
   }
 
-  private final class ParquetRows implements Members {
+  /** A column, or one element of a repeated one. */
+  private static TableColumn element(Type type, List<String> outer) {
+    List<String> place = new ArrayList<>(outer);
+    place.add(type.getName());
+    if (type.isPrimitive()) {
+      PrimitiveTypeName primitive = type.asPrimitiveType().getPrimitiveTypeName();
+      boolean bytes = primitive == PrimitiveTypeName.BINARY;
+      boolean text = type.getLogicalTypeAnnotation() instanceof StringLogicalTypeAnnotation;
+      return new TableColumn(
+          type.getName(),
+          bytes ? Kind.BYTES : Kind.OTHER,
+          bytes ? text ? "text" : "bytes" : primitive.name().toLowerCase(Locale.ROOT),
+          place,
+          List.of());
+    }
+    GroupType group = type.asGroupType();
+    LogicalTypeAnnotation annotation = group.getLogicalTypeAnnotation();
+    if (annotation != null && !(annotation instanceof ListLogicalTypeAnnotation)) {
+      String name = annotation.toString().toLowerCase(Locale.ROOT);
+      return new TableColumn(type.getName(), Kind.OTHER, name, place, List.of());
+    }
+    boolean list =
+        annotation != null
+            && group.getFieldCount() == 1
+            && group.getType(0).isRepetition(Type.Repetition.REPEATED);
+    if (list) {
+      TableColumn elements = elements(group, place);
+      return new TableColumn(
+          type.getName(), Kind.LIST, "list of " + elements.type(), place, List.of(elements));
+    }
+    return new TableColumn(
+        type.getName(),
+        Kind.STRUCTURE,
+        "structure",
+        place,
+        group.getFields().stream().map(field -> column(field, place)).toList());
+  }
+
+  /**
+   * The elements of a list: the repeated field itself where it is no group, has several fields or a
+   * name that older writers gave it, and otherwise its only field. Parquet's specification has the
+   * rules.
+   */
+  private static TableColumn elements(GroupType list, List<String> place) {
+    Type repeated = list.getType(0);
+    if (repeated.isPrimitive()
+        || repeated.asGroupType().getFieldCount() != 1
+        || repeated.getName().equals("array")
+        || repeated.getName().equals(list.getName() + "_tuple")) {
+      return element(repeated, place);
+    }
+    List<String> inner = new ArrayList<>(place);
+    inner.add(repeated.getName());
+    return column(repeated.asGroupType().getType(0), inner);
+  }
+
+  private static final class ParquetRows implements Members {
     private final int group;
+    private final RowSamples samples;
     private final List<List<byte[]>> images;
     private final List<List<byte[]>> captions;
+    private final Deque<Member> ready = new ArrayDeque<>();
     private int row;
 
-    ParquetRows(int group, List<List<byte[]>> images, List<List<byte[]>> captions) {
+    ParquetRows(
+        int group, RowSamples samples, List<List<byte[]>> images, List<List<byte[]>> captions) {
       this.group = group;
+      this.samples = samples;
       this.images = images;
       this.captions = captions;
     }
 
     @Override
-    public Member next() {
-      if (row == images.size()) {
-        return null;
+    public Member next() throws IOException {
+      if (ready.isEmpty()) {
+        if (row == images.size()) {
+          return null;
+        }
+        ready.addAll(
+            samples.of(
+                "row group " + group + " row " + row,
+                images.set(row, List.of()),
+                captions.get(row).stream().filter(Objects::nonNull).toList()));
+        row++;
       }
-      String key = "row group " + group + " row " + row;
-      List<byte[]> image = images.set(row, List.of());
-      Member.Picture picture;
-      if (image.isEmpty()) {
-        picture = Member.Picture.broken("", new Problem(Problem.NO_IMAGE, "the image is null"));
-      } else if (image.get(0).length > maxBytes) {
-        picture = Member.Picture.broken("", MemberContent.tooLarge(maxBytes));
-      } else {
-        picture = Member.Picture.of("", image.get(0));
-      }
-      List<Caption> texts = new ArrayList<>();
-      List<byte[]> list = captions.get(row);
-      for (int i = 0; i < list.size(); i++) {
-        texts.add(MemberContent.caption(list.size() == 1 ? "" : "caption " + i, list.get(i)));
-      }
-      row++;
-      return Member.of(key, picture, texts);
+      return ready.remove();
     }
 
     @Override

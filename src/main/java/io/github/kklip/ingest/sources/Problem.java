@@ -33,7 +33,7 @@ public record Problem(String reason, String detail) {
   /** A source file without the columns that are needed. */
   public static final String SCHEMA = "schema";
 
-  /** Members of one key of which not one picture with its captions can be chosen. */
+  /** Members of one key, or a row's images, of which not one picture can be chosen. */
   static final String AMBIGUOUS_SAMPLE = "ambiguous-sample";
 
   /** Members of a sample that stand apart from the others in the archive. */
@@ -41,6 +41,7 @@ public record Problem(String reason, String detail) {
 
   public static final String NO_CAPTION = "no-caption";
   static final String NO_IMAGE = "no-image";
+
   static final String MEMBER_TOO_LARGE = "member-too-large";
 
   /** A row without a caption, or with a mark of a missing value in its place. */

@@ -103,7 +103,8 @@ public final class SourceFiles {
   public static void requireSome(
       Configuration configuration, int index, IngestSettings.SourceSettings source)
       throws IOException {
-    if (source.format() == IngestSettings.SourceFormat.SYNTHETIC) {
+    if (source.format() == IngestSettings.SourceFormat.SYNTHETIC
+        || source.format() == IngestSettings.SourceFormat.SPARK) {
       return;
     }
     requireReadableNames(configuration, source);
@@ -196,27 +197,48 @@ public final class SourceFiles {
 
   private static String fingerprint(IngestSettings.SourceSettings source, FileStatus file) {
     return switch (source.format()) {
-      case WEBDATASET, PARQUET -> {
-        TreeMap<String, String> of =
-            new TreeMap<>(
-                Map.of(
-                    "path", file.getPath().toString(),
-                    "length", Long.toString(file.getLen()),
-                    "modified", Long.toString(file.getModificationTime()),
-                    "image-column", source.imageColumn(),
-                    "caption-column", source.captionColumn(),
-                    "weight", Double.toString(source.weight())));
-        if (source.split() != IngestSettings.SourceSplit.AUTO) {
-          of.put("split", Keyword.of(source.split()));
-        }
-        // Files that were read before there was this key need no second look.
-        if (source.captions() != IngestSettings.CaptionLines.AUTO) {
-          of.put("captions", Keyword.of(source.captions()));
-        }
-        yield Identity.ofSettings(of);
-      }
-      case CSV, JSONL, COCO, LLAVA, FOLDER, SYNTHETIC -> "";
+      case WEBDATASET, PARQUET ->
+          fingerprint(source, file.getPath().toString(), file.getLen(), file.getModificationTime());
+      case CSV, JSONL, COCO, LLAVA, FOLDER, SYNTHETIC, SPARK -> "";
     };
+  }
+
+  /**
+   * What a file is and how it is read.
+   *
+   * @param modified time in milliseconds
+   */
+  public static String fingerprint(
+      IngestSettings.SourceSettings source, String path, long length, long modified) {
+    TreeMap<String, String> of =
+        new TreeMap<>(
+            Map.of(
+                "path", path,
+                "length", Long.toString(length),
+                "modified", Long.toString(modified),
+                "image-column", source.imageColumn(),
+                "caption-column", source.captionColumn(),
+                "weight", Double.toString(source.weight())));
+    // Datasets know files by what they were read with before there were these keys.
+    if (source.split() != IngestSettings.SourceSplit.AUTO) {
+      of.put("split", Keyword.of(source.split()));
+    }
+    if (source.captions() != IngestSettings.CaptionLines.AUTO) {
+      of.put("captions", Keyword.of(source.captions()));
+    }
+    if (source.imageContent() != IngestSettings.ImageContent.AUTO) {
+      of.put("image-content", Keyword.of(source.imageContent()));
+    }
+    if (!source.imageIndex().isEmpty()) {
+      of.put("image-index", source.imageIndex());
+    }
+    if (!source.imageRoot().isEmpty()) {
+      of.put("image-root", source.imageRoot());
+    }
+    if (!source.table().isEmpty()) {
+      of.put("table", source.table());
+    }
+    return Identity.ofSettings(of);
   }
 
   /**
@@ -258,7 +280,7 @@ public final class SourceFiles {
     return new SettingsException(
         message(
             "Cannot ingest %s because %s. Check kklip.ingest.sources[%s], a %s source.",
-            source.path(), why, index, source.format().name().toLowerCase(Locale.ROOT)));
+            source.name(), why, index, source.format().name().toLowerCase(Locale.ROOT)));
   }
 
   private static boolean isWanted(Path folder, Path file, IngestSettings.SourceFormat format) {
@@ -284,7 +306,7 @@ public final class SourceFiles {
       case JSONL -> List.of(".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz");
       case COCO, LLAVA -> List.of(".json", ".json.gz");
       case PARQUET -> List.of(".parquet");
-      case FOLDER, SYNTHETIC -> List.of();
+      case FOLDER, SYNTHETIC, SPARK -> List.of();
     };
   }
 

@@ -1,5 +1,7 @@
 package io.github.kklip.ingest.sources;
 
+import static io.github.kklip.config.Message.message;
+
 import io.github.kklip.config.IngestSettings;
 import io.github.kklip.config.Settings;
 
@@ -23,6 +25,9 @@ public final class SourceFormats {
       case LLAVA -> new JsonArrayReader(new LlavaForm(), source, settings.ingest());
       case PARQUET -> new ParquetReader(source, settings.ingest().images().maxBytes());
       case FOLDER -> new FolderReader(source, settings.ingest());
+      case SPARK ->
+          throw new IllegalStateException(
+              message("A table is read within Spark, not as files: %s.", source.name()));
       case SYNTHETIC -> new SyntheticReader(settings.seed(), source.pairs());
     };
   }

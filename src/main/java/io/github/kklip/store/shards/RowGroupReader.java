@@ -301,8 +301,13 @@ public final class RowGroupReader implements Closeable {
           });
     }
 
-    /** A list column of bytes, or a plain one as lists of one; nulls are left out. */
+    /**
+     * A list column of bytes, or a plain one as lists of one. An element that is null, or of a
+     * structure that is, is null; where there is no list, or the plain value is null, the list is
+     * empty.
+     */
     public List<List<byte[]>> binaryLists(String... column) throws IOException {
+      int element = elementLevel(column);
       return column(
           column,
           (reader, defined) -> {
@@ -310,11 +315,24 @@ public final class RowGroupReader implements Closeable {
             do {
               if (isDefined(reader)) {
                 values.add(reader.getBinary().getBytes());
+              } else if (reader.getCurrentDefinitionLevel() >= element) {
+                values.add(null);
               }
               reader.consume();
             } while (reader.getCurrentRepetitionLevel() > 0);
             return values;
           });
+    }
+
+    /** The definition level from which on a list has an element; beyond all without a list. */
+    private int elementLevel(String... column) {
+      for (int depth = column.length; depth > 0; depth--) {
+        String[] outer = Arrays.copyOf(column, depth);
+        if (schema.getType(outer).isRepetition(Type.Repetition.REPEATED)) {
+          return schema.getMaxDefinitionLevel(outer);
+        }
+      }
+      return Integer.MAX_VALUE;
     }
 
     private interface Cell<T> {
