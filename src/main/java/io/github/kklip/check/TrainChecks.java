@@ -128,7 +128,7 @@ final class TrainChecks {
             String folder =
                 given
                     ? student.tokenizer()
-                    : dataset.folder().get().requireTokenizer(pairs.get()).toString();
+                    : dataset.folder().get().tokenizer(pairs.get()).toString();
             try (StudentTokenizer tokenizer = StudentTokenizer.load(folder, configuration)) {
               if (shape.isPresent()) {
                 var unused = TrainPlan.fitted(student, shape.get(), tokenizer);

@@ -155,13 +155,23 @@ public record DatasetFolder(Path root, Configuration configuration) {
    * @throws IOException when a file is missing, or is not the one that was made
    */
   public Path requireTokenizer(DatasetManifest manifest) throws IOException {
+    Path folder = tokenizer(manifest);
+    checkFiles(manifest.tokenizer());
+    return folder;
+  }
+
+  /**
+   * The folder of the dataset's tokenizer, whose files are not looked at.
+   *
+   * @throws SettingsException when there is none
+   */
+  public Path tokenizer(DatasetManifest manifest) {
     if (manifest.tokenizer() == null) {
       throw new SettingsException(
           message(
               "Cannot read captions by the tokenizer of the dataset %s because it has none. Train it, with the job tokenizer, or set student.tokenizer.",
               root));
     }
-    checkFiles(manifest.tokenizer());
     return file(manifest.tokenizer().folder());
   }
 

@@ -5,6 +5,7 @@ import static io.github.kklip.config.Message.message;
 import io.github.kklip.comms.Collective;
 import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.RegisteredRun;
 import io.github.kklip.store.Shard;
 import io.github.kklip.store.publication.AccessDenied;
@@ -173,6 +174,9 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
   /**
    * Tells the dataset that this run uses its files, once for all its attempts. A run that may only
    * read the dataset goes on without that.
+   *
+   * @throws SettingsException when rows were taken down after the plan was made: who took them down
+   *     looked for runs before this one was registered
    */
   void register(TrainPlan plan, Configuration configuration) throws IOException {
     DatasetFolder dataset = new DatasetFolder(plan.dataset(), configuration);
@@ -195,6 +199,17 @@ record RunStart(Checkpoint checkpoint, TrainState state) {
           output,
           dataset.root(),
           e.getMessage());
+    }
+    long manifest = plan.manifest();
+    if (state == null
+        && !dataset
+            .requireManifest()
+            .removed()
+            .equals(ManifestFiles.any(configuration, dataset.root(), manifest).removed())) {
+      throw new SettingsException(
+          message(
+              "Cannot begin the run %s because rows of the dataset %s were taken down since the job read its manifest %s. Run the job again: it begins with the rows that are left.",
+              plan.settings().train().output(), dataset.root(), manifest));
     }
   }
 }

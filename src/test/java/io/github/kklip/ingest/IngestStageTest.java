@@ -304,7 +304,7 @@ class IngestStageTest {
             () -> ingestTo("other", source("parquet", "data/pairs", "image-column = caption2")))
         .isInstanceOf(SettingsException.class)
         .hasMessageContaining("caption2")
-        .hasMessageContaining("set image-column and caption-column");
+        .hasMessageContaining("and none is caption2 with bytes: set image-column");
   }
 
   @Test

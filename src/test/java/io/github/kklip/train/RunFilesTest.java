@@ -12,12 +12,15 @@ import io.github.kklip.config.SettingsException;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.RegisteredRun;
+import io.github.kklip.store.Takedowns;
 import io.github.kklip.tensor.TestDevice;
 import io.github.kklip.train.plan.TrainPlan;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -56,6 +59,23 @@ class RunFilesTest {
     data.leaveSecondShard();
     assertThat(weights(train("run", () -> false))).isEqualTo(undisturbed);
     assertThat(weights(train("later", () -> false))).isNotEqualTo(undisturbed);
+  }
+
+  /** `remove` names the runs that it finds registered: this one came after it. */
+  @Test
+  void aRunThatWouldBeginWithWhatWasTakenDownMeanwhileIsRefused() throws IOException {
+    TrainPlan plan = data.plan(temporary.resolve("run"), "train.steps=9");
+    TrainPlan begun = data.plan(temporary.resolve("begun"), "train.steps=9");
+    TinyDataset.train(begun, new SoloCollective(), () -> true);
+    String ids = Takedowns.write(data.dataset(), new TreeSet<>(List.of("an image")));
+    data.leaveSecondShard(List.of(ids));
+    assertThatThrownBy(() -> TinyDataset.train(plan, new SoloCollective(), () -> false))
+        .isInstanceOf(SettingsException.class)
+        .hasMessage(
+            "Cannot begin the run %s because rows of the dataset %s were taken down since the job read its manifest %s. Run the job again: it begins with the rows that are left.",
+            plan.settings().train().output(), data.dataset().root(), plan.manifest());
+    // One that had begun was named by the takedown, and keeps its files.
+    assertThat(TinyDataset.train(begun, new SoloCollective(), () -> false).complete()).isTrue();
   }
 
   @Test

@@ -292,6 +292,15 @@ public final class TinyDataset {
 
   /** A commit after which the dataset has the second shard alone, as compaction leaves others. */
   public void leaveSecondShard() throws IOException {
+    leaveSecondShard(List.of());
+  }
+
+  /**
+   * The same after which these ids are taken down.
+   *
+   * @param removed the files that list them
+   */
+  void leaveSecondShard(List<String> removed) throws IOException {
     Shard kept = shards.get(1);
     Manifests.commit(
         dataset,
@@ -308,7 +317,7 @@ public final class TinyDataset {
                   newest.teachers(),
                   newest.concepts(),
                   newest.tokenizer(),
-                  List.of())
+                  removed)
               .with(
                   "llama",
                   teacher.with(
