@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
@@ -201,7 +202,13 @@ final class ImageFiles {
     if (!"file".equals(path.toUri().getScheme())) {
       return false;
     }
-    java.nio.file.Path local = java.nio.file.Path.of(path.toUri().getPath());
-    return Files.exists(local) && !Files.isRegularFile(local) && !Files.isDirectory(local);
+    try {
+      return Files.readAttributes(
+              java.nio.file.Path.of(path.toUri().getPath()), BasicFileAttributes.class)
+          .isOther();
+    } catch (IOException e) {
+      // Opening it tells what is wrong.
+      return false;
+    }
   }
 }
