@@ -8,11 +8,12 @@ import java.util.SplittableRandom;
  * repeated.
  *
  * @param client whose operations are counted; empty: those of all
+ * @param under only operations on what is under this folder of the store are counted; empty: all
  * @param at number of the operation, from 1
  * @param done whether the operation takes effect before the fault, as when only its answer is lost
  * @param pause how long all of the client's threads stand; zero: until {@link FaultStore#release}
  */
-public record Fault(Kind kind, String client, long at, boolean done, Duration pause) {
+public record Fault(Kind kind, String client, String under, long at, boolean done, Duration pause) {
   /** What happens. */
   public enum Kind {
     /**
@@ -36,13 +37,23 @@ public record Fault(Kind kind, String client, long at, boolean done, Duration pa
     return new Fault(kind, "", k, done, Duration.ZERO);
   }
 
+  /** A fault at one of all operations of a client. */
+  public Fault(Kind kind, String client, long at, boolean done, Duration pause) {
+    this(kind, client, "", at, done, pause);
+  }
+
+  /** Whether an operation on that path is counted. */
+  boolean counts(String path) {
+    return under.isEmpty() || path.startsWith(under + "/") || path.equals(under);
+  }
+
   /** The same at the k-th operation of one client. */
   public Fault of(String someClient) {
-    return new Fault(kind, someClient, at, done, pause);
+    return new Fault(kind, someClient, under, at, done, pause);
   }
 
   /** The same with a pause that ends by itself. */
   public Fault lasting(Duration duration) {
-    return new Fault(kind, client, at, done, duration);
+    return new Fault(kind, client, under, at, done, duration);
   }
 }

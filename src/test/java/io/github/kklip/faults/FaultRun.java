@@ -6,6 +6,7 @@ import io.github.kklip.faults.Pipeline.Result;
 import io.github.kklip.faults.Pipeline.Stage;
 import io.github.kklip.faults.Pipeline.Step;
 import io.github.kklip.store.DatasetFolder;
+import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.Identity;
 import io.github.kklip.store.ManifestFiles;
 import io.github.kklip.store.publication.LeaseHeldException;
@@ -15,8 +16,11 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import org.apache.hadoop.fs.FSError;
 
 /** One stage to which something happens, and all that has to hold after it. */
@@ -52,17 +56,18 @@ final class FaultRun {
   }
 
   /**
-   * The stage with a fault at its operation k.
+   * The stage with a fault at its k-th operation on files under a folder.
    *
+   * @param under the folder; empty: all operations are counted
    * @return how it ended
    */
-  String fault(Fault.Kind kind, long k, boolean done) throws Exception {
+  String fault(Fault.Kind kind, String under, long k, boolean done) throws Exception {
     String client = client();
     boolean pauses = kind == Fault.Kind.PAUSE;
     Duration expiry = pauses ? Pipeline.SHORT_EXPIRY : Pipeline.EXPIRY;
     Duration pause = pauses ? expiry.multipliedBy(1 + seed % 3) : Duration.ZERO;
-    begin(new Fault(kind, client, k, done, pause));
-    boolean ended = run(client, expiry);
+    begin(new Fault(kind, client, under, k, done, pause));
+    boolean ended = run(stage, client, expiry);
     what += " at " + store.struck();
     onlyOwnFilesWent();
     after(List.of(ended), client);
@@ -76,35 +81,135 @@ final class FaultRun {
     BOTH
   }
 
+  /** What happens when the first of two writers stands. */
+  @FunctionalInterface
+  private interface Meanwhile {
+    void run() throws IOException;
+  }
+
   /**
-   * Two run the stage: one stands from its operation k on until the other, which finds its lease
-   * expired, has come to any operation of its own.
+   * How two writers ended.
+   *
+   * @param clients their names
+   * @param before number of the newest manifest before them
+   */
+  private record Ends(List<String> clients, boolean first, boolean second, long before) {
+    boolean both() {
+      return first && second;
+    }
+
+    @Override
+    public String toString() {
+      return (first ? "ok " : "failed ") + (second ? "ok" : "failed");
+    }
+  }
+
+  /**
+   * Two run the stage: one stands from its k-th operation under a folder on until the other, which
+   * finds its lease expired, has come to any operation of its own.
    *
    * @return how both ended
    */
-  String race(long k, boolean done, SplittableRandom random) throws Exception {
+  String race(String under, long k, boolean done, SplittableRandom random) throws Exception {
+    Ends ends = overlap(stage, under, k, done, random, () -> {});
+    onePublished(ends);
+    onlyOwnFilesWent();
+    after(List.of(ends.first(), ends.second()), ends.clients().toArray(String[]::new));
+    return "race " + ends;
+  }
+
+  /**
+   * The next stage runs beside this one and commits another part of the dataset: what each of them
+   * has committed stays.
+   *
+   * @param next the stage after this one, which does not need it
+   * @return how both ended
+   */
+  String beside(Stage next, String under, long k, boolean done, SplittableRandom random)
+      throws Exception {
+    Result expected = pipeline.step(next).after();
+    Ends ends = overlap(next, under, k, done, random, () -> {});
+    long commits = commits() - ends.before();
+    onlyOwnFilesWent();
+    settle(ends.clients());
+    Result left = whole("");
+    assertThat(commits)
+        .as(what + ", commits of stages that ended so: " + ends)
+        .isBetween((ends.first() ? 1L : 0L) + (ends.second() ? 1L : 0L), 2L);
+    if (ends.both()) {
+      assertThat(left).as(what + ", both ended well").isEqualTo(expected);
+    } else if (ends.first()) {
+      assertThat(left).as(what + ", ended well").isIn(step.after(), expected);
+    }
+    keeps(step.stays());
+    runAgain(stage);
+    runAgain(next);
+    assertThat(whole(", run again")).as(what + ", run again").isEqualTo(expected);
+    onlyOwnFilesWent();
+    return stage + " beside " + next + " " + ends;
+  }
+
+  /**
+   * Two ingests of different sources: more of them come while the first one stands.
+   *
+   * @return how both ended
+   */
+  String withMoreSources(String under, long k, boolean done, SplittableRandom random)
+      throws Exception {
+    Result atOnce = pipeline.ingestedAtOnce();
+    Result oneByOne = pipeline.step(Stage.INGEST_AGAIN).after();
+    Ends ends = overlap(stage, under, k, done, random, pipeline::moreSources);
+    onlyOwnFilesWent();
+    settle(ends.clients());
+    Result left = whole("");
+    if (ends.both()) {
+      assertThat(left).as(what + ", both ended well").isEqualTo(oneByOne);
+    } else if (ends.second()) {
+      assertThat(left).as(what + ", the second one ended well").isIn(atOnce, oneByOne);
+    } else if (ends.first()) {
+      assertThat(left).as(what + ", the first one ended well").isIn(step.after(), oneByOne);
+    } else {
+      assertThat(left).as(what).isIn(step.left(), step.after(), atOnce, oneByOne);
+    }
+    keeps(step.stays());
+    runAgain(stage);
+    assertThat(whole(", run again"))
+        .as(what + ", run again")
+        .isEqualTo(left.equals(atOnce) ? atOnce : oneByOne);
+    onlyOwnFilesWent();
+    return stage + " with more sources " + ends;
+  }
+
+  /** Runs the stage until it stands, and another one, or the same as another job, beside it. */
+  private Ends overlap(
+      Stage other, String under, long k, boolean done, SplittableRandom random, Meanwhile meanwhile)
+      throws Exception {
     String first = client();
     String second = client();
-    long other = 1 + random.nextLong(step.operations() + step.operations() / 4 + 1);
+    long operations = pipeline.step(other).operations();
+    long at = 1 + random.nextLong(operations + operations / 4 + 1);
     Order order = Order.values()[random.nextInt(Order.values().length)];
-    begin(new Fault(Fault.Kind.PAUSE, first, k, done, Duration.ZERO));
-    store.inject(new Fault(Fault.Kind.PAUSE, second, other, random.nextBoolean(), Duration.ZERO));
-    what += ", the second one stands from its operation " + other + " on, goes on first: " + order;
-    long commits = commits();
-    Limit<Boolean> one = Limit.begin(first, () -> run(first, Pipeline.SHORT_EXPIRY));
-    if (!store.awaitPause(first, LIMIT)) {
-      boolean ended = one.within(LIMIT);
-      after(List.of(ended), first);
-      return "race without a pause";
+    begin(new Fault(Fault.Kind.PAUSE, first, under, k, done, Duration.ZERO));
+    store.inject(new Fault(Fault.Kind.PAUSE, second, at, random.nextBoolean(), Duration.ZERO));
+    what += ", " + other + " stands from its operation " + at + " on, goes on first: " + order;
+    long before = commits();
+    // Of one part of the dataset the second writer takes the lease over.
+    Duration expiry = other == stage ? Pipeline.SHORT_EXPIRY : Pipeline.EXPIRY;
+    Limit<Boolean> one = Limit.begin(first, () -> run(stage, first, expiry));
+    if (store.awaitPause(first, LIMIT) && other == stage) {
+      changeClaims("processes", "\"another machine\"");
     }
-    changeClaims("processes", "\"another machine\"");
-    Limit<Boolean> two = Limit.begin(second, () -> run(second, Pipeline.EXPIRY));
+    what += ", at " + store.struck();
+    meanwhile.run();
+    Limit<Boolean> two = Limit.begin(second, () -> run(other, second, Pipeline.EXPIRY));
     store.awaitPause(second, LIMIT);
     boolean firstEnded;
     boolean secondEnded;
+    NavigableMap<String, String> published = new TreeMap<>();
     if (order == Order.SECOND) {
       store.release(second);
       secondEnded = two.within(LIMIT);
+      published = secondEnded ? named() : published;
       store.release(first);
       firstEnded = one.within(LIMIT);
     } else {
@@ -113,13 +218,28 @@ final class FaultRun {
         store.release(second);
       }
       firstEnded = one.within(LIMIT);
+      published = firstEnded && order == Order.FIRST ? named() : published;
       store.release(second);
       secondEnded = two.within(LIMIT);
     }
-    onePublished(commits, List.of(first, second), firstEnded && secondEnded);
-    onlyOwnFilesWent();
-    after(List.of(firstEnded, secondEnded), first, second);
-    return "race " + (firstEnded ? "ok " : "failed ") + (secondEnded ? "ok" : "failed");
+    keeps(published);
+    return new Ends(List.of(first, second), firstEnded, secondEnded, before);
+  }
+
+  /** What the newest manifest names, and that manifest. */
+  private NavigableMap<String, String> named() throws IOException {
+    DatasetFolder dataset = dataset();
+    DatasetManifest manifest = dataset.requireManifest();
+    NavigableMap<String, String> files = store.files();
+    Set<String> names =
+        manifest.files().stream().map(file -> "/data/" + file).collect(Collectors.toSet());
+    names.add(ManifestFiles.file(dataset.root(), manifest.number()).toUri().getPath());
+    files.keySet().retainAll(names);
+    return files;
+  }
+
+  private DatasetFolder dataset() {
+    return new DatasetFolder(store.path("data"), store.configuration("reader"));
   }
 
   private void begin(Fault fault) {
@@ -129,10 +249,10 @@ final class FaultRun {
     what = stage + " under " + store.rule() + ", " + fault + " -Dkklip.faults.seed=" + seed;
   }
 
-  /** Whether the stage ended without an error. */
-  private boolean run(String client, Duration expiry) {
+  /** Whether a stage ended without an error. */
+  private boolean run(Stage some, String client, Duration expiry) {
     try {
-      pipeline.run(stage, client, expiry);
+      pipeline.run(some, client, expiry);
       return true;
     } catch (Exception | FSError e) {
       return false;
@@ -142,15 +262,16 @@ final class FaultRun {
   }
 
   private long commits() throws IOException {
-    DatasetFolder dataset = new DatasetFolder(store.path("data"), store.configuration("reader"));
+    DatasetFolder dataset = dataset();
     return ManifestFiles.newestNumber(dataset.configuration(), dataset.root());
   }
 
-  private void onePublished(long before, List<String> writers, boolean both) throws IOException {
+  private void onePublished(Ends ends) throws IOException {
     long after = commits();
-    assertThat(after - before).as(what + ", commits").isBetween(0L, 1L);
-    if (both && stage != Stage.CLEAN) {
-      assertThat(after).as(what + ", both ended well").isEqualTo(before + 1);
+    assertThat(after - ends.before()).as(what + ", commits").isBetween(0L, 1L);
+    if (ends.both() && stage != Stage.CLEAN) {
+      List<String> writers = ends.clients();
+      assertThat(after).as(what + ", both ended well").isEqualTo(ends.before() + 1);
       String manifest = ManifestFiles.file(store.path("data"), after).toUri().getPath();
       String publisher = store.author(manifest);
       assertThat(writers).as(what).contains(publisher);
@@ -166,16 +287,21 @@ final class FaultRun {
     }
   }
 
-  private void after(List<Boolean> ended, String... gone) throws Exception {
+  /** All processes are gone, and what was not synced is lost. */
+  private void settle(List<String> gone) {
     store.restart(seed);
     // Tasks of the stage that still run belong to a process that is gone.
-    List.of(gone).forEach(store::kill);
+    gone.forEach(store::kill);
     boolean watched = seed % 4 == 0;
     changeClaims("pid", DEAD_PROCESS);
     if (watched) {
       changeClaims("processes", "\"another machine\"");
       changeClaims("expiry", Long.toString(Pipeline.SHORT_EXPIRY.toMillis()));
     }
+  }
+
+  private void after(List<Boolean> ended, String... gone) throws Exception {
+    settle(List.of(gone));
     String state = stage + " " + store.rule() + " " + state();
     Result left = FaultRuns.ALL ? KNOWN.get(state) : null;
     boolean known = left != null;
@@ -190,7 +316,7 @@ final class FaultRun {
       keeps(step.stays());
       NavigableMap<String, String> between = store.files();
       store.startCounting();
-      runAgain();
+      runAgain(stage);
       assertThat(whole(", run again")).as(what + ", run again").isEqualTo(step.after());
       onlyOwnFilesWent();
       keeps(step.stays());
@@ -221,17 +347,17 @@ final class FaultRun {
   }
 
   /** A store whose writes cannot exclude each other wants a person to say that the job is gone. */
-  private void runAgain() {
+  private void runAgain(Stage some) {
     try {
-      runOnceMore();
+      runOnceMore(some);
     } catch (Exception | FSError e) {
-      throw new AssertionError(what + " cannot be run again", e);
+      throw new AssertionError(what + ": " + some + " cannot be run again", e);
     }
   }
 
-  private void runOnceMore() throws IOException {
+  private void runOnceMore(Stage some) throws IOException {
     try {
-      pipeline.run(stage, client());
+      pipeline.run(some, client());
     } catch (LeaseHeldException e) {
       List<String> claims = claims();
       assertThat(store.rule()).as(what + ": " + e).isEqualTo(FaultStore.Rule.S3);
@@ -239,7 +365,7 @@ final class FaultRun {
       for (String claim : claims) {
         store.remove(claim);
       }
-      pipeline.run(stage, client());
+      pipeline.run(some, client());
     }
   }
 

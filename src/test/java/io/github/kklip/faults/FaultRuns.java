@@ -23,6 +23,11 @@ final class FaultRuns {
 
   static final int SLOW_SAMPLE = Integer.getInteger("kklip.faults.slow-sample", 150);
 
+  /** Of two writers of different things. */
+  static final int RACES = Integer.getInteger("kklip.faults.different", 3);
+
+  static final int SLOW_RACES = Integer.getInteger("kklip.faults.slow-different", 40);
+
   /** Flipped bits. */
   static final int FLIPS = Integer.getInteger("kklip.faults.flips", ALL ? 20_000 : 60);
 

@@ -97,6 +97,10 @@ public final class FaultStore implements AutoCloseable {
   private final List<Fault> faults = new ArrayList<>();
   private final List<OperationEvent> events = new ArrayList<>();
   private final Map<String, Long> counts = new HashMap<>();
+
+  /** Operations of its client so far on what is under the folder of a fault. */
+  private final Map<Fault, Long> countsUnder = new HashMap<>();
+
   private final Set<String> dead = new HashSet<>();
 
   /** Clients that do nothing more. */
@@ -246,6 +250,7 @@ public final class FaultStore implements AutoCloseable {
   public synchronized void startCounting() {
     count = 0;
     counts.clear();
+    countsUnder.clear();
     events.clear();
     tree.removals().clear();
     faults.clear();
@@ -349,7 +354,16 @@ public final class FaultStore implements AutoCloseable {
 
   /** Makes or replaces a file, whole and safe. */
   public synchronized void write(String path, byte[] bytes) {
-    FileTree.Node node = new FileTree.Node(false, "", System.currentTimeMillis());
+    write(path, bytes, System.currentTimeMillis());
+  }
+
+  /**
+   * The same.
+   *
+   * @param modified when the file was changed last, in milliseconds since 1970
+   */
+  public synchronized void write(String path, byte[] bytes, long modified) {
+    FileTree.Node node = new FileTree.Node(false, "", modified);
     node.append(bytes, 0, bytes.length);
     node.visible = node.length;
     node.synced = node.length;
@@ -717,7 +731,7 @@ public final class FaultStore implements AutoCloseable {
           !uncounted.isEmpty() && Thread.currentThread().getName().startsWith(uncounted)
               ? 0
               : counts.merge(client, 1L, Long::sum);
-      fault = fault(number, client, ofClient);
+      fault = fault(number, client, ofClient, path);
       request = anyLatency();
       answer = anyLatency();
     }
@@ -765,15 +779,20 @@ public final class FaultStore implements AutoCloseable {
     events.add(event);
   }
 
-  private Fault fault(long number, String client, long ofClient) {
+  private Fault fault(long number, String client, long ofClient, String path) {
+    Fault found = null;
     for (Fault fault : faults) {
-      if (fault.client().isEmpty()
-          ? fault.at() == number
-          : fault.client().equals(client) && fault.at() == ofClient) {
-        return fault;
+      long at = ofClient;
+      if (fault.client().isEmpty()) {
+        at = number;
+      } else if (!fault.client().equals(client)) {
+        continue;
+      } else if (!fault.under().isEmpty()) {
+        at = ofClient > 0 && fault.counts(path) ? countsUnder.merge(fault, 1L, Long::sum) : 0;
       }
+      found = found == null && fault.at() == at ? fault : found;
     }
-    return null;
+    return found;
   }
 
   private void strike(Fault fault, String client, String where) throws IOException {

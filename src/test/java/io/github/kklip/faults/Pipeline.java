@@ -61,14 +61,31 @@ import java.util.SortedMap;
 import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.example.data.simple.SimpleGroup;
+import org.apache.parquet.hadoop.ParquetFileWriter;
+import org.apache.parquet.hadoop.ParquetWriter;
+import org.apache.parquet.hadoop.example.ExampleParquetWriter;
+import org.apache.parquet.io.LocalOutputFile;
+import org.apache.parquet.io.api.Binary;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.MessageTypeParser;
 import org.apache.spark.api.java.JavaSparkContext;
 
-/** All stages from archives to a trained student on 40 pairs in a {@link FaultStore}. */
+/** All stages from sources to a trained student on 40 pairs in a {@link FaultStore}. */
 final class Pipeline {
+  /** Of the sources. */
+  static final String SOURCES = "/in";
+
+  /** A place of operations: two folders, so that {@code /data/pairs} is one. */
+  private static final Pattern PLACE = Pattern.compile("/[^/.]+/[^/.]+(?=/|$)");
+
   /** Of a run that is to lose its lease; no other run may, on a machine however busy. */
   static final Duration SHORT_EXPIRY = Duration.ofMillis(100);
 
@@ -77,7 +94,11 @@ final class Pipeline {
   /** Of the clients of HDFS; a shard of this pipeline is smaller. */
   private static final int BUFFER = 64 << 10;
 
+  /** Pairs of the first two sources, of which so many are in the archive, and of all sources. */
   private static final int FIRST = 30;
+
+  private static final int FIRST_ARCHIVE = 25;
+  private static final int SECOND_ARCHIVE = 35;
   private static final int ALL = 40;
   private static final int TORN_EVERY = 10;
 
@@ -108,12 +129,18 @@ final class Pipeline {
   private final FaultStore store;
   private final JavaSparkContext spark;
   private final Path local;
+
+  /** When the sources were changed last: their fingerprints are the same whenever they come. */
+  private final long made = System.currentTimeMillis();
+
   private MessageDigest rows = Identity.sha256();
 
   /** Members of the archives that were read back. */
   private List<String> found = new ArrayList<>();
 
   private final Map<Stage, Step> steps = new EnumMap<>(Stage.class);
+
+  private Result atOnce;
 
   /** The images that REMOVE takes down. */
   private SortedSet<String> takedown = new TreeSet<>();
@@ -128,6 +155,7 @@ final class Pipeline {
    * @param left by the stages before
    * @param stays files that are there before and after, with the same content
    * @param operations of the stage
+   * @param places and how many of the operations are on files under each of them
    */
   record Step(
       FaultStore.Snapshot before,
@@ -135,7 +163,8 @@ final class Pipeline {
       Result after,
       NavigableMap<String, String> stays,
       FaultStore.Snapshot snapshot,
-      long operations) {}
+      long operations,
+      NavigableMap<String, Long> places) {}
 
   /**
    * All that the newest manifest and the newest checkpoint name, with the manifest itself.
@@ -145,7 +174,7 @@ final class Pipeline {
   record Result(String manifest, NavigableMap<String, String> files, List<String> members) {}
 
   /**
-   * A pipeline whose first archive is there.
+   * A pipeline whose first sources are there.
    *
    * @param local for the teacher and the student's shape, which other pipelines may share
    */
@@ -160,7 +189,30 @@ final class Pipeline {
     store.buffer(BUFFER);
     store.uncounted("lease of ");
     store.write("/data/notes.txt", new byte[] {1});
-    store.write("/in/0.tar", archive(0, FIRST));
+    source("archives/0.tar", archive(0, FIRST_ARCHIVE));
+    source("tables/0.parquet", table(FIRST_ARCHIVE, FIRST));
+  }
+
+  private void source(String name, byte[] bytes) {
+    store.write(SOURCES + "/" + name, bytes, made);
+  }
+
+  /** The sources of the second ingest come. */
+  void moreSources() throws IOException {
+    source("archives/1.tar", archive(FIRST, SECOND_ARCHIVE));
+    source("tables/1.parquet", table(SECOND_ARCHIVE, ALL));
+  }
+
+  /** What one ingest makes of the sources of two. */
+  Result ingestedAtOnce() throws IOException {
+    if (atOnce == null) {
+      store.restore(step(Stage.INGEST).before());
+      moreSources();
+      run(Stage.INGEST, "undisturbed");
+      atOnce = result();
+      assertThat(atOnce.members()).isEqualTo(members());
+    }
+    return atOnce;
   }
 
   FaultStore store() {
@@ -183,14 +235,14 @@ final class Pipeline {
   private Step undisturbed(Stage stage) throws IOException {
     switch (stage) {
       case INGEST_AGAIN -> {
-        store.write("/in/1.tar", archive(FIRST, ALL));
+        moreSources();
         for (String foreign :
             List.of("pairs/1", "rejects", "teachers/llama", "concepts/concepts")) {
           store.write("/data/" + foreign + "/train-00000-foreign.parquet", new byte[] {2});
         }
         store.write("/run/checkpoints/step-000000001.abcdefab/model.safetensors", new byte[] {3});
       }
-      case INGEST_REJECTS -> store.write("/in/2.tar", archive(ALL, ALL));
+      case INGEST_REJECTS -> source("archives/2.tar", archive(ALL, ALL));
       case REMOVE -> chooseTakedown();
       case CLEAN -> store.age(Duration.ofDays(2));
       default -> {
@@ -204,11 +256,23 @@ final class Pipeline {
     store.startCounting();
     run(stage, "undisturbed");
     long operations = store.operations("undisturbed");
+    NavigableMap<String, Long> places = places("undisturbed");
     NavigableMap<String, String> now = store.files();
     stays.entrySet().removeIf(file -> !file.getValue().equals(now.get(file.getKey())));
     Result after = result();
     assertThat(after.members()).as(stage + ": members of the archives").isEqualTo(members());
-    return new Step(before, left, after, stays, store.snapshot(), operations);
+    return new Step(before, left, after, stays, store.snapshot(), operations, places);
+  }
+
+  private NavigableMap<String, Long> places(String client) {
+    NavigableMap<String, Long> places = new TreeMap<>();
+    for (OperationEvent event : store.log()) {
+      Matcher place = PLACE.matcher(event.path());
+      if (event.client().equals(client) && place.lookingAt()) {
+        places.merge(place.group(), 1L, Long::sum);
+      }
+    }
+    return places;
   }
 
   private void chooseTakedown() throws IOException {
@@ -228,23 +292,56 @@ final class Pipeline {
     gone = pairs.stream().collect(Collectors.toMap(Pair::id, Pair::caption));
   }
 
-  /** The members of all archives that are there, each once. */
+  /** The members of all sources that are there, each once. */
   private List<String> members() {
     List<String> members = new ArrayList<>();
     NavigableMap<String, String> files = store.files();
-    int pairs = files.containsKey("/in/1.tar") ? ALL : FIRST;
+    int pairs = files.containsKey(SOURCES + "/archives/1.tar") ? ALL : FIRST;
     for (int i = 0; i < pairs; i++) {
       members.add(caption(i));
-      if (i % TORN_EVERY == 0) {
+      if (i % TORN_EVERY == 0 && !isInTable(i)) {
         members.add("torn" + i + ".png");
         members.add("bare" + i + ".png");
       }
     }
-    if (files.containsKey("/in/2.tar")) {
+    if (files.containsKey(SOURCES + "/archives/2.tar")) {
       members.add("alone.png");
     }
     members.sort(null);
     return members;
+  }
+
+  private static boolean isInTable(int i) {
+    return i >= SECOND_ARCHIVE || (i >= FIRST_ARCHIVE && i < FIRST);
+  }
+
+  private static byte[] image(int i) {
+    return Png.encode(SyntheticWorld.draw(SyntheticWorld.scene(9, i), 24), 24, 24);
+  }
+
+  /** A Parquet file whose every row is a row group. */
+  private byte[] table(int from, int to) throws IOException {
+    Path file = Files.createTempFile(local, "table", ".parquet");
+    MessageType schema =
+        MessageTypeParser.parseMessageType(
+            "message m { required binary image; required binary caption (UTF8); }");
+    try (ParquetWriter<Group> writer =
+        ExampleParquetWriter.builder(new LocalOutputFile(file))
+            .withConf(new Configuration(false))
+            .withType(schema)
+            .withRowGroupSize(1L)
+            .withMinRowCountForPageSizeCheck(1)
+            .withMaxRowCountForPageSizeCheck(1)
+            .withWriteMode(ParquetFileWriter.Mode.OVERWRITE)
+            .build()) {
+      for (int i = from; i < to; i++) {
+        writer.write(
+            new SimpleGroup(schema)
+                .append("image", Binary.fromConstantByteArray(image(i)))
+                .append("caption", caption(i)));
+      }
+    }
+    return Files.readAllBytes(file);
   }
 
   /**
@@ -255,8 +352,7 @@ final class Pipeline {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (TarArchiveOutputStream tar = new TarArchiveOutputStream(bytes)) {
       for (int i = from; i < to; i++) {
-        byte[] rgb = SyntheticWorld.draw(SyntheticWorld.scene(9, i), 24);
-        byte[] image = Png.encode(rgb, 24, 24);
+        byte[] image = image(i);
         member(tar, i + ".png", image);
         member(tar, i + ".txt", text(i));
         if (i % TORN_EVERY == 0) {
@@ -338,7 +434,8 @@ final class Pipeline {
             List.of(
                 "dataset=" + store.path("data"),
                 "lease-expiry=" + expiry.toMillis() + " milliseconds",
-                "ingest.sources=[{format=webdataset, path=\"" + store.path("in") + "\"}]",
+                "ingest.sources=[{format=webdataset, path=\"%s\"}, {format=parquet, path=\"%s\"}]"
+                    .formatted(store.path("in/archives"), store.path("in/tables")),
                 "ingest.shard-rows=20",
                 "ingest.row-group-rows=8",
                 "ingest.validation-fraction=0.2",

@@ -3,6 +3,7 @@ package io.github.kklip.faults;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.kklip.faults.Pipeline.Stage;
+import io.github.kklip.faults.Pipeline.Step;
 import io.github.kklip.store.DatasetFolder;
 import io.github.kklip.store.DatasetManifest;
 import io.github.kklip.store.ManifestFiles;
@@ -33,15 +34,15 @@ import org.junit.jupiter.api.io.TempDir;
  *   <li>the dataset can be read whole, and is what it was before the stage or what the stage makes;
  *   <li>a stage that ended well has made what an undisturbed one makes, and so has the run after
  *       it, which takes over the lease of the one that is gone;
- *   <li>each member of the archives is a pair, a reject or a takedown, once;
+ *   <li>each member of the sources is a pair, a reject or a takedown, once;
  *   <li>what was there is there, but for what an undisturbed run replaces, and no client removed or
  *       replaced what it did not write, by the store's own account: leases, what an interrupted
  *       ingest put aside, pages for people and the checkpoints of the same run excepted;
  *   <li>labels are of the centroids that the manifest names.
  * </ul>
  *
- * <p>Of two that overlap one publishes at most. The other one may end well only if it has read what
- * the first has published: then nothing was left to do.
+ * <p>Of two that do the same one publishes at most. The other one may end well only if it has read
+ * what the first has published: then nothing was left to do.
  *
  * <p>A seed gives the stage, the fault and the order in which two writers go on. The operations of
  * a driver have the same numbers in each run; those of tasks that run side by side change places.
@@ -50,9 +51,6 @@ import org.junit.jupiter.api.io.TempDir;
 class PipelineFaultTest {
   /** Of one run, with all that is checked after it; it takes a second or two. */
   private static final Duration LIMIT = Duration.ofMinutes(2);
-
-  /** Operations at the end of a stage in which it publishes, and a few before. */
-  private static final long PUBLISHES = 30;
 
   @TempDir private static Path local;
   private static JavaSparkContext spark;
@@ -145,18 +143,97 @@ class PipelineFaultTest {
   private static String oneRun(
       FaultStore.Rule rule, Stage stage, SplittableRandom random, long seed) throws Exception {
     Pipeline pipeline = pipeline(rule);
-    long operations =
-        Limit.begin(stage + " undisturbed", () -> pipeline.step(stage).operations()).within(LIMIT);
+    Step step = undisturbed(pipeline, stage);
     Fault.Kind kind = any(FaultRuns.kinds(), random);
     boolean done = random.nextBoolean();
     boolean race = random.nextInt(4) == 0 && stage != Stage.TRAIN;
-    // A stage publishes at its end: half of the races begin there.
-    long last = race && random.nextBoolean() ? Math.min(PUBLISHES, operations) : operations;
-    long k = operations - random.nextLong(last);
+    // Half of the faults are at any operation, the others at one on files of a folder, however few.
+    List<String> places = List.copyOf(step.places().keySet());
+    String under = random.nextBoolean() ? "" : any(places, random);
+    long k = 1 + random.nextLong(step.places().getOrDefault(under, step.operations()));
     String what = stage + " under " + rule + " " + kind + " -Dkklip.faults.seed=" + seed;
     FaultRun run = new FaultRun(pipeline, stage, seed);
-    return Limit.begin(what, () -> race ? run.race(k, done, random) : run.fault(kind, k, done))
+    return Limit.begin(
+            what, () -> race ? run.race(under, k, done, random) : run.fault(kind, under, k, done))
         .within(LIMIT);
+  }
+
+  private static Step undisturbed(Pipeline pipeline, Stage stage) throws Exception {
+    return Limit.begin(stage + " undisturbed", () -> pipeline.step(stage)).within(LIMIT);
+  }
+
+  @Test
+  void aSourceThatCannotBeReadForAMomentIsReadAllTheSame() throws Exception {
+    sources(FaultRuns.SAMPLE);
+  }
+
+  @Test
+  @Tag("slow")
+  void eachOperationOnTheSourcesFails() throws Exception {
+    sources(Integer.MAX_VALUE);
+  }
+
+  /** Some operations on the sources fail, at even distances. */
+  private static void sources(int most) throws Exception {
+    Pipeline pipeline = pipeline(FaultStore.Rule.HDFS);
+    Map<String, Integer> ends = new TreeMap<>();
+    for (Map.Entry<String, Long> place : undisturbed(pipeline, Stage.INGEST).places().entrySet()) {
+      if (place.getKey().startsWith(Pipeline.SOURCES)) {
+        long step = Math.max(1, 2 * place.getValue() / most);
+        for (long k = 1; k <= place.getValue(); k += step) {
+          long at = k;
+          FaultRun run = new FaultRun(pipeline, Stage.INGEST, FaultRuns.SEED + k);
+          String what = place.getKey() + " at " + k;
+          String end =
+              Limit.begin(
+                      what,
+                      () -> run.fault(Fault.Kind.IO_EXCEPTION, place.getKey(), at, at % 2 == 0))
+                  .within(LIMIT);
+          ends.merge(place.getKey() + " " + end, 1, Integer::sum);
+        }
+      }
+    }
+    System.out.println(ends);
+  }
+
+  @Test
+  void writersOfDifferentThingsLeaveWhatEachHasPublished() throws Exception {
+    differentThings(FaultRuns.RACES, List.of(FaultStore.Rule.HDFS));
+  }
+
+  @Test
+  @Tag("slow")
+  void moreWritersOfDifferentThings() throws Exception {
+    differentThings(FaultRuns.SLOW_RACES, List.of(FaultStore.Rule.values()));
+  }
+
+  /**
+   * A tokenizer beside embeddings, of which the first stands while it commits, and two ingests of
+   * different sources, of which the first stands while it writes shards.
+   */
+  private static void differentThings(int races, List<FaultStore.Rule> rules) throws Exception {
+    Map<String, Integer> ends = new TreeMap<>();
+    for (int i = 0; i < races; i++) {
+      long seed = FaultRuns.SEED + i;
+      SplittableRandom random = new SplittableRandom(seed);
+      Pipeline pipeline = pipeline(any(rules, random));
+      for (Stage stage : List.of(Stage.INGEST, Stage.TOKENIZER)) {
+        String under = stage == Stage.INGEST ? "/data/pairs" : "/data/_manifests";
+        boolean done = random.nextBoolean();
+        long k = 1 + random.nextLong(undisturbed(pipeline, stage).places().get(under));
+        FaultRun run = new FaultRun(pipeline, stage, seed);
+        String end =
+            Limit.begin(
+                    stage + " -Dkklip.faults.seed=" + seed,
+                    () ->
+                        stage == Stage.INGEST
+                            ? run.withMoreSources(under, k, done, random)
+                            : run.beside(Stage.EMBED, under, k, done, random))
+                .within(LIMIT);
+        ends.merge(pipeline.store().rule() + " " + end, 1, Integer::sum);
+      }
+    }
+    ends.forEach((end, count) -> System.out.println("  " + end + ": " + count));
   }
 
   /**
@@ -205,6 +282,9 @@ class PipelineFaultTest {
       ends.merge(kind + " " + end, 1, Integer::sum);
       store.restore(before);
       store.startCounting();
+      if ((i + 1) % 1000 == 0) {
+        System.out.println(i + 1 + " flips, not seen or not named: " + unseen + ", " + ends);
+      }
     }
     ends.forEach((end, count) -> System.out.println("  " + end + ": " + count));
     assertThat(unseen).isEmpty();
@@ -235,7 +315,8 @@ class PipelineFaultTest {
           String end;
           try {
             end =
-                Limit.begin(stage + " " + kind + " " + k, () -> run.fault(kind, at, at % 2 == 0))
+                Limit.begin(
+                        stage + " " + kind + " " + k, () -> run.fault(kind, "", at, at % 2 == 0))
                     .within(LIMIT);
           } catch (AssertionError e) {
             end = "VIOLATION";
