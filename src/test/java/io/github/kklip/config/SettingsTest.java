@@ -48,7 +48,8 @@ class SettingsTest {
         .singleElement()
         .hasToString(
             "SourceSettings[format=CSV, path=/a/b.csv, imageColumn=, captionColumn=, captions=AUTO, imageRoot=,"
-                + " separator=\t, quote=auto, escape=, header=true, encoding=auto, pairs=2000, weight=1.0, split=AUTO, followLinks=false]");
+                + " separator=\t, quote=auto, escape=, header=true, encoding=auto, pairs=2000, weight=1.0, split=AUTO, followLinks=false,"
+                + " imageContent=AUTO, imageIndex=, table=, query=, idColumn=]");
   }
 
   @ParameterizedTest
@@ -69,7 +70,7 @@ class SettingsTest {
         "ingest.sources=[{format=csv}] | Cannot use kklip.ingest.sources[0].path = : it must be the"
             + " path of the csv data.",
         "ingest.sources=[{format=csv,path=x,pth=y}] | Did you mean kklip.ingest.sources[0].path?",
-        "ingest.sources=[{format=parquet,path=x,separator=\";\"}] | Cannot use kklip.ingest.sources[0].separator because a parquet source has no such key. Remove it; the keys of this format are format, path, image-column, caption-column, weight, split, follow-links.",
+        "ingest.sources=[{format=parquet,path=x,separator=\";\"}] | Cannot use kklip.ingest.sources[0].separator because a parquet source has no such key. Remove it; the keys of this format are format, path, image-column, caption-column, image-root, weight, split, follow-links, image-content, image-index.",
         "evaluate.zero-shot=[{name=a,path=b,templates=[x]}] | a list of texts with {} where the"
             + " class goes",
         "train.rendezvous-timeout=0s | it must be a positive duration, such as 2 minutes.",
