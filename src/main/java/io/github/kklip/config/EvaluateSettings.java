@@ -22,10 +22,16 @@ public record EvaluateSettings(
     TEST
   }
 
-  /** One zero-shot classification: a folder with one folder of images for each class. */
+  /**
+   * One zero-shot classification: a folder with one folder of images for each class.
+   *
+   * @param classNames a file that names the classes; empty: {@code classnames.txt} in the folder,
+   *     or else the names of the folders
+   */
   public record ZeroShotSettings(
       String name,
       @Key(text = Key.TextForm.PATH) String path,
+      @Key(text = Key.TextForm.PATH, absent = "\"\"") String classNames,
       @Key(absent = "[\"a photo of a {}.\"]") List<String> templates)
       implements Section.Checked, Serializable {
     @Override

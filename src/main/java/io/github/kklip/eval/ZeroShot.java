@@ -17,7 +17,9 @@ import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -178,21 +180,22 @@ final class ZeroShot {
 
   static List<Category> categories(
       EvaluateSettings.ZeroShotSettings settings, Configuration configuration) throws IOException {
-    List<Category> categories = new ArrayList<>();
+    Map<String, List<Path>> files = new LinkedHashMap<>();
     List<String> empty = new ArrayList<>();
-    for (FileStatus folder : folders(settings, configuration)) {
-      FileStatus[] files = Storage.of(configuration, folder.getPath()).listStatus(folder.getPath());
+    List<FileStatus> folders = folders(settings, configuration);
+    for (FileStatus folder : folders) {
+      FileStatus[] inside =
+          Storage.of(configuration, folder.getPath()).listStatus(folder.getPath());
       List<Path> images =
-          sorted(files).stream()
+          sorted(inside).stream()
               .filter(file -> file.isFile() && !Clutter.is(folder.getPath(), file.getPath()))
               .map(FileStatus::getPath)
               .toList();
       if (images.isEmpty()) {
         empty.add(folder.getPath().getName());
-        continue;
+      } else {
+        files.put(folder.getPath().getName(), images);
       }
-      String name = folder.getPath().getName().replace('_', ' ').replace('-', ' ');
-      categories.add(new Category(name, images));
     }
     if (!empty.isEmpty()) {
       LOG.warn(
@@ -201,8 +204,16 @@ final class ZeroShot {
           settings.path(),
           empty);
     }
-    requireTwo(settings, categories.size());
-    return categories;
+    requireTwo(settings, files.size());
+    ClassNames names =
+        ClassNames.of(
+            settings,
+            folders.stream().map(folder -> folder.getPath().getName()).toList(),
+            List.copyOf(files.keySet()),
+            configuration);
+    return files.entrySet().stream()
+        .map(folder -> new Category(names.of(folder.getKey()), folder.getValue()))
+        .toList();
   }
 
   private static List<FileStatus> sorted(FileStatus[] files) {

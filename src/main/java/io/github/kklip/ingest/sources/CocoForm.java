@@ -4,6 +4,7 @@ import static io.github.kklip.config.Message.message;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.kklip.ingest.sources.Member.Caption;
+import io.github.kklip.ingest.sources.Member.Picture;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -16,11 +17,13 @@ import java.util.Set;
 /**
  * COCO's captions: an object with {@code images}, which have an {@code id} and a {@code file_name},
  * and {@code annotations}, which have an {@code image_id} and a {@code caption}. An image is read
- * with all its captions.
+ * with all its captions. Files of one id cannot be told apart: they are rejects.
  */
 final class CocoForm implements JsonArrayReader.Form {
   private static final String IMAGES = "images";
   private static final String ANNOTATIONS = "annotations";
+  private static final String FILE_NAME = "file_name";
+  private static final String NO_ID = "";
 
   @Override
   public String field() {
@@ -76,15 +79,18 @@ final class CocoForm implements JsonArrayReader.Form {
   public JsonArrayReader.Rows rows(TextFile file, Unit unit) throws IOException {
     Map<String, List<Caption>> captions = new HashMap<>();
     for (JsonNode image : JsonArrayReader.elements(file, IMAGES, unit)) {
-      captions.put(image.path("id").asText(), new ArrayList<>());
+      captions.put(id(image, "id"), new ArrayList<>());
     }
+    captions.remove(NO_ID);
     // The first unit tells of the annotations whose image is nowhere.
-    Set<String> all = unit.part() == 0 ? ids(file) : Set.of();
+    Set<String> all = new HashSet<>();
+    Set<String> ambiguous = new HashSet<>();
+    ids(file, captions.keySet(), unit.part() == 0 ? all : null, ambiguous);
     List<Member> rest = new ArrayList<>();
     try (JsonElements annotations = JsonElements.of(file, ANNOTATIONS)) {
       for (JsonNode one = annotations.next(); one != null; one = annotations.next()) {
-        String image = one.path("image_id").asText();
-        String key = "annotation " + one.path("id").asText();
+        String image = id(one, "image_id");
+        String key = "annotation " + id(one, "id");
         if (captions.containsKey(image)) {
           captions.get(image).addAll(JsonFields.captions(one.get("caption"), key));
         } else if (unit.part() == 0 && !all.contains(image)) {
@@ -92,24 +98,52 @@ final class CocoForm implements JsonArrayReader.Form {
               Member.problem(
                   key,
                   Problem.NO_IMAGE,
-                  message("no element of images has the id %s of the annotation", image)));
+                  image.equals(NO_ID)
+                      ? "the annotation has no image_id"
+                      : message("no element of images has the id %s of the annotation", image)));
         }
       }
     }
-    return new CocoRows(captions, rest);
+    return new CocoRows(captions, ambiguous, rest);
   }
 
-  private static Set<String> ids(TextFile file) throws IOException {
-    Set<String> ids = new HashSet<>();
+  /** Of a number its digits: pandas writes 7 as 7.0 where other numbers of a column are missing. */
+  private static String id(JsonNode row, String field) {
+    JsonNode id = row.path(field);
+    return id.isNumber() && id.canConvertToExactIntegral()
+        ? id.bigIntegerValue().toString()
+        : id.isNull() ? NO_ID : id.asText();
+  }
+
+  /**
+   * Looks at all images.
+   *
+   * @param wanted ids of which is told whether they stand for several files
+   * @param all gets the ids of all images; null where they are not needed
+   * @param ambiguous gets those of {@code wanted} that stand for several files
+   */
+  private static void ids(TextFile file, Set<String> wanted, Set<String> all, Set<String> ambiguous)
+      throws IOException {
+    Map<String, JsonNode> names = new HashMap<>();
     try (JsonElements images = JsonElements.of(file, IMAGES)) {
       for (JsonNode one = images.next(); one != null; one = images.next()) {
-        ids.add(one.path("id").asText());
+        String id = id(one, "id");
+        if (all != null && !id.equals(NO_ID)) {
+          all.add(id);
+        }
+        if (wanted.contains(id)) {
+          JsonNode name = one.path(FILE_NAME);
+          JsonNode other = names.putIfAbsent(id, name);
+          if (other != null && !other.equals(name)) {
+            ambiguous.add(id);
+          }
+        }
       }
     }
-    return ids;
   }
 
-  private record CocoRows(Map<String, List<Caption>> captions, List<Member> rest)
+  private record CocoRows(
+      Map<String, List<Caption>> captions, Set<String> ambiguous, List<Member> rest)
       implements JsonArrayReader.Rows {
     @Override
     public Member member(JsonNode row, String key, ImageFiles images) throws IOException {
@@ -117,10 +151,18 @@ final class CocoForm implements JsonArrayReader.Form {
         return Member.problem(
             key, Problem.JSON_MALFORMED, "the element of images is not an object");
       }
-      return Member.of(
-          key,
-          JsonFields.picture(row.get("file_name"), images),
-          captions.getOrDefault(row.path("id").asText(), List.of()));
+      String id = id(row, "id");
+      Picture picture =
+          ambiguous.contains(id)
+              ? Picture.broken(
+                  row.path(FILE_NAME).asText(),
+                  new Problem(
+                      Problem.AMBIGUOUS_SAMPLE,
+                      message(
+                          "several files have the id %s, so that its captions may belong to any of them: give each image an id of its own",
+                          id)))
+              : JsonFields.picture(row.get(FILE_NAME), images);
+      return Member.of(key, picture, captions.getOrDefault(id, List.of()));
     }
   }
 }

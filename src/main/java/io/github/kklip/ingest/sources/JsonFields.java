@@ -29,19 +29,21 @@ final class JsonFields {
   }
 
   /**
-   * The first of the fields that the object has.
+   * The first of the fields that the object has with a value, or else the first that is null.
    *
    * @param fields each a name, or names of nested fields with dots between them
    * @return null where it has none
    */
   static JsonNode find(JsonNode object, List<String> fields) {
+    JsonNode found = null;
     for (String field : fields) {
       JsonNode value = find(object, field);
-      if (value != null) {
+      if (value != null && !value.isNull()) {
         return value;
       }
+      found = found == null ? value : found;
     }
-    return null;
+    return found;
   }
 
   private static JsonNode find(JsonNode object, String field) {

@@ -160,6 +160,57 @@ final class JsonSourcesTest {
   }
 
   @Test
+  void idsOfCocoNeverPairAnImageWithAnothersCaptions() throws IOException {
+    assertThat(
+            read(
+                "coco",
+                """
+                {"images": [
+                   {"id": "a", "file_name": "0.jpg"},
+                   {"id": 7, "file_name": "1.jpg"},
+                   {"id": 7.0, "file_name": "2.jpg"},
+                   {"id": 8, "file_name": "3.jpg"},
+                   {"id": 8, "file_name": "3.jpg"},
+                   {"file_name": "4.jpg"},
+                   {"id": null, "file_name": "5.jpg"},
+                   {"id": 9, "file_name": "6.jpg"}],
+                 "annotations": [
+                   {"id": 1, "image_id": "a", "caption": "of a text"},
+                   {"id": 2, "image_id": 7, "caption": "of either"},
+                   {"id": 3, "image_id": 8.0, "caption": "of one twice"},
+                   {"id": 4, "caption": "of none"},
+                   {"id": 5, "image_id": null, "caption": "of null"},
+                   {"id": 6, "image_id": 9, "caption": ["listed", ["deeper"]]}]}
+                """))
+        .containsExactly(
+            "0.jpg: of a text",
+            "1.jpg annotation 2 ambiguous-sample",
+            "2.jpg annotation 2 ambiguous-sample",
+            "3.jpg: of one twice",
+            "3.jpg: of one twice",
+            "4.jpg no-caption",
+            "5.jpg no-caption",
+            "6.jpg: listed",
+            "6.jpg annotation 6 caption 1 json-malformed",
+            "annotation 4 no-image",
+            "annotation 5 no-image");
+  }
+
+  @Test
+  void aFieldThatIsNullGivesWayToTheNext() throws IOException {
+    assertThat(
+            read(
+                "jsonl",
+                """
+                {"file_name": "0.jpg", "text": null, "captions": ["a", "b"]}
+                {"file_name": "1.jpg", "text": null, "caption": null}
+                {"file_name": [], "text": "no image"}
+                """))
+        .containsExactly(
+            "0.jpg: a", "0.jpg: b", "1.jpg line 2 caption-missing", "line 3 line 3 no-image");
+  }
+
+  @Test
   void aLongCocoFileIsReadInPieces() throws IOException {
     StringBuilder images = new StringBuilder();
     StringBuilder annotations = new StringBuilder();
