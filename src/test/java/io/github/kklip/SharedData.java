@@ -12,15 +12,6 @@ import org.junit.jupiter.api.Assumptions;
 public final class SharedData {
   private SharedData() {}
 
-  /** The path of a small input that failed, or the end of the calling test as skipped. */
-  public static Path caseOf(String name) {
-    return Stream.of("../shared/cases", "../../shared/cases")
-        .map(root -> Path.of(root).resolve(name))
-        .filter(Files::exists)
-        .findFirst()
-        .orElseGet(() -> Assumptions.abort("There is no ../shared/cases/" + name + "."));
-  }
-
   /** The path of a shared file or folder, or the end of the calling test as skipped. */
   public static Path path(String name) {
     return found("data/" + name);

@@ -27,7 +27,7 @@ class OddModelsTest {
   }
 
   private static Path cases(String name) {
-    return SharedData.path("../cases/" + name);
+    return SharedData.shownCase(name);
   }
 
   @Test

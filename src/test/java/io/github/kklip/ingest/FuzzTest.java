@@ -9,6 +9,7 @@ import io.github.kklip.config.SplitMix64;
 import io.github.kklip.ingest.sources.Archive;
 import io.github.kklip.ingest.sources.CsvReader;
 import io.github.kklip.ingest.sources.Members;
+import io.github.kklip.ingest.sources.SourceFormats;
 import io.github.kklip.ingest.sources.SourceReader;
 import io.github.kklip.ingest.sources.TarReader;
 import io.github.kklip.ingest.sources.Unit;
@@ -18,12 +19,17 @@ import io.github.kklip.safetensors.SafetensorsWriter;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.zip.GZIPOutputStream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 import org.apache.hadoop.conf.Configuration;
@@ -130,6 +136,60 @@ class FuzzTest {
       read(archives, mutated(round % 2 == 0 ? plain : zipped.toByteArray(), random), round);
       read(rows, mutated(table.toString().getBytes(StandardCharsets.UTF_8), random), round);
     }
+  }
+
+  private static byte[] zip() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (ZipOutputStream zip = new ZipOutputStream(bytes)) {
+      for (String name : List.of("a/0.png", "a/0.txt", "a/1.jpg", "a/1.json")) {
+        zip.putNextEntry(new ZipEntry(name));
+        zip.write("{\"caption\": \"a caption\"}".getBytes(StandardCharsets.UTF_8));
+        zip.closeEntry();
+      }
+    }
+    return bytes.toByteArray();
+  }
+
+  @Test
+  void jsonZipAndParquet() throws IOException {
+    byte[] parquet;
+    try (InputStream golden =
+        FuzzTest.class.getResourceAsStream("/golden/ingest/img2dataset.parquet")) {
+      parquet = golden.readAllBytes();
+    }
+    Map<String, byte[]> good =
+        Map.of(
+            "jsonl",
+                text(
+                    """
+                    {"file_name": "0.png", "text": ["a", NaN, null]}
+                    {"file_name": "1.png", "text": "\\u00e9"}
+                    """),
+            "coco",
+                text(
+                    """
+                    {"images": [{"id": 1, "file_name": "0.png"}, {"id": 2}],
+                     "annotations": [{"image_id": 1, "caption": "a"}]}
+                    """),
+            "llava",
+                text(
+                    """
+                    [{"image": "0.png", "conversations": [{"from": "gpt", "value": "a"}]}]
+                    """),
+            "webdataset", zip(),
+            "parquet", parquet);
+    SplitMix64 random = new SplitMix64(4);
+    for (Map.Entry<String, byte[]> one : new TreeMap<>(good).entrySet()) {
+      Settings settings = Settings.load(List.of(), List.of());
+      SourceReader reader = SourceFormats.reader(source(one.getKey()), settings);
+      for (int round = 0; round < ROUNDS / 10; round++) {
+        read(reader, mutated(one.getValue(), random), round);
+      }
+    }
+  }
+
+  private static byte[] text(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
   }
 
   private static IngestSettings.SourceSettings source(String format) throws IOException {

@@ -215,6 +215,9 @@ class TableSourceTest {
         "table = default.gone");
     assertRefused("[PARSE_SYNTAX_ERROR]", "query = \"SELEC image FROM made\"");
     assertRefused("[UNRESOLVED_COLUMN", "query = \"SELECT nothing FROM VALUES (1) AS t(image)\"");
+    assertRefused(
+        "[AMBIGUOUS_REFERENCE]",
+        "query = \"SELECT X'00' AS image, X'01' AS image, 'x' AS caption\"");
     save("other", 1);
     assertRefused("[PARSE_SYNTAX_ERROR]", "query = \"DROP TABLE other\"");
     assertRefused("[PARSE_SYNTAX_ERROR]", "query = \"SELECT 1); DROP TABLE other --\"");

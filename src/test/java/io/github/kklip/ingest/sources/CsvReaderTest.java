@@ -283,6 +283,26 @@ final class CsvReaderTest {
   }
 
   @Test
+  void headersOfOddForms() throws IOException {
+    assertThat(read("t.csv", "\uFEFF\"filepath\",\"title\"\r\nimg/0.jpg,a\r\n\r\n\r\n"))
+        .containsExactly("img/0.jpg: a");
+    assertThat(read("t.csv", "filepath,title,title\nimg/0.jpg,a,b\n")).containsExactly(" schema");
+    assertThat(read("t.csv", "filepath,title,x,x\nimg/0.jpg,a,1,2\n"))
+        .containsExactly("img/0.jpg: a");
+    assertThat(read("t.csv", "img/0.jpg,a\n", "header = \"caption,url\""))
+        .containsExactly(" schema");
+    assertThat(read("t.csv.gz", "filepath,title\nimg/0.jpg,a\n")).containsExactly("img/0.jpg: a");
+  }
+
+  @Test
+  void zeroBytesAreInNoName() throws IOException {
+    assertThat(read("t.csv", "filepath,title\nimg/0.jpg,a\0b\nimg/0\0.jpg,c\nimg/1.jpg,d\n"))
+        .hasSize(3)
+        .contains("img/1.jpg: d")
+        .noneMatch(line -> line.endsWith(": c"));
+  }
+
+  @Test
   void otherEncodingsAreNamed() throws IOException {
     String table = "filepath,title\nimg/0.jpg,\u00e9t\u00e9 \u2019\nimg/1.jpg,b\n";
     byte[] bytes = table.getBytes(Charset.forName("windows-1252"));

@@ -43,7 +43,7 @@ class SamplesTest {
       for (String member : members) {
         String name = name(member);
         byte[] data = data(member);
-        TarArchiveEntry entry = new TarArchiveEntry(name);
+        TarArchiveEntry entry = new TarArchiveEntry(name, true);
         entry.setSize(data.length);
         tar.putArchiveEntry(entry);
         tar.write(data);
@@ -258,6 +258,52 @@ class SamplesTest {
     }
     assertThat(Clutter.is("_background/a.jpg")).isFalse();
     assertThat(Clutter.is("./a/../b.jpg")).isFalse();
+  }
+
+  @Test
+  void foldersArePartsOfKeys() throws IOException {
+    assertThat(
+            archive(
+                    "",
+                    "./0.jpg",
+                    "./0.txt=a",
+                    "/abs/0.jpg",
+                    "/abs/0.txt=b",
+                    "../0.jpg",
+                    "../0.txt=c",
+                    "v1.0/x.seg/0.jpg",
+                    "v1.0/x.seg/0.txt=d",
+                    "v1.0/y/0.jpg",
+                    "v1.0/z/0.txt=of another")
+                .lines())
+        .containsExactly(
+            "./0.jpg = a",
+            "/abs/0.jpg = b",
+            "../0.jpg = c",
+            "v1.0/x.seg/0.jpg = d",
+            "v1.0/y/0.jpg: no-caption");
+  }
+
+  @Test
+  void captionsOfOtherTypesAreNoTexts() throws IOException {
+    assertThat(
+            archive(
+                    "",
+                    "0.jpg",
+                    "0.json={\"caption\": [[\"deeper\"], \"a\"]}",
+                    "1.jpg",
+                    "1.json={\"caption\": {\"en\": \"a\"}}",
+                    "2.jpg",
+                    "2.json=[\"a\"]",
+                    "3.jpg",
+                    "3.json=")
+                .lines())
+        .containsExactly(
+            "0.jpg: json-malformed",
+            "0.jpg = a",
+            "1.jpg: no-caption",
+            "2.jpg: no-caption",
+            "3.jpg: no-caption");
   }
 
   @Test

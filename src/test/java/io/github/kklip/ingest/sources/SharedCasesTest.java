@@ -19,7 +19,8 @@ class SharedCasesTest {
   @TempDir Path folder;
 
   private static SourceText archive(String name) throws IOException {
-    return SourceText.read("webdataset", SharedData.caseOf(name).toAbsolutePath().normalize(), "");
+    return SourceText.read(
+        "webdataset", SharedData.shownCase(name).toAbsolutePath().normalize(), "");
   }
 
   private static List<String> pairs(SourceText text) {
@@ -69,7 +70,7 @@ class SharedCasesTest {
   }
 
   private void unpack(String name) throws IOException {
-    try (InputStream file = Files.newInputStream(SharedData.caseOf(name));
+    try (InputStream file = Files.newInputStream(SharedData.shownCase(name));
         TarArchiveInputStream tar = new TarArchiveInputStream(file, "UTF-8")) {
       for (TarArchiveEntry entry = tar.getNextEntry(); entry != null; entry = tar.getNextEntry()) {
         Path target = folder.resolve(entry.getName());
