@@ -248,9 +248,11 @@ class LauncherIT {
     List<String> command = new ArrayList<>(List.of("unshare", "--user", "--map-user=54321"));
     requireNamespaces(command, "true");
     command.add(launcher.toString());
-    for (String job : List.of("check", "doctor", "files")) {
+    for (String job : List.of("check", "doctor", "clean", "files pairs")) {
+      List<String> words = new ArrayList<>(List.of(job.split(" ")));
+      words.addAll(List.of("--set", "dataset=" + folder.resolve("dataset")));
       assertRefused(
-          run(command, Map.of(), job, "--set", "dataset=" + folder.resolve("dataset")),
+          run(command, Map.of(), words.toArray(String[]::new)),
           "Cannot run as the user 54321 because it has no name here");
     }
   }
