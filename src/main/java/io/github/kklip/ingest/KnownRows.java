@@ -9,8 +9,7 @@ import io.github.kklip.store.shards.ShardReader;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.HashMap;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 
@@ -18,7 +17,9 @@ import java.util.Map;
 final class KnownRows implements Serializable {
   private static final long serialVersionUID = 1L;
 
-  private final Map<Split, KnownIds> ids = new HashMap<>();
+  private static final Split[] SPLITS = Split.values();
+
+  private final Map<Split, KnownIds> ids = new EnumMap<>(Split.class);
   private final boolean bySources;
 
   /**
@@ -46,7 +47,7 @@ final class KnownRows implements Serializable {
   }
 
   KnownRows(List<OfShard> shards) {
-    for (Split split : Split.values()) {
+    for (Split split : SPLITS) {
       ids.put(
           split,
           new KnownIds(
@@ -57,10 +58,13 @@ final class KnownRows implements Serializable {
 
   /** The split of a row; null when there is no such row. */
   Split split(String id) {
-    return Arrays.stream(Split.values())
-        .filter(split -> ids.get(split).contains(id))
-        .findFirst()
-        .orElse(null);
+    // Asked for every caption that is read.
+    for (Split split : SPLITS) {
+      if (ids.get(split).contains(id)) {
+        return split;
+      }
+    }
+    return null;
   }
 
   /** Whether a source has ever set the split of a row, so far as that can be told. */

@@ -95,8 +95,7 @@ final class FolderReader implements SourceReader {
     SortedMap<String, List<String>> samples = new TreeMap<>();
     names.sort(null);
     for (String name : names) {
-      String key = Clutter.is(name) ? name : rules.upToTheLastDot(name).key();
-      samples.computeIfAbsent(key, sample -> new ArrayList<>()).add(name);
+      samples.computeIfAbsent(key(name), sample -> new ArrayList<>()).add(name);
     }
     return samples;
   }

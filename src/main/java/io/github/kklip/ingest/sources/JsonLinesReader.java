@@ -51,6 +51,9 @@ final class JsonLinesReader implements SourceReader {
     } catch (NotTextException e) {
       return List.of(file);
     }
+    if (schemaProblem(text) != null) {
+      return List.of(file);
+    }
     RowUnits units = new RowUnits();
     boolean damaged = false;
     try (Records rows = records(text, text.begin(), 1)) {
@@ -60,7 +63,7 @@ final class JsonLinesReader implements SourceReader {
     } catch (IOException e) {
       damaged = true;
     }
-    return schemaProblem(text) == null ? units.of(file, text.isSeekable(), damaged) : List.of(file);
+    return units.of(file, text.isSeekable(), damaged);
   }
 
   private Records records(TextFile text, long from, long line) throws IOException {
